@@ -1,0 +1,348 @@
+/* lib/call.c: see call.h. */
+#define _GNU_SOURCE
+#include "call.h"
+
+#include "fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+int status_of(int errnum)
+{
+	switch (errnum) {
+	case ENOENT:
+	case ENOTDIR:
+	case ENXIO:
+	case ENODEV:
+	case EIDRM: return ST_NOOBJ;
+	case EACCES:
+	case EPERM:
+	case ELOOP: return ST_PERM;
+	case EEXIST:
+	case EROFS:
+	case EISDIR:
+	case ENOTEMPTY:
+	case EADDRINUSE: return ST_EXISTS;
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ENOBUFS:
+	case ENOSPC:
+	case EDQUOT:
+	case ENOLCK:
+	case EFBIG:
+	case EMLINK:
+	case ENOSYS:
+	case EOPNOTSUPP:
+	case ETOOMANYREFS: return ST_LIMIT;
+	case EAGAIN:
+	case EBUSY: return ST_BUSY;
+	case ETIMEDOUT: return ST_TIMEOUT;
+	case EPIPE:
+	case ECONNREFUSED:
+	case ECONNRESET:
+	case ENOTCONN:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case ESRCH: return ST_NOPEER;
+	case EMSGSIZE:
+	case EBADMSG:
+	case EPROTO:
+	case EILSEQ: return ST_DATA;
+	case EOWNERDEAD:
+	case ENOTRECOVERABLE: return ST_BROKEN;
+	case ENAMETOOLONG:
+	case EINVAL: return ST_USAGE;
+	default: return ST_IO;
+	}
+}
+
+/* "ipc-x verb: TEXT[: strerror]\n" in one write(2), of any length. */
+static void message(struct call *call, int errnum, const char *fmt, va_list ap)
+{
+	char small[1024], *text = small;
+	size_t cap = sizeof small;
+	const char *verb = call->verb != NULL ? call->verb->name : NULL;
+	for (;;) {
+		va_list again;
+		va_copy(again, ap);
+		int n = snprintf(text, cap, "%s%s%s: ", call->applet != NULL ? call->applet->name : "ipcbox",
+			verb != NULL ? " " : "", verb != NULL ? verb : "");
+		size_t len = n > 0 ? (size_t)n : 0;
+		if (len < cap) {
+			n = vsnprintf(text + len, cap - len, fmt, again);
+			len += n > 0 ? (size_t)n : 0;
+		}
+		va_end(again);
+		const char *err = errnum != 0 ? strerror(errnum) : "";
+		size_t need = len + strlen(err) + 4;
+		if (need <= cap) {
+			n = snprintf(text + len, cap - len, "%s%s\n", errnum != 0 ? ": " : "", err);
+			(void)fd_write(call->err, text, len + (size_t)n);
+			break;
+		}
+		char *more = text == small ? malloc(need + 64) : NULL;
+		if (more == NULL)
+			break;
+		text = more;
+		cap = need + 64;
+	}
+	if (text != small)
+		free(text);
+}
+
+static int fail(struct call *call, int status, int errnum, const char *fmt, va_list ap)
+{
+	bool conflict = status == ST_BUSY || status == ST_TIMEOUT;
+	if (!(conflict && call->std[STD_QUIET].count > 0))
+		message(call, errnum, fmt, ap);
+	if (conflict && call->std[STD_CONFLICT].count > 0)
+		return (int)call->std[STD_CONFLICT].num;
+	return status;
+}
+
+int call_fail(struct call *call, int status, int errnum, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	status = fail(call, status, errnum, fmt, ap);
+	va_end(ap);
+	return status;
+}
+
+int call_error(struct call *call, int errnum, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	int status = fail(call, status_of(errnum), errnum, fmt, ap);
+	va_end(ap);
+	return status;
+}
+
+void call_warn(struct call *call, int errnum, const char *fmt, ...)
+{
+	if (call->std[STD_QUIET].count > 0)
+		return;
+	va_list ap;
+	va_start(ap, fmt);
+	message(call, errnum, fmt, ap);
+	va_end(ap);
+}
+
+void call_note(struct call *call, unsigned level, const char *fmt, ...)
+{
+	if (call->std[STD_VERBOSE].count < level)
+		return;
+	va_list ap;
+	va_start(ap, fmt);
+	message(call, 0, fmt, ap);
+	va_end(ap);
+}
+
+int call_waited(struct call *call, int errnum, const char *fmt, ...)
+{
+	va_list ap;
+	if (errnum == EINTR && call_stopped(call) != 0)
+		return ST_SIGNAL + call_stopped(call);
+	va_start(ap, fmt);
+	int status = errnum == ETIMEDOUT ? fail(call, ST_TIMEOUT, errnum, fmt, ap) :
+		errnum == EAGAIN         ? fail(call, ST_BUSY, errnum, fmt, ap) :
+						   fail(call, status_of(errnum), errnum, fmt, ap);
+	va_end(ap);
+	return status;
+}
+
+int call_undo(struct call *call, void (*fn)(void *, intptr_t), void *arg, intptr_t n)
+{
+	if (call->nundo == CALL_UNDO) {
+		fn(arg, n);
+		errno = ENOBUFS;
+		return -1;
+	}
+	call->undo[call->nundo++] = (struct undo){fn, arg, n};
+	return 0;
+}
+
+void call_keep(struct call *call, void (*fn)(void *, intptr_t), void *arg, intptr_t n)
+{
+	for (unsigned i = call->nundo; i-- > 0;) {
+		struct undo *u = &call->undo[i];
+		if (u->fn != fn || u->arg != arg || u->n != n)
+			continue;
+		memmove(u, u + 1, (call->nundo - i - 1) * sizeof *u);
+		call->nundo--;
+		return;
+	}
+}
+
+struct block {
+	struct block *next;
+	max_align_t data[];
+};
+
+void call_unwind(struct call *call, unsigned mark)
+{
+	while (call->nundo > mark) {
+		struct undo u = call->undo[--call->nundo];
+		u.fn(u.arg, u.n);
+	}
+	if (mark > 0)
+		return;
+	for (struct block *b = call->memory, *next; b != NULL; b = next) {
+		next = b->next;
+		free(b);
+	}
+	call->memory = NULL;
+}
+
+void *call_alloc(struct call *call, size_t size)
+{
+	struct block *b = calloc(1, sizeof *b + size);
+	if (b == NULL)
+		return NULL;
+	b->next = call->memory;
+	call->memory = b;
+	return b->data;
+}
+
+char *call_strdup(struct call *call, const char *s)
+{
+	size_t len = strlen(s) + 1;
+	char *copy = call_alloc(call, len);
+	return copy != NULL ? memcpy(copy, s, len) : NULL;
+}
+
+char *call_fmt(struct call *call, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	int n = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	char *text = n < 0 ? NULL : call_alloc(call, (size_t)n + 1);
+	if (text == NULL)
+		return NULL;
+	va_start(ap, fmt);
+	vsnprintf(text, (size_t)n + 1, fmt, ap);
+	va_end(ap);
+	return text;
+}
+
+static void undo_close(void *arg, intptr_t fd)
+{
+	(void)arg;
+	fd_close((int)fd);
+}
+
+int call_own(struct call *call, int fd)
+{
+	if (fd >= 0 && call_undo(call, undo_close, NULL, fd) < 0)
+		return -1;
+	return fd;
+}
+
+int call_open(struct call *call, int dirfd, const char *path, int flags, unsigned mode)
+{
+	return call_own(call, fd_open(dirfd, path, flags, mode));
+}
+
+void call_close(struct call *call, int fd)
+{
+	call_keep(call, undo_close, NULL, fd);
+	fd_close(fd);
+}
+
+int64_t call_deadline(const struct call *call)
+{
+	if (call->std[STD_NONBLOCK].count > 0)
+		return DEADLINE_NOW;
+	if (call->std[STD_TIMEOUT].count > 0)
+		return wait_until(call->std[STD_TIMEOUT].num);
+	return DEADLINE_NONE;
+}
+
+int call_stopped(const struct call *call)
+{
+	return wait_stopped(&call->stop);
+}
+
+int call_stdout_error(struct call *call, int errnum)
+{
+	return errnum == EPIPE ? ST_SIGPIPE : call_fail(call, ST_IO, errnum, "write stdout");
+}
+
+int call_flush(struct call *call)
+{
+	if (out_flush(&call->out) == 0)
+		return 0;
+	return call_stdout_error(call, call->out.err);
+}
+
+/* sd_notify(3): one datagram to the socket that $NOTIFY_SOCKET names. */
+static int notify(struct call *call, const char *text)
+{
+	const char *name = getenv("NOTIFY_SOCKET");
+	if (name == NULL || (name[0] != '/' && name[0] != '@'))
+		return 0;
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	size_t len = strlen(name);
+	if (len >= sizeof sun.sun_path)
+		return call_fail(call, ST_USAGE, 0, "$NOTIFY_SOCKET is longer than %zu bytes",
+			sizeof sun.sun_path - 1);
+	memcpy(sun.sun_path, name, len);
+	if (name[0] == '@')
+		sun.sun_path[0] = '\0';
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+	if (fd < 0 || sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&sun, size) < 0)
+		call_warn(call, errno, "notify %s", name);
+	fd_close(fd);
+	return 0;
+}
+
+int call_ready(struct call *call)
+{
+	if (call->std[STD_READY_FD].count > 0) {
+		int fd = (int)call->std[STD_READY_FD].num;
+		if (fd_write(fd, "\n", 1) < 0 && errno != EPIPE)
+			return call_error(call, errno, "write --ready-fd %d", fd);
+		if (fd > 2)
+			fd_close(fd);
+	}
+	return notify(call, "READY=1");
+}
+
+static void undo_unlink(void *path, intptr_t n)
+{
+	(void)n;
+	unlink(path);
+}
+
+int call_pidfile(struct call *call)
+{
+	if (call->std[STD_PIDFILE].count == 0)
+		return 0;
+	const char *path = call->std[STD_PIDFILE].str;
+	char text[24];
+	char *tmp = call_fmt(call, "%s.%ld", path, (long)getpid());
+	if (tmp == NULL)
+		return call_error(call, ENOMEM, "pidfile %s", path);
+	int fd = fd_open(AT_FDCWD, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		return call_error(call, errno, "create %s", tmp);
+	int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+	int bad = fd_write(fd, text, (size_t)n) < 0 || rename(tmp, path) < 0 ? errno : 0;
+	fd_close(fd);
+	if (bad != 0) {
+		unlink(tmp);
+		return call_error(call, bad, "write %s", path);
+	}
+	char *copy = call_strdup(call, path);
+	return copy != NULL && call_undo(call, undo_unlink, copy, 0) == 0 ?
+		0 : call_error(call, ENOMEM, "pidfile %s", path);
+}

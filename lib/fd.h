@@ -1,0 +1,37 @@
+/* lib/fd.h: descriptors. Each is O_CLOEXEC from birth; errno survives closing. */
+#ifndef IPC_FD_H
+#define IPC_FD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* openat(2) with O_CLOEXEC | O_NOCTTY, restarted after EINTR, and never 0, 1 or 2: when the caller
+ * was started with those closed, the descriptor is moved up. -1 with errno. */
+int fd_open(int dirfd, const char *path, int flags, unsigned mode);
+/* close(2), errno untouched; a negative FD is ignored. */
+void fd_close(int fd);
+/* A copy of FD at or above MIN, O_CLOEXEC. -1 with errno. */
+int fd_dup(int fd, int min);
+/* Read until LEN bytes or end of file; restarts after EINTR. Bytes read, or -1. */
+ssize_t fd_read(int fd, void *buf, size_t len);
+/* Write all LEN bytes; restarts after EINTR, waits (poll) when FD is non-blocking. 0 or -1. */
+int fd_write(int fd, const void *buf, size_t len);
+int fd_pwrite(int fd, const void *buf, size_t len, off_t off);
+ssize_t fd_pread(int fd, void *buf, size_t len, off_t off);
+/* Is FD open at all? */
+bool fd_is_open(int fd);
+/* O_NONBLOCK on or off. 0 or -1. */
+int fd_nonblock(int fd, bool on);
+/* The whole of a small file (also in /proc), NUL-terminated, freed by fd_slurp_free. -1 with errno;
+ * EFBIG when it is larger than MAX. */
+int fd_slurp(int dirfd, const char *path, size_t max, char **text, size_t *len);
+void fd_slurp_free(char *text);
+/* Open 0, 1 and 2 on /dev/null where they are closed, so that no object gets their numbers.
+ * Returns a bit per descriptor that was closed, or -1. */
+int fd_fill_std(void);
+/* Take the pipe buffer of FD up to WANT bytes, halving on refusal; its size now, or -1. */
+int fd_pipe_size(int fd, int want);
+
+#endif

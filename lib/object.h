@@ -1,0 +1,66 @@
+/* lib/object.h: the names of objects, alike in all applets (ipcbox(1), OBJECTS). */
+#ifndef IPC_OBJECT_H
+#define IPC_OBJECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum object_kind {
+	OBJECT_WORD,     /* NAME: $IPC_DIR/NAME.KIND */
+	OBJECT_FILE,     /* file:PATH, or a word with a '/' */
+	OBJECT_POSIX,    /* posix:/NAME */
+	OBJECT_SYSV,     /* sysv:... */
+	OBJECT_UNIX,     /* unix:PATH */
+	OBJECT_ABSTRACT, /* @NAME, abstract:NAME */
+	OBJECT_TCP,      /* tcp:HOST:PORT */
+	OBJECT_UDP,
+	OBJECT_VSOCK, /* vsock:CID:PORT */
+	OBJECT_FD,    /* fd:N */
+};
+
+enum object_sysv { SYSV_KEY, SYSV_ID, SYSV_PRIVATE, SYSV_FTOK };
+
+struct object {
+	enum object_kind kind;
+	const char *text;      /* as the user wrote it, for messages and IPC_OBJECT */
+	const char *name;      /* behind the prefix: path, word, "/NAME", address text */
+	enum object_sysv sysv; /* OBJECT_SYSV only */
+	int32_t key;           /* SYSV_KEY (a signed key_t), SYSV_ID, SYSV_FTOK's project character */
+	int fd;                /* OBJECT_FD */
+};
+
+/* Longest bare word, so that "NAME.KIND" and temporary names fit NAME_MAX. */
+#define OBJECT_WORD_MAX 200
+
+/* Read TEXT. NULL, or a phrase that says what is wrong. OBJ points into TEXT. A SYSV_FTOK name keeps
+ * "PATH#C" in .name: its path is what precedes the last '#'. */
+const char *object_parse(struct object *obj, const char *text);
+
+/* Where a word or file object lives: a directory descriptor and a name relative to it. */
+struct object_at {
+	int dirfd;       /* AT_FDCWD for files; own descriptor on $IPC_DIR for words: close it */
+	const char *rel; /* path for openat(2) and friends; points into the object or .buf */
+	char buf[OBJECT_WORD_MAX + 56];
+};
+
+/* The descriptor of $IPC_DIR (default $XDG_RUNTIME_DIR/ipc, else /tmp/ipc-UID), O_CLOEXEC. Made
+ * with mode 0700 when CREATE. It must be a directory, no symlink, owned by us (by us or root when
+ * $IPC_DIR names it) and not writable by others (unless sticky): else -1 EPERM. -1 with errno
+ * otherwise. *PATH, when not NULL, gets the path in BUF or the environment's string. */
+int object_dir(bool create, char buf[64], const char **path);
+/* Resolve a WORD (as $IPC_DIR/NAME.KIND) or FILE object. 0, or -1 with errno (EINVAL: OBJ is of
+ * another kind). */
+int object_at(const struct object *obj, const char *kind, bool create_dir, struct object_at *at);
+/* Give back AT's descriptor. */
+void object_at_close(struct object_at *at);
+/* Where it is as one path for people and for IPC_OBJECT: PATH or "$IPC_DIR/NAME.KIND". Written into
+ * BUF of SIZE bytes; NULL with ENAMETOOLONG when it does not fit. */
+const char *object_path(const struct object *obj, const char *kind, char *buf, size_t size);
+
+/* Call FN for each object in $IPC_DIR whose kind is KIND (NULL: all), until it returns non-zero.
+ * 0, FN's value, or -1 with errno; no directory is no objects. */
+int object_each(const char *kind, int (*fn)(void *arg, const char *name, const char *kind), void *arg);
+
+#endif

@@ -1,0 +1,45 @@
+/* lib/proc.h: who holds what, read from /proc. What other users' processes do is invisible without
+ * privilege: callers say "not visible" rather than "nobody".
+ */
+#ifndef IPC_PROC_H
+#define IPC_PROC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+/* A process, named so that a recycled pid cannot be taken for it. */
+struct proc_id {
+	pid_t pid;
+	uint64_t start; /* clock ticks after boot: field 22 of /proc/PID/stat, proc(5) */
+};
+/* Start time of PID; 0 when it is gone. */
+uint64_t proc_start(pid_t pid);
+/* The same in nanoseconds of CLOCK_BOOTTIME; -1 when it is gone. */
+int64_t proc_started_ns(pid_t pid);
+/* Is ID still the process it was? (A zombie counts as gone.) */
+bool proc_alive(struct proc_id id);
+/* The boot's id (/proc/sys/kernel/random/boot_id), 36 characters, or "". */
+void proc_boot_id(char buf[40]);
+/* The command of PID: its arguments joined by blanks, cut at SIZE with "...", control characters
+ * shown as ?; its name in brackets when it has none; "?" when not visible. Returns BUF. */
+const char *proc_command(pid_t pid, char *buf, size_t size);
+
+/* Call FN for every process that has the file ST (device and inode) open, with one of its
+ * descriptors; each process once. LOCKED: only descriptors that hold or wait for a lock on it (the
+ * "lock:" lines of fdinfo, which name the true holders of OFD and flock locks where /proc/locks has -1
+ * or a dead pid). Stops when FN returns non-zero. *HIDDEN is set when some process could not be
+ * looked into. 0 or FN's value, -1 with errno. */
+struct proc_fd {
+	pid_t pid;
+	int fd;
+	char lock; /* 'F' flock, 'O' OFD, 'P' POSIX; 0 none */
+	bool write; /* the lock is exclusive */
+	uint64_t start, end; /* range of the lock; end UINT64_MAX: to the end of the file */
+};
+int proc_each_fd(const struct stat *st, bool locked, int (*fn)(void *arg, const struct proc_fd *fd),
+	void *arg, bool *hidden);
+
+#endif

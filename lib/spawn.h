@@ -1,0 +1,46 @@
+/* lib/spawn.h: the one place that starts a process.
+ *
+ * CMD is an argv, searched in PATH as execvp(3) does (a script without #! runs under /bin/sh). It
+ * starts with SIGPIPE at its default, an empty signal mask, and only the descriptors it is meant to
+ * have: ours are O_CLOEXEC, .fds says what is handed on.
+ */
+#ifndef IPC_SPAWN_H
+#define IPC_SPAWN_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+struct call;
+
+struct spawn_fd {
+	int from, to; /* FROM is duplicated onto TO; FROM -1 closes TO. Any order, overlaps allowed */
+};
+
+#define SPAWN_GROUP 1    /* its own process group */
+#define SPAWN_SESSION 2  /* its own session */
+#define SPAWN_DIE 4      /* SIGKILL when the spawning thread dies (PR_SET_PDEATHSIG) */
+#define SPAWN_MAX_FDS 64 /* more .fds than this: EINVAL */
+
+struct spawn {
+	char *const *argv;
+	const char *const *env; /* NAME=VALUE to set, NAME to unset, NULL at the end; may be NULL */
+	const struct spawn_fd *fds;
+	size_t nfds;
+	unsigned flags;
+};
+
+/* Start it. 0 and *PID; or an errno: when *EXECED is set execve(2) was what failed. vfork(2)
+ * semantics: the child runs alone until it has exec'ed, so the cost does not grow with our memory. */
+int spawn(const struct spawn *s, pid_t *pid, int *execed);
+/* Replace this process by CMD: returns only an errno. */
+int spawn_exec(const struct spawn *s);
+
+/* Spawn for a verb: a failure is reported with CMD's name and gives 127 (not found), 126 (cannot be
+ * executed) or 125 (fork failed). 0 when it runs. */
+int spawn_call(struct call *call, const struct spawn *s, pid_t *pid);
+/* Spawn, hold signals, wait with forwarding, and give the shell's status of CMD. For the verbs that
+ * run one command and do nothing else meanwhile. */
+int spawn_run(struct call *call, const struct spawn *s);
+
+
+#endif

@@ -1,0 +1,231 @@
+/* lib/wait.c: see wait.h. */
+#define _GNU_SOURCE
+#include "wait.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+
+static int64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+	clock_gettime(clock, &ts);
+	return (int64_t)ts.tv_sec * NS_PER_S + ts.tv_nsec;
+}
+
+int64_t wait_now(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+int64_t wait_until(int64_t ns)
+{
+	int64_t at;
+	if (ns <= 0)
+		return DEADLINE_NOW;
+	if (ns == DEADLINE_NONE || __builtin_add_overflow(wait_now(), ns, &at))
+		return DEADLINE_NONE;
+	return at;
+}
+
+static struct timespec *as_timespec(int64_t ns, struct timespec *ts)
+{
+	ts->tv_sec = ns / NS_PER_S;
+	ts->tv_nsec = ns % NS_PER_S;
+	return ts;
+}
+
+struct timespec *wait_left(int64_t deadline, struct timespec *ts)
+{
+	*ts = (struct timespec){0};
+	if (deadline == DEADLINE_NONE)
+		return NULL;
+	int64_t left = deadline == DEADLINE_NOW ? 0 : deadline - wait_now();
+	return as_timespec(left > 0 ? left : 0, ts);
+}
+
+struct timespec *wait_abs(int64_t deadline, clockid_t clock, struct timespec *ts)
+{
+	int64_t at;
+	*ts = (struct timespec){0};
+	if (deadline == DEADLINE_NONE)
+		return NULL;
+	if (clock == CLOCK_MONOTONIC || deadline == DEADLINE_NOW)
+		return as_timespec(deadline, ts);
+	if (__builtin_add_overflow(clock_ns(clock), deadline - wait_now(), &at))
+		return NULL;
+	return as_timespec(at > 0 ? at : 0, ts);
+}
+
+int wait_expired(int64_t deadline)
+{
+	return deadline == DEADLINE_NOW ? EAGAIN : ETIMEDOUT;
+}
+
+int wait_stopped(const struct stop *stop)
+{
+	return stop != NULL && stop->signal != NULL ? stop->signal(stop->arg) : 0;
+}
+
+int wait_poll(struct pollfd *fds, nfds_t n, int64_t deadline, const struct stop *stop)
+{
+	for (;;) {
+		struct timespec ts;
+		int r = ppoll(fds, n, wait_left(deadline, &ts), stop != NULL ? stop->mask : NULL);
+		if (r > 0)
+			return r;
+		if (wait_stopped(stop) != 0) {
+			errno = EINTR;
+			return -1;
+		}
+		if (r == 0) {
+			errno = wait_expired(deadline);
+			return -1;
+		}
+		if (errno != EINTR)
+			return -1;
+	}
+}
+
+int wait_fd(int fd, short events, int64_t deadline, const struct stop *stop)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+	return wait_poll(&p, 1, deadline, stop) < 0 ? -1 : p.revents;
+}
+
+/* SIGURG is ignored by default: one that is still on its way when the old action is back does
+ * no harm. */
+static void no_op(int sig)
+{
+	(void)sig;
+}
+
+int wait_timer_start(struct wait_timer *t, int64_t deadline, const struct stop *stop)
+{
+	*t = (struct wait_timer){.deadline = deadline, .stop = stop};
+	if (stop != NULL && stop->mask != NULL) {
+		if (sigprocmask(SIG_SETMASK, stop->mask, &t->oldmask) < 0)
+			return -1;
+		t->masked = true;
+	}
+	if (deadline == DEADLINE_NONE)
+		return 0;
+	struct sigaction act = {.sa_handler = no_op};
+	struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGURG};
+	sigset_t urg;
+	sigemptyset(&urg);
+	sigaddset(&urg, SIGURG);
+	sigset_t before;
+	if (sigprocmask(SIG_UNBLOCK, &urg, &before) < 0)
+		return -1;
+	if (!t->masked)
+		t->oldmask = before;
+	t->masked = true;
+	sigaction(SIGURG, &act, &t->old);
+	t->armed = true;
+	if (timer_create(CLOCK_MONOTONIC, &ev, &t->id) < 0) {
+		t->armed = false;
+		sigaction(SIGURG, &t->old, NULL);
+		sigprocmask(SIG_SETMASK, &t->oldmask, NULL);
+		return -1;
+	}
+	struct itimerspec its = {.it_interval = {0, 5 * NS_PER_MS}};
+	wait_abs(deadline, CLOCK_MONOTONIC, &its.it_value);
+	return timer_settime(t->id, TIMER_ABSTIME, &its, NULL);
+}
+
+bool wait_timer_due(const struct wait_timer *t)
+{
+	if (wait_stopped(t->stop) != 0) {
+		errno = EINTR;
+		return true;
+	}
+	if (t->deadline != DEADLINE_NONE && wait_now() >= t->deadline) {
+		errno = ETIMEDOUT;
+		return true;
+	}
+	return false;
+}
+
+void wait_timer_stop(struct wait_timer *t)
+{
+	int e = errno;
+	if (t->armed) {
+		timer_delete(t->id);
+		sigaction(SIGURG, &t->old, NULL);
+	}
+	if (t->masked)
+		sigprocmask(SIG_SETMASK, &t->oldmask, NULL);
+	t->armed = t->masked = false;
+	errno = e;
+}
+
+int wait_pidfd(pid_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+int wait_hold(struct wait_signals *w)
+{
+	static const int held[] = {SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM,
+		SIGWINCH, SIGCONT};
+	struct sigaction dfl = {.sa_handler = SIG_DFL};
+	sigemptyset(&w->set);
+	for (size_t i = 0; i < sizeof held / sizeof *held; i++)
+		sigaddset(&w->set, held[i]);
+	if (sigprocmask(SIG_BLOCK, &w->set, &w->old) < 0)
+		return -1;
+	return sigaction(SIGCHLD, &dfl, &w->oldchld);
+}
+
+void wait_release(struct wait_signals *w)
+{
+	int e = errno;
+	sigaction(SIGCHLD, &w->oldchld, NULL);
+	sigprocmask(SIG_SETMASK, &w->old, NULL);
+	errno = e;
+}
+
+/* Reap PID, and with REAP whatever else has ended. 1 when PID is gone, 0 when not yet. */
+static int reaped(pid_t pid, bool reap, int *wstatus)
+{
+	int st;
+	pid_t got;
+	while ((got = waitpid(reap ? -1 : pid, &st, WNOHANG)) > 0)
+		if (got == pid) {
+			*wstatus = st;
+			return 1;
+		}
+	return got < 0 && errno == ECHILD ? -1 : 0;
+}
+
+int wait_child(struct wait_signals *w, pid_t pid, bool group, bool reap, int64_t deadline, int *wstatus)
+{
+	for (;;) {
+		int r = reaped(pid, reap, wstatus);
+		if (r != 0)
+			return r > 0 ? 0 : -1;
+		struct timespec ts;
+		siginfo_t info;
+		int sig = sigtimedwait(&w->set, &info, wait_left(deadline, &ts));
+		if (sig < 0 && errno == EAGAIN) {
+			errno = wait_expired(deadline);
+			return -1;
+		}
+		/* si_code > 0 is the kernel's: the keyboard's ^C went to the whole group already. */
+		if (sig > 0 && sig != SIGCHLD && info.si_code <= 0)
+			kill(group ? -pid : pid, sig);
+	}
+}
+
+int wait_status(int wstatus)
+{
+	return WIFSIGNALED(wstatus) ? 128 + WTERMSIG(wstatus) : WEXITSTATUS(wstatus);
+}

@@ -1,0 +1,225 @@
+/* main.c: the process host. It finds the applet by argv[0], lends it stdin, stdout, stderr and the
+ * stop signals, unwinds what it registered, and is the only place that exits.
+ *
+ * What surprises: SIGPIPE is ignored while a verb runs, so that EPIPE is an ordinary error and what
+ * is to be cleaned up is. When it was stdout that lost its reader we then die of SIGPIPE after all, as
+ * any filter does. HUP, INT and TERM keep their default action except for VERB_GRACEFUL verbs.
+ */
+#define _GNU_SOURCE
+#include "lib/args.h"
+#include "lib/call.h"
+#include "lib/fd.h"
+#include "lib/object.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef IPCBOX_VERSION
+#define IPCBOX_VERSION "0.1"
+#endif
+
+static volatile sig_atomic_t stop_signal;
+
+static void on_stop(int sig)
+{
+	stop_signal = sig;
+}
+
+static int stopped(void *arg)
+{
+	(void)arg;
+	return stop_signal;
+}
+
+/* Catch the stop signals, except those that were ignored when we started (nohup), and block them
+ * outside of waits. */
+static void catch_stop(struct call *call, sigset_t *mask)
+{
+	static const int sigs[] = {SIGHUP, SIGINT, SIGTERM};
+	struct sigaction old, act = {.sa_handler = on_stop};
+	sigset_t block;
+	sigemptyset(&block);
+	for (size_t i = 0; i < sizeof sigs / sizeof *sigs; i++) {
+		if (sigaction(sigs[i], NULL, &old) < 0 || old.sa_handler == SIG_IGN)
+			continue;
+		sigaction(sigs[i], &act, NULL);
+		sigaddset(&block, sigs[i]);
+	}
+	sigprocmask(SIG_BLOCK, &block, mask);
+	for (size_t i = 0; i < sizeof sigs / sizeof *sigs; i++)
+		sigdelset(mask, sigs[i]);
+	call->stop = (struct stop){.signal = stopped, .mask = mask};
+}
+
+static void die_of_sigpipe(const struct sigaction *old)
+{
+	sigset_t set;
+	if (old->sa_handler == SIG_IGN)
+		return;
+	sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	raise(SIGPIPE);
+}
+
+/* Run the verb that ARGV names behind the applet's name. */
+static int run(struct call *call, char *const *argv, sigset_t *mask)
+{
+	int status = call->verb != NULL ? -1 : args_choose(call, &argv);
+	if (status < 0)
+		status = args_parse(call, argv);
+	if (status < 0) {
+		if ((call->verb->flags & VERB_GRACEFUL) != 0)
+			catch_stop(call, mask);
+		status = call->verb->run(call);
+	}
+	int flushed = call_flush(call);
+	return flushed != 0 && (status == ST_OK || status == ST_NO) ? flushed : status;
+}
+
+/* "ipcbox help APPLET [VERB]" */
+static int help(struct call *call, char *const *argv)
+{
+	bool alias;
+	if (argv[0] == NULL) {
+		help_box(&call->out);
+		return ST_OK;
+	}
+	const struct applet *applet = args_applet(argv[0], &alias);
+	if (applet == NULL)
+		return call_fail(call, ST_USAGE, 0, "%s: no such applet; see ipcbox --list", argv[0]);
+	const struct verb *verb = argv[1] != NULL ? args_verb(applet, argv[1]) : NULL;
+	if (argv[1] != NULL && verb == NULL)
+		return call_fail(call, ST_USAGE, 0, "%s: %s has no such verb", argv[1], applet->name);
+	if (verb != NULL)
+		help_verb(&call->out, applet, verb);
+	else
+		help_applet(&call->out, applet);
+	return ST_OK;
+}
+
+/* Make DIR/NAME a link to us, replacing an older link but never another thing. */
+static int install_link(struct call *call, int dirfd, const char *dir, const char *self, const char *name,
+	bool symbolic)
+{
+	struct stat st, us;
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		bool ours = stat(self, &us) == 0 && us.st_dev == st.st_dev && us.st_ino == st.st_ino;
+		if (!ours && !S_ISLNK(st.st_mode))
+			return call_fail(call, ST_EXISTS, 0, "%s/%s exists and is not a link of ours", dir, name);
+		if (unlinkat(dirfd, name, 0) < 0)
+			return call_error(call, errno, "replace %s/%s", dir, name);
+	}
+	int r = symbolic ? symlinkat(self, dirfd, name) : linkat(AT_FDCWD, self, dirfd, name, 0);
+	if (r < 0)
+		return call_error(call, errno, "link %s/%s to %s", dir, name, self);
+	return ST_OK;
+}
+
+static int install(struct call *call, char *const *argv)
+{
+	char self[4096];
+	bool symbolic = argv[0] != NULL && strcmp(argv[0], "-s") == 0;
+	const char *dir = argv[symbolic ? 1 : 0];
+	if (dir == NULL || *dir == '-')
+		return call_fail(call, ST_USAGE, 0, "--install [-s] DIR");
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	if (n < 0 || n == (ssize_t)sizeof self - 1)
+		return call_error(call, n < 0 ? errno : ENAMETOOLONG, "read /proc/self/exe");
+	self[n] = '\0';
+	int dirfd = call_open(call, AT_FDCWD, dir, O_RDONLY | O_DIRECTORY, 0);
+	if (dirfd < 0)
+		return call_error(call, errno, "open %s", dir);
+	for (size_t i = 0; applets[i] != NULL; i++) {
+		int status = install_link(call, dirfd, dir, self, applets[i]->name, symbolic);
+		if (status != ST_OK)
+			return status;
+	}
+	return ST_OK;
+}
+
+static int print_object(void *out, const char *name, const char *kind)
+{
+	(void)kind;
+	out_fmt(out, "%s\n", name);
+	return 0;
+}
+
+/* The words that only the box itself knows. -1 when WORD is none of them. */
+static int box(struct call *call, char *const *argv)
+{
+	const char *word = argv[0];
+	if (word == NULL) {
+		help_box(&call->out);
+		return call_fail(call, ST_USAGE, 0, "an applet is missing");
+	}
+	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
+		return help(call, argv + 1);
+	if (strcmp(word, "--version") == 0) {
+		out_str(&call->out, "ipcbox " IPCBOX_VERSION "\n");
+		return ST_OK;
+	}
+	if (strcmp(word, "--list") == 0) {
+		for (size_t i = 0; applets[i] != NULL; i++)
+			out_fmt(&call->out, "%s\n", applets[i]->name);
+		return ST_OK;
+	}
+	if (strcmp(word, "--spec") == 0) {
+		spec_dump(&call->out);
+		return ST_OK;
+	}
+	if (strcmp(word, "--objects") == 0) /* for the completions: names of live objects */
+		return object_each(argv[1], print_object, &call->out) < 0 ?
+			call_error(call, errno, "list objects") : ST_OK;
+	return strcmp(word, "--install") == 0 ? install(call, argv + 1) : -1;
+}
+
+static int host(struct call *call, char *const *argv, sigset_t *mask)
+{
+	bool alias = false;
+	const char *self = *argv != NULL ? *argv : "ipcbox";
+	argv += *argv != NULL;
+	call->applet = args_applet(self, &alias);
+	if (call->applet == NULL) {
+		int status = box(call, argv);
+		if (status >= 0) {
+			int flushed = call_flush(call);
+			return status == ST_OK ? flushed : status;
+		}
+		self = *argv++;
+		call->applet = args_applet(self, &alias);
+		if (call->applet == NULL)
+			return call_fail(call, ST_USAGE, 0, "%s: no such applet; see ipcbox --list", self);
+	}
+	if (alias)
+		call->verb = call->applet->fallback;
+	return run(call, argv, mask);
+}
+
+int main(int argc, char **argv)
+{
+	struct call call;
+	struct sigaction old;
+	sigset_t mask;
+	(void)argc;
+	/* The output buffer is left as it is: a page that is not written to costs nothing. */
+	memset(&call, 0, offsetof(struct call, out) + offsetof(struct out, buf));
+	call.out.fd = 1;
+	call.err = 2;
+	if (getauxval(AT_SECURE) != 0) /* set-user-ID: $IPC_DIR and argv are not ours to trust */
+		return call_fail(&call, ST_PERM, 0, "refuses to run set-user-ID or set-group-ID");
+	if (fd_fill_std() < 0)
+		return ST_IO;
+	sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, &old);
+	int status = host(&call, argv, &mask);
+	call_unwind(&call, 0);
+	if (status == ST_SIGPIPE)
+		die_of_sigpipe(&old);
+	return status;
+}

@@ -1,0 +1,87 @@
+# tests/helper.bash: loaded by every bats file. Each test gets a directory of its own ($T, also the
+# working directory), its own $IPC_DIR, the applets on PATH, and its background jobs killed at the end.
+# shellcheck shell=bash
+
+setup() {
+	T=$(mktemp -d "${BATS_TEST_TMPDIR:-/tmp}/t.XXXXXX")
+	cd "$T" || return 1
+	export IPC_DIR=$T/ipc
+	unset XDG_RUNTIME_DIR NOTIFY_SOCKET LISTEN_FDS
+	export PATH=${IPCBOX_BUILD:?run the tests with make check}/bin:$PATH
+	BIN=$IPCBOX_BUILD/bin
+	ROOT=$BATS_TEST_DIRNAME/..
+	[[ $(type -t local_setup) != function ]] || local_setup
+}
+
+teardown() {
+	[[ $(type -t local_teardown) != function ]] || local_teardown
+	local p
+	for p in $(jobs -p); do
+		kill -KILL "$p" 2>/dev/null
+		wait "$p" 2>/dev/null
+	done
+	cd / || return 1
+	rm -rf "$T"
+}
+
+# bg CMD...: run in the background with no hold on bats' descriptors; its pid is in $!.
+bg() {
+	"$@" 3>&- 4>&- &
+}
+
+# ready CMD...: start CMD in the background and wait for the newline it writes to descriptor 8
+# (give it --ready-fd 8). Its pid is in $PID.
+ready() {
+	mkfifo ready.$$
+	"$@" 8>ready.$$ 3>&- 4>&- &
+	PID=$!
+	read -r -t 20 <ready.$$ || { echo "not ready: $*" >&2; return 1; }
+	rm -f ready.$$
+}
+
+# until_true CMD...: retry CMD for up to 20 s; for conditions that have no event to wait for.
+until_true() {
+	local i
+	for ((i = 0; i < 2000; i++)); do
+		"$@" >/dev/null 2>&1 && return 0
+		read -r -t 0.01 <> <(:) || :
+	done
+	echo "never came true: $*" >&2
+	return 1
+}
+
+# status N CMD...: CMD must end with status N; stdout and stderr are left in $output and $stderr.
+status() {
+	local want=$1 got=0
+	shift
+	"$@" >"$T/.out" 2>"$T/.err" 3>&- </dev/null || got=$?
+	output=$(<"$T/.out") stderr=$(<"$T/.err")
+	[[ $got == "$want" ]] || {
+		echo "status $got, not $want: $*"
+		echo "stdout: $output"
+		echo "stderr: $stderr"
+		return 1
+	}
+}
+
+# blocked PID: PID sleeps in the kernel (for processes that must be waiting before the test goes on).
+blocked() {
+	[[ $(sed -n 's/^.*) \(.\) .*/\1/p' "/proc/$1/stat") == S ]]
+}
+
+# need CMD...: skip the test, saying why, when a peer is not installed.
+need() {
+	local c
+	for c in "$@"; do
+		command -v "$c" >/dev/null || skip "$c is not installed"
+	done
+}
+
+# as_nobody CMD...: run as an unprivileged user (the tests may run as root).
+as_nobody() {
+	if [[ $(id -u) == 0 ]]; then
+		setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+	else
+		"$@"
+	fi
+}
