@@ -51,7 +51,7 @@ const struct opt std_opts[STD_N] = {
 		.metavar = "N",
 		.min = 1,
 		.max = INT64_MAX,
-		.help = "end after N"},
+		.help = "how many: records, messages, parties"},
 	[STD_FOLLOW] = {.letter = 'f',
 		.name = "follow",
 		.help = "go on, do not end when there is nothing"},

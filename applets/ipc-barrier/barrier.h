@@ -7,26 +7,26 @@
 
 #define BARRIER_MAX 65536 /* parties */
 
-enum { WAIT_PARTIES };
-
 /* One that waits. */
 struct party {
 	uint32_t word; /* futex_hold: the kernel writes here when the party dies */
-	int32_t pid;
-	uint64_t start; /* of the process, so that a recycled pid is not taken for it */
-	char command[48];
+	int32_t pid;   /* of the ipc-barrier that waits */
+	int32_t owner; /* who called it: the party that people know */
+	uint32_t pad;
+	uint64_t start;   /* of the owner, so that a recycled pid is not taken for it */
+	char command[40]; /* of the owner */
 };
 
 /* The mapped file: the head, then two banks of .parties slots. Generation G uses bank G % 2, so that
  * those released by one generation can still read their bank while the next one gathers. */
 struct barrier {
 	struct shared_head head;
-	uint32_t parties; /* -c N of the first comer; fixed */
-	uint32_t arrived; /* in this generation: slots 0 to arrived-1 are taken */
-	uint32_t gen;     /* moves when a generation is released or broken */
-	uint32_t gone;    /* removed: open it anew */
-	uint32_t leading; /* all are here and the leader runs its CMD */
-	uint32_t broken;  /* generations broken so far */
+	uint32_t parties;     /* -c N of the first comer; fixed */
+	uint32_t arrived;     /* in this generation: slots 0 to arrived-1 are taken */
+	uint32_t gen;         /* moves when a generation is released or broken */
+	uint32_t gone;        /* removed: open it anew */
+	uint32_t leading;     /* all are here and the leader runs its CMD */
+	uint32_t broken;      /* generations broken so far */
 	uint64_t outcome[16]; /* a bit per generation, of the last 1024: it was broken */
 	struct party party[];
 };

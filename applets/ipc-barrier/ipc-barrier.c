@@ -19,13 +19,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct opt wait_opts[] = {
-	[WAIT_PARTIES] = {.letter = 'c', .name = "count", .arg = ARG_UINT, .metavar = "N", .min = 1,
-		.max = BARRIER_MAX, .help = "how many parties go on together; all say the same"},
-};
-
 static const struct operand one_barrier[] = {
-	{.name = "BARRIER", .arg = ARG_OBJECT, .min = 1, .max = 1, .help = "a bare word or a file"}, {0}};
+	{.name = "BARRIER", .arg = ARG_OBJECT, .min = 1, .max = 1, .help = "a bare word or a file"},
+	{0}};
 static const struct operand barriers[] = {
 	{.name = "BARRIER", .arg = ARG_OBJECT, .min = 1, .help = "bare words or files"}, {0}};
 
@@ -35,11 +31,12 @@ static int run_rm(struct call *call);
 
 static const struct verb verbs[] = {
 	{.name = "wait",
-		.summary = "Wait until N parties wait; CMD runs in the last to come, before all go on.",
-		OPTS(wait_opts),
+		.summary =
+			"Wait until N parties wait; CMD runs in the last to come, before all go on.",
 		.operands = one_barrier,
-		.std = STD_WAIT | STD(MODE) | STD(READY_FD),
-		.flags = VERB_INPROC | VERB_COMMAND, /* in-process without CMD: sleeps in lib/futex */
+		.std = STD_WAIT | STD(COUNT) | STD(MODE) | STD(READY_FD),
+		.flags = VERB_INPROC |
+			VERB_COMMAND, /* in-process without CMD: sleeps in lib/futex */
 		.example = "ipc-barrier wait -c 3 -w 60 built -- make install",
 		.example_says = "the third to come installs, then all three go on",
 		.run = barrier_wait},
@@ -88,7 +85,8 @@ static int check(struct call *call, struct mapped *m, uint32_t parties)
 	if (have < 1 || have > BARRIER_MAX || m->shared.size < size_for(have) || b->arrived > have)
 		return call_fail(call, ST_DATA, 0, "%s: damaged", m->obj.text);
 	if (parties != 0 && parties != have)
-		return call_fail(call, ST_DATA, 0, "%s: is for %u parties, not %u (ipc-barrier rm frees the name)",
+		return call_fail(call, ST_DATA, 0,
+			"%s: is for %u parties, not %u (ipc-barrier rm frees the name)",
 			m->obj.text, have, parties);
 	return 0;
 }
@@ -124,7 +122,8 @@ int64_t barrier_dead(struct barrier *b)
 {
 	uint32_t n = b->arrived <= b->parties ? b->arrived : 0;
 	for (uint32_t i = 0; i < n; i++)
-		if (futex_dead(__atomic_load_n(&barrier_party(b, b->gen, i)->word, __ATOMIC_ACQUIRE)))
+		if (futex_dead(
+			    __atomic_load_n(&barrier_party(b, b->gen, i)->word, __ATOMIC_ACQUIRE)))
 			return i;
 	return -1;
 }
@@ -148,7 +147,8 @@ void barrier_end(struct mapped *m, bool broken)
 		futex_wake(&barrier_party(b, gen, i)->word, INT_MAX);
 }
 
-static void stat_json(struct call *call, const struct mapped *m, const struct barrier *b, const struct party *party)
+static void stat_json(struct call *call, const struct mapped *m, const struct barrier *b,
+	const struct party *party)
 {
 	struct json j;
 	json_start(&j, &call->out);
@@ -162,8 +162,10 @@ static void stat_json(struct call *call, const struct mapped *m, const struct ba
 	json_open(&j, "waiters", '[');
 	for (uint32_t i = 0; i < b->arrived; i++) {
 		json_open(&j, NULL, '{');
-		json_int(&j, "pid", party[i].pid);
-		json_bytes(&j, "command", party[i].command, strnlen(party[i].command, sizeof party[i].command));
+		json_int(&j, "pid", party[i].owner);
+		json_int(&j, "waiter", party[i].pid);
+		json_bytes(&j, "command", party[i].command,
+			strnlen(party[i].command, sizeof party[i].command));
 		json_bool(&j, "dead", futex_dead(party[i].word));
 		json_close(&j, '}');
 	}
@@ -174,15 +176,15 @@ static void stat_json(struct call *call, const struct mapped *m, const struct ba
 static void stat_table(struct call *call, const struct barrier *b, const struct party *party)
 {
 	struct table t;
-	out_fmt(&call->out, "parties %u\narrived %u\ngeneration %u\nbroken %u\n", b->parties, b->arrived, b->gen,
-		b->broken);
+	out_fmt(&call->out, "parties %u\narrived %u\ngeneration %u\nbroken %u\n", b->parties,
+		b->arrived, b->gen, b->broken);
 	if (b->arrived == 0)
 		return;
 	table_start(&t, 2, 1);
 	table_cell(&t, "PID");
-	table_cell(&t, "WAITER");
+	table_cell(&t, "PARTY");
 	for (uint32_t i = 0; i < b->arrived; i++) {
-		table_fmt(&t, "%d%s", party[i].pid, futex_dead(party[i].word) ? " (dead)" : "");
+		table_fmt(&t, "%d%s", party[i].owner, futex_dead(party[i].word) ? " (dead)" : "");
 		table_fmt(&t, "%.*s", (int)sizeof party[i].command, party[i].command);
 	}
 	(void)table_end(&t, &call->out);

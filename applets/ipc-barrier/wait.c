@@ -16,15 +16,16 @@ static void name_missing(struct barrier *b, uint32_t gen, uint32_t here, char *t
 	unsigned named = 0;
 	for (uint32_t i = 0; gen > 0 && i < b->parties && named < 4; i++) {
 		struct party *p = barrier_party(b, gen - 1, i);
-		bool came = p->pid == 0;
+		bool came = p->owner == 0;
 		for (uint32_t k = 0; k < here && !came; k++) {
 			const struct party *q = barrier_party(b, gen, k);
-			came = q->pid == p->pid && q->start == p->start;
+			came = q->owner == p->owner && q->start == p->start;
 		}
-		if (came || !proc_alive((struct proc_id){p->pid, p->start}))
+		if (came || !proc_alive((struct proc_id){p->owner, p->start}))
 			continue;
-		int n = snprintf(text + len, size - len, "%s%d %.*s", named++ == 0 ? "; last time there was also " : ", ",
-			p->pid, (int)sizeof p->command, p->command);
+		int n = snprintf(text + len, size - len, "%s%d %.*s",
+			named++ == 0 ? "; last time there was also " : ", ", p->owner,
+			(int)sizeof p->command, p->command);
 		if (n < 0 || (size_t)n >= size - len)
 			return;
 		len += (size_t)n;
@@ -33,7 +34,8 @@ static void name_missing(struct barrier *b, uint32_t gen, uint32_t here, char *t
 
 /* Break the generation GEN, unless it has ended meanwhile. WHY gets who is here and who is not. 1 when
  * it was us that broke it, 0 when it had ended, else -1 and *STATUS. */
-static int break_it(struct call *call, struct mapped *m, uint32_t gen, char *why, size_t size, int *status)
+static int break_it(
+	struct call *call, struct mapped *m, uint32_t gen, char *why, size_t size, int *status)
 {
 	struct barrier *b = barrier_of(m);
 	if (mapped_lock(call, m, DEADLINE_NONE, status) < 0)
@@ -46,7 +48,8 @@ static int break_it(struct call *call, struct mapped *m, uint32_t gen, char *why
 	int64_t dead = barrier_dead(b);
 	if (dead >= 0) {
 		const struct party *p = barrier_party(b, gen, (uint32_t)dead);
-		snprintf(why, size, "party %d (%.*s) died", p->pid, (int)sizeof p->command, p->command);
+		snprintf(why, size, "party %d (%.*s) died", p->owner, (int)sizeof p->command,
+			p->command);
 	} else {
 		snprintf(why, size, "%u of %u came", here, b->parties);
 		name_missing(b, gen, here, why, size);
@@ -57,7 +60,8 @@ static int break_it(struct call *call, struct mapped *m, uint32_t gen, char *why
 
 /* Sleep until generation GEN has ended or a party has died. 0 ended; -1 with errno EOWNERDEAD or as
  * futex_wait. SLOT is ours. */
-static int sleep_out(struct call *call, struct mapped *m, uint32_t gen, uint32_t slot, int64_t deadline)
+static int sleep_out(
+	struct call *call, struct mapped *m, uint32_t gen, uint32_t slot, int64_t deadline)
 {
 	struct barrier *b = barrier_of(m);
 	for (;;) {
@@ -86,10 +90,10 @@ static uint32_t arrive(struct mapped *m)
 	uint32_t slot = b->arrived;
 	struct party *p = barrier_party(b, b->gen, slot);
 	memset(p->command, 0, sizeof p->command);
-	/* Our own name says nothing: who called us is who is waited for. */
-	proc_command(getppid(), p->command, sizeof p->command);
 	p->pid = getpid();
-	p->start = proc_start(getpid());
+	p->owner = getppid();
+	p->start = proc_start(p->owner);
+	proc_command(p->owner, p->command, sizeof p->command);
 	futex_hold(&m->shared.robust, &p->word);
 	__atomic_store_n(&b->arrived, slot + 1, __ATOMIC_RELEASE);
 	return slot;
@@ -123,8 +127,8 @@ static int ended(struct call *call, struct mapped *m, uint32_t gen)
 		return mapped_done(call, m, 0);
 	if (!barrier_was_broken(b, gen))
 		return ST_OK;
-	return call_fail(call, ST_BROKEN, 0, "%s: broken: another party timed out, died, failed or broke it",
-		m->obj.text);
+	return call_fail(call, ST_BROKEN, 0,
+		"%s: broken: another party timed out, died, failed or broke it", m->obj.text);
 }
 
 /* The wait did not end well: break the generation for all, unless it has ended in the meantime. */
@@ -151,7 +155,8 @@ static int run(struct call *call, struct mapped *m, int64_t deadline)
 		if (mapped_lock(call, m, DEADLINE_NONE, &status) < 0)
 			return status;
 	}
-	if (b->arrived == b->parties) { /* full, the leader still at work: the next generation is ours */
+	if (b->arrived ==
+		b->parties) { /* full, the leader still at work: the next generation is ours */
 		uint32_t gen = b->gen;
 		shared_unlock(&m->shared);
 		if (sleep_out(call, m, gen, 0, deadline) < 0 && errno != EOWNERDEAD)
@@ -170,8 +175,8 @@ static int run(struct call *call, struct mapped *m, int64_t deadline)
 		shared_unlock(&m->shared);
 		if (slot > 0)
 			futex_wake(&barrier_party(b, gen, slot - 1)->word, 1);
-		status = sleep_out(call, m, gen, slot, deadline) < 0 ? gave_up(call, m, gen, errno) :
-								       ended(call, m, gen);
+		status = sleep_out(call, m, gen, slot, deadline) < 0 ? gave_up(call, m, gen, errno)
+								     : ended(call, m, gen);
 	}
 	futex_release(&m->shared.robust, &barrier_party(b, gen, slot)->word);
 	return mapped_done(call, m, status);
@@ -181,10 +186,14 @@ int barrier_wait(struct call *call)
 {
 	struct mapped m;
 	int64_t deadline = call_deadline(call);
-	if (call->opt[WAIT_PARTIES].count == 0)
+	int64_t parties = call->std[STD_COUNT].num;
+	if (call->std[STD_COUNT].count == 0)
 		return call_fail(call, ST_USAGE, 0, "-c N is missing: how many parties");
+	if (parties > BARRIER_MAX)
+		return call_fail(call, ST_USAGE, 0, "-c %lld: more than %d parties",
+			(long long)parties, BARRIER_MAX);
 	for (;;) {
-		int status = barrier_open(call, &m, call->args[0].str, (uint32_t)call->opt[WAIT_PARTIES].num);
+		int status = barrier_open(call, &m, call->args[0].str, (uint32_t)parties);
 		if (status != 0)
 			return status;
 		status = run(call, &m, deadline);

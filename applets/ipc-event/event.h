@@ -15,12 +15,13 @@ enum event_kind { KIND_OPEN, KIND_MANUAL, KIND_AUTO };
 /* The mapped file. All but .bell is read and written under the header's lock. */
 struct event {
 	struct shared_head head;
-	uint32_t bell;  /* futex: moves with every set, pulse and removal */
-	uint32_t kind;  /* enum event_kind */
-	uint32_t set;   /* manual: the state; auto: one set is there to be taken */
-	uint32_t gone;  /* removed: open it anew */
-	uint64_t seq;   /* sets and pulses so far */
-	uint64_t pulse; /* auto: the seq of a pulse that one waiter older than it may take; 0: none */
+	uint32_t bell; /* futex: moves with every set, pulse and removal */
+	uint32_t kind; /* enum event_kind */
+	uint32_t set;  /* manual: the state; auto: one set is there to be taken */
+	uint32_t gone; /* removed: open it anew */
+	uint64_t seq;  /* sets and pulses so far */
+	uint64_t
+		pulse; /* auto: the seq of a pulse that one waiter older than it may take; 0: none */
 };
 
 /* The event in M's mapping. */

@@ -17,26 +17,40 @@
 #include <limits.h>
 
 static const struct opt set_opts[] = {
-	[SET_AUTO] = {.letter = 'a', .name = "auto", .help = "an event that lets one waiter pass per set"},
+	[SET_AUTO] = {.letter = 'a',
+		.name = "auto",
+		.help = "an event that lets one waiter pass per set"},
 };
 
 static const struct opt wait_opts[] = {
-	[WAIT_AUTO] = {.letter = 'a', .name = "auto", .help = "make it an automatic event, if it is new"},
-	[WAIT_SINCE] = {.name = "since", .arg = ARG_UINT, .metavar = "N", .max = INT64_MAX,
+	[WAIT_AUTO] = {.letter = 'a',
+		.name = "auto",
+		.help = "make it an automatic event, if it is new"},
+	[WAIT_SINCE] = {.name = "since",
+		.arg = ARG_UINT,
+		.metavar = "N",
+		.max = INT64_MAX,
 		.help = "until the sequence number is beyond N; print it"},
-	[WAIT_LOCK] = {.name = "lock", .arg = ARG_OBJECT, .metavar = "OBJECT",
+	[WAIT_LOCK] = {.name = "lock",
+		.arg = ARG_OBJECT,
+		.metavar = "OBJECT",
 		.help = "run CMD holding this lock, wait without it"},
 };
 
 static const char *const stat_columns[] = {
 	[COLUMN_SEQ] = "seq", [COLUMN_STATE] = "state", [COLUMN_KIND] = "kind", NULL};
 static const struct opt stat_opts[] = {
-	[STAT_COLUMN] = {.letter = 'o', .name = "output", .arg = ARG_CHOICE, .metavar = "COLUMN",
-		.choices = stat_columns, .help = "print just seq, state or kind"},
+	[STAT_COLUMN] = {.letter = 'o',
+		.name = "output",
+		.arg = ARG_CHOICE,
+		.metavar = "COLUMN",
+		.choices = stat_columns,
+		.help = "print just seq, state or kind"},
 };
 
 static const struct operand one_event[] = {
-	{.name = "EVENT", .arg = ARG_OBJECT, .min = 1, .max = 1, .help = "a bare word or a file"}, {0}};
+	{.name = "EVENT", .arg = ARG_OBJECT, .min = 1, .max = 1, .help = "a bare word or a file"},
+	{0}};
 static const struct operand events[] = {
 	{.name = "EVENT", .arg = ARG_OBJECT, .min = 1, .help = "bare words or files"}, {0}};
 
@@ -51,7 +65,8 @@ static const struct verb verbs[] = {
 		OPTS(wait_opts),
 		.operands = one_event,
 		.std = STD_WAIT | STD(MODE) | STD(READY_FD),
-		.flags = VERB_INPROC | VERB_COMMAND, /* in-process without CMD: sleeps in lib/futex */
+		.flags = VERB_INPROC |
+			VERB_COMMAND, /* in-process without CMD: sleeps in lib/futex */
 		.example = "ipc-event wait -w 30 ready && echo go",
 		.example_says = "goes on when another says `ipc-event set ready`; 124 after 30 s",
 		.run = event_wait},
@@ -95,8 +110,9 @@ const struct applet ipc_event = {.name = "ipc-event",
 	.kind = "event",
 	VERBS(verbs)};
 
-static const struct mapped_type type = {
-	.kind = "event", .file = {"ipcevent", 1, sizeof(struct event)}, .size = sizeof(struct event)};
+static const struct mapped_type type = {.kind = "event",
+	.file = {"ipcevent", 1, sizeof(struct event)},
+	.size = sizeof(struct event)};
 
 int event_open(struct call *call, struct mapped *m, const char *word, int flags)
 {
@@ -129,7 +145,8 @@ int event_kind(struct call *call, struct mapped *m, bool is_auto, bool final)
 	if (!is_auto || ev->kind == KIND_AUTO)
 		return 0;
 	shared_unlock(&m->shared);
-	return call_fail(call, ST_EXISTS, 0, "%s: exists as a manual event, not an automatic one", m->obj.text);
+	return call_fail(call, ST_EXISTS, 0, "%s: exists as a manual event, not an automatic one",
+		m->obj.text);
 }
 
 static void ring(struct mapped *m)

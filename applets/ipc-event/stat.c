@@ -63,7 +63,8 @@ static void print_column(struct call *call, const struct event *ev)
 		out_fmt(&call->out, "%s\n", kind_names[ev->kind]);
 }
 
-static void print_json(struct call *call, const struct mapped *m, const struct event *ev, struct show *show)
+static void print_json(
+	struct call *call, const struct mapped *m, const struct event *ev, struct show *show)
 {
 	struct json json;
 	show->json = &json;
@@ -80,7 +81,8 @@ static void print_json(struct call *call, const struct mapped *m, const struct e
 	json_close(&json, '}');
 }
 
-static void print_table(struct call *call, const struct mapped *m, const struct event *ev, struct show *show)
+static void print_table(
+	struct call *call, const struct mapped *m, const struct event *ev, struct show *show)
 {
 	struct table table;
 	out_fmt(&call->out, "kind %s\nstate %s\nseq %llu\n", kind_names[ev->kind], state_name(ev),

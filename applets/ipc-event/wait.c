@@ -5,7 +5,6 @@
 #include "spawn.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 /* What a waiter waits for. */
 struct waiter {
@@ -32,7 +31,8 @@ static bool passes(struct event *ev, const struct waiter *w)
 
 /* Wait, with the lock held at entry and given back at the end. 0, or a status. *SEQ is the sequence
  * number at which it passed. */
-static int wait_passing(struct call *call, struct mapped *m, const struct waiter *w, int64_t deadline, uint64_t *seq)
+static int wait_passing(struct call *call, struct mapped *m, const struct waiter *w,
+	int64_t deadline, uint64_t *seq)
 {
 	struct event *ev = event_of(m);
 	int status = 0;
@@ -55,25 +55,36 @@ static int wait_passing(struct call *call, struct mapped *m, const struct waiter
 	}
 }
 
-/* Run CMD, under --lock when given. Its status. */
+/* Take --lock as ipc-lock does. 0 or a status. */
+static int take_lock(struct call *call, struct lock *lock, int64_t deadline)
+{
+	const char *word = call->opt[WAIT_LOCK].str, *step;
+	*lock = (struct lock){.fd = -1, .want = LOCK_OFD | LOCK_FLOCK};
+	const char *why = object_parse(&lock->obj, word);
+	if (why != NULL)
+		return call_fail(call, ST_USAGE, 0, "--lock %s: %s", word, why);
+	if (lock_take_all(lock, 1, deadline, &call->stop, NULL, &step) < 0)
+		return call_waited(call, errno, "%s %s", step, word);
+	return 0;
+}
+
+/* Run CMD, under --lock when given. Its status; or ours, above 63. */
 static int run_predicate(struct call *call, const struct mapped *m, int64_t deadline, uint64_t seq)
 {
 	struct lock lock;
-	char number[48], object[4200];
-	const char *env[] = {number, object, NULL};
 	bool locked = call->opt[WAIT_LOCK].count > 0;
-	snprintf(number, sizeof number, "IPC_EVENT_SEQ=%llu", (unsigned long long)seq);
-	if (snprintf(object, sizeof object, "IPC_OBJECT=%s", m->obj.text) >= (int)sizeof object)
-		env[1] = NULL;
-	if (locked) {
-		int status = lock_acquire(call, &lock, call->opt[WAIT_LOCK].str, deadline);
-		if (status != 0)
-			return status;
-	}
-	struct spawn s = {.argv = call->command, .env = env};
-	int status = spawn_run(call, &s);
+	const char *env[] = {call_fmt(call, "IPC_EVENT_SEQ=%llu", (unsigned long long)seq),
+		call_fmt(call, "IPC_OBJECT=%s", m->obj.text), NULL};
+	if (env[0] == NULL || env[1] == NULL)
+		return call_error(call, ENOMEM, "run %s", call->command[0]);
+	int status = locked ? take_lock(call, &lock, deadline) : 0;
+	if (status != 0)
+		return status;
+	/* Killed while CMD runs, we would leave it running without the lock: it goes with us. */
+	struct spawn s = {.argv = call->command, .env = env, .flags = locked ? SPAWN_DIE : 0};
+	status = spawn_run(call, &s);
 	if (locked)
-		lock_drop(call, &lock);
+		lock_release_all(&lock, 1);
 	return status;
 }
 
@@ -108,7 +119,8 @@ int event_wait(struct call *call)
 	int64_t deadline = call_deadline(call);
 	bool since = call->opt[WAIT_SINCE].count > 0;
 	if (call->opt[WAIT_LOCK].count > 0 && call->command == NULL)
-		return call_fail(call, ST_USAGE, 0, "--lock needs -- CMD, which runs under the lock");
+		return call_fail(
+			call, ST_USAGE, 0, "--lock needs -- CMD, which runs under the lock");
 	if (since && call->command != NULL)
 		return call_fail(call, ST_USAGE, 0, "--since and -- CMD exclude each other");
 	int status = event_open(call, &m, call->args[0].str, SHARED_CREATE);
@@ -117,7 +129,8 @@ int event_wait(struct call *call)
 	if (status != 0)
 		return status;
 	struct event *ev = event_of(&m);
-	struct waiter w = {.since = since ? (uint64_t)call->opt[WAIT_SINCE].num : ev->seq, .level = !since,
+	struct waiter w = {.since = since ? (uint64_t)call->opt[WAIT_SINCE].num : ev->seq,
+		.level = !since,
 		.takes = !since};
 	if ((status = call_ready(call)) != 0) {
 		shared_unlock(&m.shared);
