@@ -35,8 +35,8 @@ const char *proc_command(pid_t pid, char *buf, size_t size);
 struct proc_fd {
 	pid_t pid;
 	int fd;
-	char lock; /* 'F' flock, 'O' OFD, 'P' POSIX; 0 none */
-	bool write; /* the lock is exclusive */
+	char lock;           /* 'F' flock, 'O' OFD, 'P' POSIX; 0 none */
+	bool write;          /* the lock is exclusive */
 	uint64_t start, end; /* range of the lock; end UINT64_MAX: to the end of the file */
 };
 int proc_each_fd(const struct stat *st, bool locked, int (*fn)(void *arg, const struct proc_fd *fd),

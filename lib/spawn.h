@@ -13,7 +13,8 @@
 struct call;
 
 struct spawn_fd {
-	int from, to; /* FROM is duplicated onto TO; FROM -1 closes TO. Any order, overlaps allowed */
+	int from,
+		to; /* FROM is duplicated onto TO; FROM -1 closes TO. Any order, overlaps allowed */
 };
 
 #define SPAWN_GROUP 1    /* its own process group */
@@ -41,6 +42,5 @@ int spawn_call(struct call *call, const struct spawn *s, pid_t *pid);
 /* Spawn, hold signals, wait with forwarding, and give the shell's status of CMD. For the verbs that
  * run one command and do nothing else meanwhile. */
 int spawn_run(struct call *call, const struct spawn *s);
-
 
 #endif
