@@ -91,6 +91,33 @@ void futex_robust_end(struct futex_robust *r)
 	errno = e;
 }
 
+/* The list entry that stands for WORD: the kernel adds the list's one offset to it. */
+static void *word_entry(const struct futex_robust *r, const uint32_t *word)
+{
+	return (void *)((uintptr_t)word - (uintptr_t)r->head.offset);
+}
+
+void futex_hold(struct futex_robust *r, uint32_t *word)
+{
+	r->node = &r->head;
+	r->head.offset = (long)((uintptr_t)word - (uintptr_t)&r->node);
+	__atomic_store_n(word, (uint32_t)syscall(SYS_gettid) | FUTEX_WAITERS, __ATOMIC_RELEASE);
+	__atomic_store_n(
+		&r->head.next, (struct futex_robust_head *)(void *)&r->node, __ATOMIC_RELEASE);
+}
+
+void futex_release(struct futex_robust *r, uint32_t *word)
+{
+	uint32_t mine = (uint32_t)syscall(SYS_gettid) | FUTEX_WAITERS;
+	__atomic_compare_exchange_n(word, &mine, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+	__atomic_store_n(&r->head.next, &r->head, __ATOMIC_RELEASE);
+}
+
+bool futex_dead(uint32_t value)
+{
+	return (value & FUTEX_OWNER_DIED) != 0;
+}
+
 static void pause_cpu(void)
 {
 #if defined __x86_64__ || defined __i386__
@@ -139,7 +166,7 @@ int futex_lock(struct futex_robust *r, uint32_t *word, int64_t deadline, const s
 {
 	uint32_t v = 0, me = (uint32_t)syscall(SYS_gettid);
 	int how;
-	__atomic_store_n(&r->head.pending, (void *)word, __ATOMIC_RELEASE);
+	__atomic_store_n(&r->head.pending, word_entry(r, word), __ATOMIC_RELEASE);
 	for (int i = 0; i < SPINS; i++) {
 		if ((how = try_lock(word, me, 0, &v)) != 0)
 			return taken(how);

@@ -29,7 +29,8 @@ struct futex_robust {
 		long offset;
 		void *volatile pending;
 	} head;
-	void *old; /* what was registered before: libc's */
+	struct futex_robust_head *node; /* the one list entry: its next pointer */
+	void *old;                      /* what was registered before: libc's */
 	unsigned long oldlen;
 };
 /* Register with the kernel; R must stay where it is until futex_robust_end. 0 or -1. */
@@ -42,5 +43,13 @@ void futex_robust_end(struct futex_robust *r);
  * machine went down) is noticed within a second. */
 int futex_lock(struct futex_robust *r, uint32_t *word, int64_t deadline, const struct stop *stop);
 void futex_unlock(struct futex_robust *r, uint32_t *word);
+
+/* Announce in *WORD that we live: our thread id and FUTEX_WAITERS stand there until futex_release. When
+ * we end before that, the kernel puts FUTEX_OWNER_DIED there and wakes one that sleeps on it. One
+ * such word at a time, beside the lock. */
+void futex_hold(struct futex_robust *r, uint32_t *word);
+void futex_release(struct futex_robust *r, uint32_t *word);
+/* Does the value of such a word say that its owner died? */
+bool futex_dead(uint32_t value);
 
 #endif
