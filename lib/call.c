@@ -63,6 +63,12 @@ int status_of(int errnum)
 	}
 }
 
+/* strerror(3), but in the words of this toolbox for the two ends that a wait can have. */
+static const char *error_text(int errnum)
+{
+	return errnum == EAGAIN ? "would block" : errnum == ETIMEDOUT ? "timed out" : strerror(errnum);
+}
+
 /* "ipc-x verb: TEXT[: strerror]\n" in one write(2), of any length. */
 static void message(struct call *call, int errnum, const char *fmt, va_list ap)
 {
@@ -81,7 +87,7 @@ static void message(struct call *call, int errnum, const char *fmt, va_list ap)
 			len += n > 0 ? (size_t)n : 0;
 		}
 		va_end(again);
-		const char *err = errnum != 0 ? strerror(errnum) : "";
+		const char *err = errnum != 0 ? error_text(errnum) : "";
 		size_t need = len + strlen(err) + 4;
 		if (need <= cap) {
 			n = snprintf(text + len, cap - len, "%s%s\n", errnum != 0 ? ": " : "", err);
