@@ -157,6 +157,9 @@ int call_waited(struct call *call, int errnum, const char *fmt, ...)
 	va_list ap;
 	if (errnum == EINTR && call_stopped(call) != 0)
 		return ST_SIGNAL + call_stopped(call);
+	/* -w 0 does not wait either, but it is a timeout: only -n asks for 75. */
+	if (errnum == EAGAIN && call->std[STD_TIMEOUT].count > 0 && call->std[STD_NONBLOCK].count == 0)
+		errnum = ETIMEDOUT;
 	va_start(ap, fmt);
 	int status = errnum == ETIMEDOUT ? fail(call, ST_TIMEOUT, errnum, fmt, ap)
 		: errnum == EAGAIN       ? fail(call, ST_BUSY, errnum, fmt, ap)
