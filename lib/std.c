@@ -12,7 +12,7 @@ const struct opt std_opts[STD_N] = {
 		.name = "timeout",
 		.arg = ARG_DURATION,
 		.metavar = "DUR",
-		.help = "give up after DUR (1.5, 200ms, 2m, 1h; 0: do not wait): 124"},
+		.help = "give up after DUR (1.5, 200ms, 2m; 0: at once): 124"},
 	[STD_NONBLOCK] = {.letter = 'n', .name = "nonblock", .help = "do not wait: 75 at once"},
 	[STD_CONFLICT] = {.letter = 'E',
 		.name = "conflict-exit-code",

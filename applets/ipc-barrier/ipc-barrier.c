@@ -31,8 +31,7 @@ static int run_rm(struct call *call);
 
 static const struct verb verbs[] = {
 	{.name = "wait",
-		.summary =
-			"Wait until N parties wait; CMD runs in the last to come, before all go on.",
+		.summary = "wait until N have come; the last runs CMD before all go on",
 		.operands = one_barrier,
 		.std = STD_WAIT | STD(COUNT) | STD(MODE) | STD(READY_FD),
 		.flags = VERB_INPROC |
@@ -41,18 +40,18 @@ static const struct verb verbs[] = {
 		.example_says = "the third to come installs, then all three go on",
 		.run = barrier_wait},
 	{.name = "stat",
-		.summary = "Show who waits.",
+		.summary = "show who waits",
 		.operands = one_barrier,
 		.std = STD(JSON),
 		.flags = VERB_INPROC, /* reads */
 		.run = run_stat},
 	{.name = "break",
-		.summary = "Send those that wait away with 76.",
+		.summary = "send those that wait away with 76",
 		.operands = one_barrier,
 		.flags = VERB_INPROC, /* one short lock */
 		.run = run_break},
 	{.name = "rm",
-		.summary = "Remove barriers, breaking those that are waited at.",
+		.summary = "remove barriers, breaking those that are waited at",
 		.operands = barriers,
 		.flags = VERB_INPROC, /* one short lock each */
 		.run = run_rm},
@@ -96,10 +95,13 @@ int barrier_open(struct call *call, struct mapped *m, const char *word, uint32_t
 	for (;;) {
 		int status = mapped_open(call, m, word, &type, parties > 0 ? SHARED_CREATE : 0,
 			size_for(parties), &parties);
-		if (status != 0 || mapped_lock(call, m, DEADLINE_NONE, &status) < 0)
+		if (status != 0 || mapped_lock(call, m, call_deadline(call), &status) < 0)
 			return status;
 		status = check(call, m, parties);
 		bool gone = barrier_of(m)->gone != 0;
+		if (status == 0 && gone && shared_current(&m->shared, m->at.dirfd, m->at.rel))
+			status = call_fail(call, ST_DATA, 0, "%s: damaged",
+				word);  /* it loses its name first */
 		if (m->shared.rebooted) /* those that waited went down with the machine */
 			barrier_of(m)->arrived = barrier_of(m)->leading = 0;
 		if (status == 0 && !gone)

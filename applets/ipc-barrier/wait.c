@@ -163,6 +163,12 @@ static int run(struct call *call, struct mapped *m, int64_t deadline)
 			return call_waited(call, errno, "wait at %s", m->obj.text);
 		return -1;
 	}
+	if (deadline == DEADLINE_NOW && b->arrived + 1 < b->parties) {
+		uint32_t here = b->arrived;
+		shared_unlock(&m->shared);
+		return call_waited(
+			call, EAGAIN, "wait at %s (%u of %u came)", m->obj.text, here, b->parties);
+	}
 	uint32_t gen = b->gen, slot = arrive(m);
 	bool leader = slot + 1 == b->parties;
 	int status = call_ready(call);

@@ -61,7 +61,7 @@ static int run_rm(struct call *call);
 
 static const struct verb verbs[] = {
 	{.name = "wait",
-		.summary = "Wait until the event is set, pulsed, or makes CMD succeed.",
+		.summary = "wait until the event is set, pulsed, or makes CMD succeed",
 		OPTS(wait_opts),
 		.operands = one_event,
 		.std = STD_WAIT | STD(MODE) | STD(READY_FD),
@@ -71,35 +71,35 @@ static const struct verb verbs[] = {
 		.example_says = "goes on when another says `ipc-event set ready`; 124 after 30 s",
 		.run = event_wait},
 	{.name = "set",
-		.summary = "Set the event and wake who waits for it.",
+		.summary = "set the event and wake who waits for it",
 		OPTS(set_opts),
 		.operands = one_event,
 		.std = STD(MODE),
 		.flags = VERB_INPROC, /* one short lock */
 		.run = run_set},
 	{.name = "clear",
-		.summary = "Clear the event.",
+		.summary = "clear the event",
 		OPTS(set_opts),
 		.operands = one_event,
 		.std = STD(MODE),
 		.flags = VERB_INPROC, /* one short lock */
 		.run = run_clear},
 	{.name = "pulse",
-		.summary = "Wake those who wait now (one, if automatic) and leave the state.",
+		.summary = "wake those who wait now (one, if automatic) and leave the state",
 		OPTS(set_opts),
 		.operands = one_event,
 		.std = STD(MODE),
 		.flags = VERB_INPROC, /* one short lock */
 		.run = run_pulse},
 	{.name = "stat",
-		.summary = "Show state, sequence number and waiters.",
+		.summary = "show state, sequence number and waiters",
 		OPTS(stat_opts),
 		.operands = one_event,
 		.std = STD(JSON),
 		.flags = VERB_INPROC, /* reads */
 		.run = event_stat},
 	{.name = "rm",
-		.summary = "Remove events; waiters are woken and get 66.",
+		.summary = "remove events; waiters are woken and get 66",
 		.operands = events,
 		.flags = VERB_INPROC, /* one short lock each */
 		.run = run_rm},
@@ -120,8 +120,7 @@ int event_open(struct call *call, struct mapped *m, const char *word, int flags)
 		int status = mapped_open(call, m, word, &type, flags, 0, NULL);
 		if (status != 0)
 			return status;
-		/* Nobody holds this lock for long: a deadline is for waiting, not for this. */
-		if (mapped_lock(call, m, DEADLINE_NONE, &status) < 0)
+		if (mapped_lock(call, m, call_deadline(call), &status) < 0)
 			return status;
 		const struct event *ev = event_of(m);
 		if (ev->kind > KIND_AUTO) {
@@ -130,7 +129,10 @@ int event_open(struct call *call, struct mapped *m, const char *word, int flags)
 		}
 		if (ev->gone == 0)
 			return 0;
+		bool named = shared_current(&m->shared, m->at.dirfd, m->at.rel);
 		shared_unlock(&m->shared);
+		if (named) /* it loses its name before it is marked */
+			return call_fail(call, ST_DATA, 0, "%s: damaged", word);
 		mapped_close(call, m);
 		if ((flags & SHARED_CREATE) == 0)
 			return call_fail(call, ST_NOOBJ, 0, "%s: no such event", word);

@@ -50,7 +50,7 @@ static int wait_passing(struct call *call, struct mapped *m, const struct waiter
 			return call_waited(call, errno, "wait for %s", m->obj.text);
 		if (!shared_intact(&m->shared))
 			return mapped_done(call, m, 0);
-		if (mapped_lock(call, m, DEADLINE_NONE, &status) < 0)
+		if (mapped_lock(call, m, deadline, &status) < 0)
 			return status;
 	}
 }
@@ -102,13 +102,13 @@ static int wait_command(struct call *call, struct mapped *m, int64_t deadline)
 		/* Above 63 it is not CMD saying no, but CMD not running, or our own failure. */
 		if (status == 0 || status > 63)
 			return status;
-		if (mapped_lock(call, m, DEADLINE_NONE, &status) < 0)
+		if (mapped_lock(call, m, deadline, &status) < 0)
 			return status;
 		uint64_t seq;
 		status = wait_passing(call, m, &w, deadline, &seq);
 		if (status != 0)
 			return status;
-		if (mapped_lock(call, m, DEADLINE_NONE, &status) < 0)
+		if (mapped_lock(call, m, deadline, &status) < 0)
 			return status;
 	}
 }
