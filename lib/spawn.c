@@ -192,7 +192,9 @@ static __attribute__((noinline)) pid_t fork_child(struct child *c)
 	pid_t pid = vfork();
 	if (pid != 0)
 		return pid;
-	c->err = become(c);
+	c->err = c->s->hook != NULL ? c->s->hook(c->s->hook_arg) : 0;
+	if (c->err == 0)
+		c->err = become(c);
 	if (c->err == 0) {
 		c->execed = 1;
 		c->err = search_exec(c);
