@@ -56,7 +56,7 @@ spec() {
 
 # The flock(1) form is a contract of its own: its letters are flock's.
 @test "a standard letter has its one meaning everywhere, and a standard name its letter" {
-	awk -v RS='[[]STD_' 'NR > 1 {
+	awk -v RS='[[]STD_' '/\.help = / {
 		l = match($0, /\.letter = \047.\047/) ? substr($0, RSTART + 11, 1) : "-"
 		match($0, /\.name = "[^"]*"/)
 		print l "\t" substr($0, RSTART + 9, RLENGTH - 10)
