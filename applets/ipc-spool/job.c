@@ -15,6 +15,7 @@
 #include "spool.h"
 
 #include "fd.h"
+#include "lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,19 +26,15 @@
 
 int lease_try(int fd)
 {
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+	if (lock_fcntl(fd, LOCK_OFD, false, 0, 0, DEADLINE_NOW, NULL) == 0)
 		return 1;
-	return errno == EAGAIN || errno == EACCES ? 0 : -1;
+	return errno == EAGAIN ? 0 : -1;
 }
 
 void lease_drop(int fd)
 {
-	struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
-	int e = errno;
 	if (fd >= 0)
-		(void)fcntl(fd, F_OFD_SETLK, &lock);
-	errno = e;
+		lock_fcntl_free(fd, LOCK_OFD, 0, 0);
 }
 
 /* Opened for reading only: closing it makes no event that waiters look out for. */

@@ -24,6 +24,7 @@
 #include "spool.h"
 
 #include "fd.h"
+#include "lock.h"
 #include "num.h"
 #include "proc.h"
 
@@ -117,22 +118,6 @@ static int read_counter(struct spool *sp, struct seq *seq)
 	if (!whole)
 		call_warn(sp->call, 0, "%s/seq: damaged; counted anew from the jobs", sp->path);
 	return recount(sp, seq, !whole);
-}
-
-static int lock_whole(int fd, int64_t deadline, const struct stop *stop)
-{
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	struct wait_timer timer;
-	int r = fcntl(fd, F_OFD_SETLK, &lock);
-	if (r == 0 || (errno != EAGAIN && errno != EACCES))
-		return r;
-	if (wait_timer_start(&timer, deadline, stop) < 0)
-		return -1;
-	while ((r = fcntl(fd, F_OFD_SETLKW, &lock)) < 0 && errno == EINTR &&
-		!wait_timer_due(&timer))
-		;
-	wait_timer_stop(&timer);
-	return r;
 }
 
 int seq_lock(struct spool *sp, struct seq *seq)

@@ -8,6 +8,7 @@
 #include "spool.h"
 
 #include "fd.h"
+#include "lock.h"
 #include "spawn.h"
 
 #include <errno.h>
@@ -228,15 +229,9 @@ int run_ack(struct call *call)
 /* The job is back, but the guard still has its lock: who takes next should not find it locked. */
 static void wait_released(struct spool *sp, int fd)
 {
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	struct wait_timer timer;
-	int r = -1;
-	if (fd < 0 || wait_timer_start(&timer, wait_until(LET_GO), &sp->call->stop) < 0)
+	if (fd < 0)
 		return;
-	while ((r = fcntl(fd, F_OFD_SETLKW, &lock)) < 0 && errno == EINTR &&
-		!wait_timer_due(&timer))
-		;
-	wait_timer_stop(&timer);
+	int r = lock_fcntl(fd, LOCK_OFD, false, 0, 0, wait_until(LET_GO), &sp->call->stop);
 	if (r < 0)
 		call_note(sp->call, 1,
 			"%s: the worker still holds the job; it can be taken when that ends",
