@@ -128,8 +128,8 @@ int seq_lock(struct spool *sp, struct seq *seq)
 		sp->seq = call_own(sp->call, fd_open(sp->root, "seq", O_RDWR | O_NOFOLLOW, 0));
 	*seq = (struct seq){.fd = sp->seq};
 	if (seq->fd < 0 ||
-		lock_whole(seq->fd, sp->deadline < least ? least : sp->deadline, &sp->call->stop) <
-			0)
+		lock_fcntl(seq->fd, LOCK_OFD, false, 0, 0,
+			sp->deadline < least ? least : sp->deadline, &sp->call->stop) < 0)
 		return -1;
 	if (fstat(seq->fd, &st) < 0 || st.st_nlink == 0) {
 		errno = ENOENT; /* the spool was removed meanwhile */
