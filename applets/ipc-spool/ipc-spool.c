@@ -19,12 +19,12 @@ static const struct opt create_opts[] = {
 		.arg = ARG_UINT,
 		.metavar = "N",
 		.max = 1000000000,
-		.help = "at most N unfinished jobs, put waits (0: no bound, default)"},
+		.help = "bound of unfinished jobs; put waits (default 0: none)"},
 	[CREATE_ATTEMPTS] = {.name = "max-attempts",
 		.arg = ARG_UINT,
 		.metavar = "N",
 		.max = 1000000,
-		.help = "after N failed attempts to dead/ (default 5; 0: never)"},
+		.help = "attempts before dead/ (default 5; 0: no end)"},
 	[CREATE_KEEP] = {.name = "keep",
 		.arg = ARG_UINT,
 		.metavar = "N",
@@ -39,7 +39,7 @@ static const struct opt put_opts[] = {
 		.arg = ARG_CHOICE,
 		.metavar = "full|data|none",
 		.choices = syncs,
-		.help = "what is on disk before the id is printed (default full)"},
+		.help = "what is on disk before the id is out"},
 	[PUT_PRIO] = {.letter = 'p',
 		.name = "priority",
 		.arg = ARG_UINT,
@@ -77,7 +77,7 @@ static const struct opt ack_opts[] = {
 		.arg = ARG_CHOICE,
 		.metavar = "full|data|none",
 		.choices = syncs,
-		.help = "full: on disk before it returns (default none)"},
+		.help = "full: on disk when it returns (default none)"},
 };
 
 static const struct opt nack_opts[] = {
@@ -85,7 +85,7 @@ static const struct opt nack_opts[] = {
 	[END_DELAY] = {.name = "delay",
 		.arg = ARG_DURATION,
 		.metavar = "DUR",
-		.help = "next attempt after DUR (default 1s, doubled with each)"},
+		.help = "until the next attempt (default 1s, doubling)"},
 	[END_REASON] = {.name = "reason",
 		.arg = ARG_STR,
 		.metavar = "TEXT",
@@ -103,21 +103,21 @@ static const struct opt run_opts[] = {
 	[RUN_BACKOFF] = {.name = "backoff",
 		.arg = ARG_DURATION,
 		.metavar = "DUR",
-		.help = "wait before the second attempt, doubled with each (default 1s)"},
+		.help = "until the second attempt (default 1s), doubling"},
 	[RUN_OUTPUT] = {.name = "output",
 		.arg = ARG_CHOICE,
 		.metavar = "pass|keep",
 		.choices = outputs,
-		.help = "keep: CMD's stdout is kept with the result (default pass)"},
+		.help = "keep: CMD's stdout is kept with the result"},
 	[RUN_GRACE] = {.name = "grace",
 		.arg = ARG_DURATION,
 		.metavar = "DUR",
-		.help = "when stopped: TERM to running CMDs after DUR (default: never)"},
+		.help = "when stopped, TERM to CMDs after DUR (never)"},
 	[RUN_SYNC] = {.name = "sync",
 		.arg = ARG_CHOICE,
 		.metavar = "full|data|none",
 		.choices = syncs,
-		.help = "full: each result is on disk before the next job (default none)"},
+		.help = "full: results are on disk first (default none)"},
 };
 
 static const struct opt wait_opts[] = {
@@ -139,9 +139,7 @@ static const struct operand dir[] = {
 	{0}};
 static const struct operand dir_files[] = {
 	{.name = "DIR", .arg = ARG_OBJECT, .min = 1, .max = 1, .help = "the spool: PATH or a word"},
-	{.name = "FILE",
-		.arg = ARG_PATH,
-		.help = "a job's data; -: all of stdin. None: a job a record"},
+	{.name = "FILE", .arg = ARG_PATH, .help = "a job's data; - is stdin, none: its records"},
 	{0}};
 static const struct operand dir_id[] = {
 	{.name = "DIR", .arg = ARG_OBJECT, .min = 1, .max = 1, .help = "the spool: PATH or a word"},

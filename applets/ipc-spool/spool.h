@@ -101,7 +101,7 @@ int bucket_each(struct spool *sp, enum state state, uint64_t id, each_fn *fn, vo
 /* Find job ID in STATE: 1 with *JOB and its bucket in *DIRFD (to be closed), 0 not there, -1. */
 int spool_find(struct spool *sp, enum state state, uint64_t id, struct job *job, int *dirfd);
 
-/* ---- seq.c ---- */
+/* ---- seq.c, draft.c ---- */
 
 struct seq {
 	int fd;
