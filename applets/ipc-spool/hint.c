@@ -33,24 +33,38 @@ static int watch(int hint, int fd, const char *rel, uint32_t mask)
 	return inotify_add_watch(hint, path, mask | IN_DONT_FOLLOW);
 }
 
-int hint_open(struct spool *sp)
+int hint_open_new(struct spool *sp)
 {
-	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (fd < 0)
-		return -1;
-	if (watch(fd, sp->root, "seq", IN_ATTRIB) < 0 ||
-		watch(fd, sp->root, "cur", IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE) < 0) {
-		close(fd);
+	int fd = call_own(sp->call, inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+	if (fd >= 0 && watch(fd, sp->root, "seq", IN_ATTRIB) < 0) {
+		call_close(sp->call, fd);
 		return -1;
 	}
-	return call_own(sp->call, fd);
+	return fd;
 }
 
-void hint_drain(int fd)
+int hint_add_cur(struct spool *sp, int fd)
+{
+	return watch(fd, sp->root, "cur", IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE) < 0 ? -1 : 0;
+}
+
+int hint_open(struct spool *sp)
+{
+	int fd = hint_open_new(sp);
+	if (fd >= 0 && hint_add_cur(sp, fd) < 0) {
+		call_close(sp->call, fd);
+		return -1;
+	}
+	return fd;
+}
+
+bool hint_drain(int fd)
 {
 	char buf[4096];
+	bool any = false;
 	while (fd >= 0 && read(fd, buf, sizeof buf) > 0)
-		;
+		any = true;
+	return any;
 }
 
 int64_t hint_deadline(const struct spool *sp, int fd, int64_t due)

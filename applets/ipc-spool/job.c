@@ -48,7 +48,7 @@ bool lease_held(int dirfd, const char *name)
 }
 
 /* Open and lease the file NAME: a descriptor; -1 with errno 0 when it is gone, leased or no job of ours. */
-static int open_leased(struct spool *sp, int dirfd, const char *name)
+static int open_leased(struct spool *sp, int dirfd, const char *name, int64_t *size)
 {
 	struct stat st;
 	int fd = fd_open(dirfd, name, O_RDWR | O_NOFOLLOW, 0);
@@ -63,6 +63,7 @@ static int open_leased(struct spool *sp, int dirfd, const char *name)
 	bool regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 	int got = regular ? lease_try(fd) : 0;
 	sp->foreign += !regular;
+	*size = regular ? st.st_size : 0;
 	if (got > 0)
 		return fd;
 	int e = got < 0 ? errno : 0;
@@ -82,10 +83,12 @@ static int take_it(void *arg, int dirfd, const struct job *job, const char *name
 	struct next *next = arg;
 	struct spool *sp = next->sp;
 	char as[NAME_SIZE];
-	int fd = open_leased(sp, dirfd, name);
+	int64_t size;
+	int fd = open_leased(sp, dirfd, name, &size);
 	if (fd < 0)
 		return errno == 0 ? 0 : -1;
 	*next->job = *job;
+	next->job->size = size;
 	next->job->state = JOB_CUR;
 	next->job->attempt++;
 	if (renameat(dirfd, name, state_fd(sp, JOB_CUR), job_name(next->job, as)) == 0) {
@@ -96,12 +99,20 @@ static int take_it(void *arg, int dirfd, const struct job *job, const char *name
 	return errno == ENOENT ? 0 : -1;
 }
 
-int job_next(struct spool *sp, struct job *job)
+int job_next(struct spool *sp, struct job *job, struct rest *rest)
 {
 	struct next next = {sp, job, -1};
 	if (state_fd(sp, JOB_CUR) < 0)
 		return -1;
-	int r = spool_each(sp, JOB_NEW, true, take_it, &next);
+	int r = 0;
+	while (rest != NULL && r == 0 && rest->next < rest->names.n) {
+		struct job kept;
+		const char *name = rest->names.v[rest->next++];
+		if (job_parse(&kept, JOB_NEW, name))
+			r = take_it(&next, rest->fd, &kept, name);
+	}
+	if (r == 0)
+		r = spool_each_rest(sp, JOB_NEW, true, take_it, &next, rest);
 	if (r == 0)
 		errno = ENOENT;
 	return r > 0 ? next.lease : -1;
@@ -183,7 +194,8 @@ static int return_abandoned(void *arg, int dirfd, const struct job *job, const c
 	bool dead;
 	if (lease_held(dirfd, name))
 		return 0;
-	int fd = open_leased(sp, dirfd, name);
+	int64_t size;
+	int fd = open_leased(sp, dirfd, name, &size);
 	if (fd < 0)
 		return errno == 0 ? 0 : -1;
 	int r = job_failed(sp, job, &o, &dead);
@@ -232,108 +244,6 @@ int job_recover(struct spool *sp, int64_t *due)
 		return -1;
 	*due = d.first;
 	return 0;
-}
-
-/* ---- done ---- */
-
-static void remove_bucket(struct spool *sp, int parent, const char *name)
-{
-	struct names names;
-	int fd = fd_open(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	if (fd < 0 || names_read(sp, &names, fd, any_name) < 0) {
-		fd_close(fd);
-		return;
-	}
-	for (size_t i = 0; i < names.n; i++) {
-		struct job job;
-		char *dot = strchr(names.v[i], '.');
-		bool side = dot != NULL && (strcmp(dot, ".out") == 0 || strcmp(dot, ".err") == 0);
-		if (side || job_parse(&job, JOB_DONE, names.v[i]))
-			unlinkat(fd, names.v[i], 0);
-	}
-	names_free(&names);
-	fd_close(fd);
-	unlinkat(parent, name, AT_REMOVEDIR);
-}
-
-static bool all_digits(const char *name)
-{
-	return name[0] != '\0' && name[strspn(name, "0123456789")] == '\0';
-}
-
-/* Forget the results of all ids below LIMIT, bucket by bucket. Done once for each new bucket, so that the
- * cost for a job does not grow. Its failures are left for the next time. */
-static void prune(struct spool *sp, uint64_t limit)
-{
-	struct names big, small;
-	if (names_read(sp, &big, sp->dirs[JOB_DONE], all_digits) < 0)
-		return;
-	for (size_t i = 0; i < big.n; i++) {
-		uint64_t base = strtoull(big.v[i], NULL, 10) * BIG_STEP;
-		int fd = base + BUCKET > limit ? -1
-					       : fd_open(sp->dirs[JOB_DONE], big.v[i],
-							 O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-		if (fd < 0 || names_read(sp, &small, fd, all_digits) < 0) {
-			fd_close(fd);
-			break;
-		}
-		for (size_t k = 0; k < small.n; k++)
-			if (base + (strtoull(small.v[k], NULL, 10) + 1) * BUCKET <= limit)
-				remove_bucket(sp, fd, small.v[k]);
-		names_free(&small);
-		fd_close(fd);
-		unlinkat(sp->dirs[JOB_DONE], big.v[i], AT_REMOVEDIR);
-	}
-	names_free(&big);
-}
-
-/* The data of a finished job are given up, the empty file is its result. */
-static void cut(int lease, int dirfd, const char *name)
-{
-	int fd = lease >= 0 ? lease : fd_open(dirfd, name, O_WRONLY | O_NOFOLLOW, 0);
-	if (fd >= 0 && ftruncate(fd, 0) < 0)
-		errno = 0; /* its bytes stay for a while */
-	if (fd != lease)
-		fd_close(fd);
-}
-
-int job_done(struct spool *sp, const struct job *job, int lease, const struct outcome *o)
-{
-	struct job to = *job;
-	struct stat st;
-	char from[NAME_SIZE], as[NAME_SIZE];
-	bool made = false;
-	int cur = state_fd(sp, JOB_CUR);
-	job_name(job, from);
-	if (cur < 0 ||
-		(lease >= 0 ? fstat(lease, &st) : fstatat(cur, from, &st, AT_SYMLINK_NOFOLLOW)) < 0)
-		return -1;
-	if (sp->keep == 0)
-		return unlinkat(cur, from, 0) < 0 || (o->sync == SYNC_FULL && fsync(cur) < 0) ? -1
-											      : 0;
-	to.state = JOB_DONE;
-	to.status = o->status;
-	to.cut = st.st_size > 0 && !sp->keep_data;
-	job_name(&to, as);
-	int r = -1, fd = -1;
-	for (int tries = 0; r < 0 && tries < 3; tries++) { /* the bucket may be pruned under us */
-		fd_close(fd);
-		fd = bucket_open(sp, &to, true, &made);
-		r = fd < 0 ? -1 : renameat(cur, from, fd, as);
-		if (r < 0 && errno != ENOENT)
-			break;
-	}
-	if (r == 0 && to.cut)
-		cut(lease, fd, as);
-	if (r == 0 && o->sync == SYNC_FULL &&
-		(fsync(fd) < 0 || (made && bucket_sync_parents(sp, &to) < 0) || fsync(cur) < 0))
-		r = -1;
-	int e = errno;
-	fd_close(fd);
-	if (r == 0 && made && job->id > sp->keep)
-		prune(sp, job->id - sp->keep);
-	errno = e;
-	return r;
 }
 
 /* ---- by hand ---- */

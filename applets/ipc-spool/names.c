@@ -192,9 +192,22 @@ struct walk {
 	bool tidy;
 	each_fn *fn;
 	void *arg;
+	struct rest *rest; /* may be NULL */
 };
 
-static int walk_jobs(struct walk *w, int fd, const struct names *names)
+/* Keep what was not looked at of the bucket in which FN was content. */
+static void keep_rest(struct walk *w, int fd, struct names *names, size_t next)
+{
+	rest_drop(w->rest);
+	w->rest->fd = fd_dup(fd, 3);
+	if (w->rest->fd < 0)
+		return;
+	w->rest->names = *names;
+	w->rest->next = next;
+	*names = (struct names){0};
+}
+
+static int walk_jobs(struct walk *w, int fd, struct names *names)
 {
 	for (size_t i = 0; i < names->n; i++) {
 		struct job job;
@@ -206,6 +219,8 @@ static int walk_jobs(struct walk *w, int fd, const struct names *names)
 			continue;
 		}
 		int r = w->fn(w->arg, fd, &job, name);
+		if (r > 0 && w->rest != NULL)
+			keep_rest(w, fd, names, i + 1);
 		if (r != 0)
 			return r;
 	}
@@ -250,14 +265,28 @@ static int walk(struct walk *w, int fd, int depth, bool newest, bool *empty)
 	return r;
 }
 
-int spool_each(struct spool *sp, enum state state, bool tidy, each_fn *fn, void *arg)
+int spool_each_rest(
+	struct spool *sp, enum state state, bool tidy, each_fn *fn, void *arg, struct rest *rest)
 {
 	static const int depths[JOB_STATES] = {
 		[JOB_NEW] = 3, [JOB_DELAYED] = 2, [JOB_DONE] = 2, [JOB_DEAD] = 2};
-	struct walk w = {sp, state, tidy, fn, arg};
+	struct walk w = {
+		.sp = sp, .state = state, .tidy = tidy, .fn = fn, .arg = arg, .rest = rest};
 	bool empty;
 	int fd = state_fd(sp, state);
 	return fd < 0 ? -1 : walk(&w, fd, depths[state], true, &empty);
+}
+
+int spool_each(struct spool *sp, enum state state, bool tidy, each_fn *fn, void *arg)
+{
+	return spool_each_rest(sp, state, tidy, fn, arg, NULL);
+}
+
+void rest_drop(struct rest *rest)
+{
+	names_free(&rest->names);
+	fd_close(rest->fd);
+	*rest = (struct rest){.fd = -1};
 }
 
 int bucket_each(struct spool *sp, enum state state, uint64_t id, each_fn *fn, void *arg)

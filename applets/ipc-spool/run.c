@@ -40,6 +40,7 @@ static void undo_slots(void *arg, intptr_t n)
 		fd_close(s->err[1]);
 		draft_drop(&r->sp, &s->out);
 	}
+	rest_drop(&r->rest);
 	free(r->slots);
 	free(r->fds);
 	r->slots = NULL;
@@ -87,11 +88,14 @@ static int next_job(struct runner *r, struct job *job)
 {
 	if (recover(r, false) < 0)
 		return -1;
-	int lease = job_next(&r->sp, job);
+	/* What was read of the bucket holds until something comes in. */
+	if (r->hint < 0 || hint_drain(r->hint))
+		rest_drop(&r->rest);
+	int lease = job_next(&r->sp, job, &r->rest);
 	if (lease >= 0 || errno != ENOENT)
 		return lease;
 	/* Nothing: look at all before saying so. */
-	return recover(r, true) < 0 ? -1 : job_next(&r->sp, job);
+	return recover(r, true) < 0 ? -1 : job_next(&r->sp, job, &r->rest);
 }
 
 /* Fill the free slots. *IDLE: there is a free one and nothing for it. A status. */
@@ -161,7 +165,7 @@ static int sleep_until_event(struct runner *r, bool idle)
 	if (wait_poll(p, 2 * r->n + 1, wake_at(r, idle), interrupt) < 0)
 		return errno == ETIMEDOUT || errno == EAGAIN ? 0 : -1;
 	if (p[0].revents != 0)
-		hint_drain(r->hint);
+		rest_drop(&r->rest);
 	for (size_t i = 0; i < r->n; i++) {
 		if (p[2 + 2 * i].revents != 0)
 			slot_stderr(r, &r->slots[i]);
@@ -198,7 +202,11 @@ static int loop(struct runner *r)
 		if (finished(r, idle))
 			return r->fatal;
 		if (idle && !r->armed) { /* arm, and look once more before sleeping */
-			r->hint = hint_open(&r->sp);
+			if (r->hint >= 0 && hint_add_cur(&r->sp, r->hint) < 0) {
+				call_close(call, r->hint);
+				r->hint = hint_open_new(&r->sp);
+				r->rest.fd = -1;
+			}
 			r->armed = true;
 			continue;
 		}
@@ -226,7 +234,8 @@ int run_run(struct call *call)
 	r->grace = call->opt[RUN_GRACE].count > 0 ? call->opt[RUN_GRACE].num : DEADLINE_NONE;
 	r->sync = call->opt[RUN_SYNC].count > 0 ? (enum sync)call->opt[RUN_SYNC].num : SYNC_NONE;
 	r->left = call->std[STD_COUNT].count > 0 ? (uint64_t)call->std[STD_COUNT].num : UINT64_MAX;
-	r->hint = -1;
+	r->hint = hint_open_new(&r->sp);
+	r->rest.fd = -1;
 	r->due = INT64_MAX;
 	r->kill_at = DEADLINE_NONE;
 	r->sp.env = call_fmt(call, "IPC_OBJECT=%s", r->sp.path);

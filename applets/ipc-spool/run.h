@@ -25,7 +25,8 @@ struct runner {
 	bool failed; /* some attempt failed */
 	int fatal;   /* why no more jobs are started, though nobody stopped us */
 	int hint;
-	bool armed;
+	bool armed; /* the hint tells of cur/ as well */
+	struct rest rest;
 	int64_t backoff, grace, kill_at;
 	int64_t looked, due; /* when job_recover was last called, and what it said */
 	uint64_t left;       /* jobs until -c is reached */

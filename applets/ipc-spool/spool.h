@@ -30,9 +30,10 @@ enum sync { SYNC_FULL, SYNC_DATA, SYNC_NONE };
 struct job {
 	uint64_t id;
 	unsigned prio, attempt;
-	int64_t due; /* JOB_DELAYED: ms of CLOCK_REALTIME */
-	int status;  /* JOB_DONE, JOB_DEAD */
-	bool cut;    /* JOB_DONE: the data were given up, only the result is kept */
+	int64_t due;  /* JOB_DELAYED: ms of CLOCK_REALTIME */
+	int status;   /* JOB_DONE, JOB_DEAD */
+	int64_t size; /* when leased */
+	bool cut;     /* JOB_DONE: the data were given up, only the result is kept */
 	enum state state;
 };
 
@@ -47,6 +48,8 @@ struct spool {
 	uint64_t max_attempts;
 	uint64_t keep; /* results of so many of the newest ids are kept */
 	bool keep_data;
+	int done_fd; /* the bucket in done/ used last, and its number; -1 */
+	uint64_t done_bucket;
 	char *env; /* "IPC_OBJECT=PATH", for CMD */
 	int64_t deadline;
 	uint64_t foreign; /* names met that are none of ours */
@@ -96,6 +99,16 @@ bool any_name(const char *name);
  * newest. 0, FN's value, or -1 with errno. */
 typedef int each_fn(void *arg, int dirfd, const struct job *job, const char *name);
 int spool_each(struct spool *sp, enum state state, bool tidy, each_fn *fn, void *arg);
+/* The same; when FN returns more than 0, the names behind that one in its bucket are kept in *REST (NULL: are
+ * not): the next look can begin there, as long as nothing came in before them. */
+struct rest {
+	struct names names;
+	size_t next;
+	int fd; /* the bucket; -1: nothing is kept */
+};
+int spool_each_rest(
+	struct spool *sp, enum state state, bool tidy, each_fn *fn, void *arg, struct rest *rest);
+void rest_drop(struct rest *rest);
 /* The same for those jobs of JOB_NEW, JOB_DONE or JOB_DEAD that share ID's bucket. */
 int bucket_each(struct spool *sp, enum state state, uint64_t id, each_fn *fn, void *arg);
 /* Find job ID in STATE: 1 with *JOB and its bucket in *DIRFD (to be closed), 0 not there, -1. */
@@ -137,7 +150,7 @@ void draft_drop(struct spool *sp, struct draft *d);
  * that a worker took before an error could take them back. */
 int drafts_publish(struct spool *sp, struct draft *d, size_t n, enum sync sync, size_t *stuck);
 
-/* ---- job.c ---- */
+/* ---- job.c, done.c ---- */
 
 /* Make FD's open file description the job's lease. 1, 0 when another has it, -1. */
 int lease_try(int fd);
@@ -145,8 +158,9 @@ int lease_try(int fd);
 bool lease_held(int dirfd, const char *name);
 void lease_drop(int fd);
 /* The next job in order: moved to cur/ and leased. Returns the lease (open for reading and writing, at the
- * start) with *JOB; -1 with errno, ENOENT when there is none now. */
-int job_next(struct spool *sp, struct job *job);
+ * start) with *JOB; -1 with errno, ENOENT when there is none now. REST may be NULL; else it is looked at
+ * first, so the caller drops it when jobs have come in. */
+int job_next(struct spool *sp, struct job *job, struct rest *rest);
 /* Bring back the jobs of dead workers and those whose delay is over. *DUE gets the ms of CLOCK_REALTIME
  * at which the next delayed job comes up, or INT64_MAX. 0 or -1. */
 int job_recover(struct spool *sp, int64_t *due);
@@ -181,7 +195,12 @@ char *side_name(uint64_t id, const char *suffix, char buf[NAME_SIZE]);
 /* An inotify descriptor on what changes when jobs come or go; -1 when it cannot be had (the waiter then
  * looks more often). */
 int hint_open(struct spool *sp);
-void hint_drain(int fd);
+/* Only on what comes in. */
+int hint_open_new(struct spool *sp);
+/* And on cur/, for one that was opened so. 0 or -1. */
+int hint_add_cur(struct spool *sp, int fd);
+/* Take the events. True when there were any. */
+bool hint_drain(int fd);
 /* Sleep until something may have changed, DUE (ms of CLOCK_REALTIME) or sp->deadline. 0 to look again, -1 with
  * ETIMEDOUT, EAGAIN, EINTR. */
 int hint_wait(struct spool *sp, int fd, int64_t due);

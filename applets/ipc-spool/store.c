@@ -325,6 +325,7 @@ int spool_make(struct call *call, const char *text, bool create, struct spool *s
 		.path = path,
 		.root = -1,
 		.tmp = -1,
+		.done_fd = -1,
 		.seq = -1,
 		.dirs = {-1, -1, -1, -1, -1},
 		.max_attempts = MAX_ATTEMPTS,

@@ -39,7 +39,7 @@ int take_job(struct spool *sp, struct job *job)
 		int64_t due;
 		if (job_recover(sp, &due) < 0)
 			return -1;
-		int lease = job_next(sp, job);
+		int lease = job_next(sp, job, NULL);
 		if (lease >= 0 || errno != ENOENT) {
 			call_close(sp->call, hint);
 			return lease;
@@ -165,6 +165,13 @@ static int find_leased(struct spool *sp, unsigned i, struct job *job)
 	uint64_t id = (uint64_t)call->args[i].num;
 	struct job other;
 	int dirfd = -1, r = spool_find(sp, JOB_CUR, id, job, &dirfd);
+	if (r > 0) {
+		struct stat st;
+		char name[NAME_SIZE];
+		job->size = fstatat(dirfd, job_name(job, name), &st, AT_SYMLINK_NOFOLLOW) == 0
+			? st.st_size
+			: 0;
+	}
 	fd_close(dirfd);
 	if (r < 0)
 		return call_error(call, errno, "look for job %012llu in %s", (unsigned long long)id,
