@@ -102,6 +102,14 @@ static int move_to_done(struct spool *sp, const char *from, const struct job *to
 	}
 }
 
+/* The way there, then cur/, with which both moves of the job are on disk, then the result. The other way round the
+ * result could be there while the job still stands in new/. */
+static int sync_done(struct spool *sp, int fd, const struct job *to)
+{
+	return bucket_sync_parents(sp, to) < 0 || fsync(sp->dirs[JOB_CUR]) < 0 || fsync(fd) < 0 ? -1
+												: 0;
+}
+
 int job_done(struct spool *sp, const struct job *job, int lease, const struct outcome *o)
 {
 	struct job to = *job;
@@ -122,10 +130,7 @@ int job_done(struct spool *sp, const struct job *job, int lease, const struct ou
 		return -1;
 	if (to.cut)
 		cut(lease, fd, job_name(&to, as));
-	int r = 0;
-	if (o->sync == SYNC_FULL &&
-		(fsync(fd) < 0 || (made && bucket_sync_parents(sp, &to) < 0) || fsync(cur) < 0))
-		r = -1;
+	int r = o->sync == SYNC_FULL ? sync_done(sp, fd, &to) : 0;
 	int e = errno;
 	if (r == 0 && made && job->id > sp->keep)
 		prune(sp, job->id - sp->keep);
