@@ -110,25 +110,46 @@ static int lacks_bucket(struct spool *sp, const struct draft *d, size_t n)
 	return 0;
 }
 
+/* Something foreign stands where draft I was to go: all from there on get the next ids. */
+static int step_aside(struct seq *seq, struct draft *d, size_t i, size_t n)
+{
+	if (seq->next > ID_MAX) {
+		errno = EOVERFLOW;
+		return -1;
+	}
+	for (; i < n; i++)
+		d[i].job.id++;
+	seq->next++;
+	seq->unsynced = true; /* they may need another bucket now */
+	return seq_write(seq);
+}
+
+/* Open the bucket of draft I in *FD, unless it is the one that is open. */
+static int enter_bucket(struct spool *sp, const struct draft *d, size_t i, enum sync sync, int *fd)
+{
+	bool made = false;
+	if (*fd >= 0 && i > 0 && same_bucket(&d[i - 1].job, &d[i].job))
+		return 0;
+	fd_close(*fd);
+	*fd = bucket_open(sp, &d[i].job, true, &made);
+	if (*fd < 0)
+		return -1;
+	return made && sync == SYNC_FULL ? bucket_sync_parents(sp, &d[i].job) : 0;
+}
+
 /* Give the drafts their names, bucket by bucket. */
-static int name_drafts(struct spool *sp, struct draft *d, size_t n, enum sync sync)
+static int name_drafts(struct spool *sp, struct seq *seq, struct draft *d, size_t n, enum sync sync)
 {
 	char name[NAME_SIZE];
 	int fd = -1, r = 0;
 	for (size_t i = 0; i < n && r == 0; i++) {
-		if (i == 0 || !same_bucket(&d[i - 1].job, &d[i].job)) {
-			bool made = false;
-			fd_close(fd);
-			fd = bucket_open(sp, &d[i].job, true, &made);
-			if (fd < 0 ||
-				(made && sync == SYNC_FULL &&
-					bucket_sync_parents(sp, &d[i].job) < 0)) {
-				r = -1;
-				break;
-			}
-		}
+		r = enter_bucket(sp, d, i, sync, &fd);
 		lease_drop(d[i].fd);
-		r = move_new(sp->tmp, d[i].tmp, fd, job_name(&d[i].job, name));
+		while (r == 0 && move_new(sp->tmp, d[i].tmp, fd, job_name(&d[i].job, name)) < 0) {
+			r = errno == EEXIST ? step_aside(seq, d, i, n) : -1;
+			if (r == 0)
+				r = enter_bucket(sp, d, i, sync, &fd);
+		}
 		d[i].published = r == 0;
 	}
 	fd_close(fd);
@@ -157,9 +178,9 @@ static int enter(struct spool *sp, struct seq *seq, struct draft *d, size_t n, e
 		return -1;
 	if (lacks > 0)
 		sweep(sp);
-	if (name_drafts(sp, d, n, sync) < 0)
+	if (name_drafts(sp, seq, d, n, sync) < 0)
 		return -1;
-	if (lacks > 0 && sync == SYNC_FULL) {
+	if (lacks > 0 && sync == SYNC_FULL && seq->next == first + n) {
 		seq->unsynced = false;
 		return seq_write(seq);
 	}

@@ -5,7 +5,8 @@
  * attempts. Nobody runs in between: the state is in file names, a lease is a kernel lock.
  *
  * What surprises: at least once is what it gives, so work that must not happen twice has to notice by
- * $IPC_MSG_ID. `take` leaves a guard process behind that holds the lease while its owner lives.
+ * $IPC_MSG_ID. `take` leaves a guard process behind that holds the lease while its owner lives, and
+ * `run` has a minder that kills what CMD has started when run itself is killed.
  *
  * Limits: one file a job; rename(2) must be atomic across a power cut (ext4, xfs, btrfs, f2fs: yes).
  */
@@ -154,9 +155,11 @@ static const struct operand dir_ids[] = {
 	{.name = "DIR", .arg = ARG_OBJECT, .min = 1, .max = 1, .help = "the spool: PATH or a word"},
 	{.name = "ID", .arg = ARG_UINT, .lo = 1, .hi = (int64_t)ID_MAX, .help = "as put prints it"},
 	{0}};
-/* PIDFD LEASE CURDIR are descriptors that take hands on. */
+/* The two hidden verbs are started by take and run, with descriptors from 3 on. */
 static const struct operand guard_args[] = {
 	{.name = "NAME", .arg = ARG_STR, .min = 1, .max = 1}, {0}};
+static const struct operand minder_args[] = {
+	{.name = "N", .arg = ARG_UINT, .min = 1, .max = 1, .lo = 1, .hi = 1024}, {0}};
 
 static const struct verb verbs[] = {
 	{.name = "create",
@@ -242,8 +245,13 @@ static const struct verb verbs[] = {
 	{.name = "guard",
 		.summary = "holds the lease that take has got",
 		.operands = guard_args,
-		.flags = VERB_INPROC | VERB_HIDDEN,
+		.flags = VERB_SPAWNS | VERB_HIDDEN,
 		.run = run_guard},
+	{.name = "minder",
+		.summary = "ends what a killed run has left behind",
+		.operands = minder_args,
+		.flags = VERB_SPAWNS | VERB_HIDDEN,
+		.run = run_minder},
 };
 
 const struct applet ipc_spool = {.name = "ipc-spool",

@@ -13,9 +13,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define GROUP 64                /* not more than BUCKET: a group is in two buckets at most */
+#define SPARE 12                /* descriptors that publishing needs */
 #define RECORD_MAX (256u << 20) /* of a record on stdin; files and --raw have no limit */
 
 struct put {
@@ -25,6 +27,7 @@ struct put {
 	enum sync sync;
 	unsigned prio;
 	int64_t delay;
+	uint64_t limit; /* of descriptors */
 };
 
 static void drop_all(void *arg, intptr_t n)
@@ -98,6 +101,9 @@ static int add(struct put *put, struct draft **d)
 	if (r < 0)
 		return failed(put, errno, 0);
 	put->n++;
+	/* Descriptors are given out from below: near the limit, keep some to finish with. */
+	if ((uint64_t)(*d)->fd + SPARE >= put->limit)
+		put->most = put->n;
 	return ST_OK;
 }
 
@@ -166,6 +172,7 @@ static int put_records(struct put *put)
 
 int run_put(struct call *call)
 {
+	struct rlimit files;
 	struct put *put = call_alloc(call, sizeof *put);
 	if (put == NULL)
 		return call_error(call, errno, "put");
@@ -175,9 +182,11 @@ int run_put(struct call *call)
 	put->sync = (enum sync)call->opt[PUT_SYNC].num;
 	put->prio = call->opt[PUT_PRIO].count > 0 ? (unsigned)call->opt[PUT_PRIO].num : 5;
 	put->delay = call->opt[PUT_DELAY].num;
+	put->limit = getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur : UINT64_MAX;
 	put->most = put->sp.depth > 0 && put->sp.depth < GROUP ? put->sp.depth : GROUP;
-	if (call_undo(call, drop_all, put, 0) < 0)
-		return call_error(call, errno, "put");
+	/* tmp/ is opened first: drop_all needs it. */
+	if (tmp_fd(&put->sp) < 0 || call_undo(call, drop_all, put, 0) < 0)
+		return call_error(call, errno, "open %s/tmp", put->sp.path);
 	for (unsigned i = 1; i < call->nargs && status == ST_OK; i++)
 		status = put_file(put, call->args[i].str);
 	if (call->nargs == 1 && call->std[STD_RAW].count > 0)

@@ -30,6 +30,11 @@ static void undo_slots(void *arg, intptr_t n)
 	struct runner *r = arg;
 	(void)n;
 	kill_all(r, SIGKILL);
+	if (r->minder > 0) {
+		kill(r->minder, SIGKILL);
+		while (waitpid(r->minder, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
 	for (size_t i = 0; r->slots != NULL && i < r->n; i++) {
 		struct slot *s = &r->slots[i];
 		while (s->pid > 0 && waitpid(s->pid, NULL, 0) < 0 && errno == EINTR)
@@ -239,9 +244,13 @@ int run_run(struct call *call)
 	r->due = INT64_MAX;
 	r->kill_at = DEADLINE_NONE;
 	r->sp.env = call_fmt(call, "IPC_OBJECT=%s", r->sp.path);
-	if (r->sp.env == NULL || alloc_slots(r) < 0 || state_fd(&r->sp, JOB_CUR) < 0)
+	/* What alloc_slots' undo needs comes before it. */
+	if (r->sp.env == NULL || state_fd(&r->sp, JOB_CUR) < 0 || tmp_fd(&r->sp) < 0 ||
+		alloc_slots(r) < 0)
 		return call_error(call, errno, "run");
-	status = call_pidfile(call);
+	status = minder_start(r);
+	if (status == ST_OK)
+		status = call_pidfile(call);
 	if (status == ST_OK)
 		status = call_ready(call);
 	if (status == ST_OK)

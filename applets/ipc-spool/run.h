@@ -19,6 +19,8 @@ struct slot {
 struct runner {
 	struct spool sp;
 	struct slot *slots;
+	volatile pid_t *groups; /* of each slot's CMD; 0: free. The minder reads it */
+	pid_t minder;
 	struct pollfd *fds; /* the hint, then pidfd and stderr of each slot */
 	size_t n, busy;
 	bool follow, keep_output, stopping, asked;
@@ -42,5 +44,8 @@ void slot_stderr(struct runner *r, struct slot *s);
 void slot_settle(struct runner *r, struct slot *s, int wstatus);
 /* The lease and all else of the last job is given up. */
 void slot_free(struct runner *r, struct slot *s);
+
+/* Start the process that kills CMD's children when we are killed. 0 or a status. */
+int minder_start(struct runner *r);
 
 #endif

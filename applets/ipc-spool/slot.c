@@ -2,8 +2,8 @@
  *
  * CMD's stdin is the job's file, by the very descriptor that holds the lease: nothing is copied, and while CMD or
  * a child that reads its stdin lives, the job is leased, even if we are killed. A shell's background
- * children have /dev/null there, and hold nothing. When we die CMD is killed (PR_SET_PDEATHSIG): nobody
- * would be left to note its status. So a half-done job never runs twice at the same time.
+ * children have /dev/null there, and hold nothing. When we die CMD is killed (PR_SET_PDEATHSIG, minder.c):
+ * nobody would be left to note its status. So a half-done job never runs twice at the same time.
  *
  * CMD's stderr is a pipe to us, passed on as it comes, so that its end can be told in dead/. The pipe is
  * made once for a slot: what a background child of an earlier job writes late is taken for the next one's.
@@ -64,6 +64,7 @@ void slot_free(struct runner *r, struct slot *s)
 	draft_drop(&r->sp, &s->out);
 	s->lease = s->pidfd = -1;
 	s->pid = 0;
+	r->groups[s - r->slots] = 0;
 }
 
 static int prepare(struct runner *r, struct slot *s)
@@ -98,6 +99,7 @@ static int start_cmd(struct runner *r, struct slot *s)
 		s->pid = 0;
 		return status;
 	}
+	r->groups[s - r->slots] = s->pid;
 	s->pidfd = wait_pidfd(s->pid);
 	r->busy++;
 	return s->pidfd < 0 ? call_fail(call, ST_LIMIT, errno, "pidfd") : ST_OK;

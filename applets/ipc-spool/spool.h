@@ -222,6 +222,7 @@ int run_create(struct call *call);
 int run_put(struct call *call);
 int run_take(struct call *call);
 int run_guard(struct call *call);
+int run_minder(struct call *call);
 int run_ack(struct call *call);
 int run_nack(struct call *call);
 int run_requeue(struct call *call);

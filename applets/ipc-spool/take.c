@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* In the direction in which jobs go, so that one that moves meanwhile is not missed; what comes back goes
@@ -136,6 +137,8 @@ int run_take(struct call *call)
 int run_guard(struct call *call)
 {
 	struct stat mine, st;
+	/* Nothing else of the caller's: no pipe of its, no lock. */
+	syscall(SYS_close_range, GUARD_CUR + 1, ~0U, 0);
 	if (fstat(GUARD_LEASE, &mine) < 0)
 		return call_fail(call, ST_USAGE, errno, "only take starts a guard");
 	int hint = call_own(call, inotify_init1(IN_CLOEXEC | IN_NONBLOCK));

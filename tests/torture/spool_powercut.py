@@ -53,7 +53,7 @@ def text(hexed):
 
 
 STRING = r'"((?:\\x[0-9a-f]{2})*)"'
-FD = r'(?:AT_FDCWD|\d+)<([^>]*)>'
+FD = r'(?:AT_FDCWD|\d+)<([^>]*)>(?:\(deleted\))?'
 
 
 def unhex(path):
@@ -136,6 +136,7 @@ def operations():
             now.next += 1
         elif name in ('renameat', 'renameat2', 'linkat'):
             m = re.match(FD + ', ' + STRING + ', ' + FD + ', ' + STRING, args)
+            assert m, args
             old = os.path.join(unhex(m.group(1)), text(m.group(2)).decode())
             new = os.path.join(unhex(m.group(3)), text(m.group(4)).decode())
             ino = now.find(old)
@@ -151,7 +152,7 @@ def operations():
             if now.find(path) is not None:
                 do(('entry', [(now.find(os.path.dirname(path)), os.path.basename(path), None, False)]))
         elif name in ('write', 'pwrite64'):
-            m = re.match(r'(\d+)<([^>]*)>, ' + STRING, args)
+            m = re.match(r'(\d+)<([^>]*)>(?:\(deleted\))?, ' + STRING, args)
             path, data = unhex(m.group(2)), text(m.group(3))[:result]
             ino = now.find(path)
             if ino in now.files:
@@ -160,7 +161,7 @@ def operations():
             elif m.group(1) == '1' and re.fullmatch(rb'(\d{12}\n)+', data):
                 ops.extend(('printed', i.decode()) for i in data.split())
         elif name == 'ftruncate':
-            m = re.match(r'\d+<([^>]*)>, (\d+)', args)
+            m = re.match(r'\d+<([^>]*)>(?:\(deleted\))?, (\d+)', args)
             ino = now.find(unhex(m.group(1)))
             if ino in now.files:
                 do(('cut', ino, int(m.group(2))))
