@@ -9,13 +9,27 @@
  */
 #include "args.h"
 
+/* Said like a flag of the verb: what runs when the first word is no verb. */
+#define FALLBACK 128
+
 static const char *type_name(enum arg arg)
 {
-	static const char *const names[] = {[ARG_NONE] = "flag", [ARG_STR] = "str", [ARG_INT] = "int",
-		[ARG_UINT] = "uint", [ARG_FLOAT] = "float", [ARG_SIZE] = "size",
-		[ARG_DURATION] = "duration", [ARG_MODE] = "mode", [ARG_SIGNAL] = "signal",
-		[ARG_FD] = "fd", [ARG_PID] = "pid", [ARG_USER] = "user", [ARG_CHOICE] = "choice",
-		[ARG_LIST] = "list", [ARG_PATH] = "path", [ARG_OBJECT] = "object",
+	static const char *const names[] = {[ARG_NONE] = "flag",
+		[ARG_STR] = "str",
+		[ARG_INT] = "int",
+		[ARG_UINT] = "uint",
+		[ARG_FLOAT] = "float",
+		[ARG_SIZE] = "size",
+		[ARG_DURATION] = "duration",
+		[ARG_MODE] = "mode",
+		[ARG_SIGNAL] = "signal",
+		[ARG_FD] = "fd",
+		[ARG_PID] = "pid",
+		[ARG_USER] = "user",
+		[ARG_CHOICE] = "choice",
+		[ARG_LIST] = "list",
+		[ARG_PATH] = "path",
+		[ARG_OBJECT] = "object",
 		[ARG_COMMAND] = "command"};
 	return names[arg];
 }
@@ -40,8 +54,8 @@ static void put_choices(struct out *out, const char *const *choices)
 
 static void put_flags(struct out *out, unsigned flags)
 {
-	static const char *const names[] = {
-		"inproc", "spawns", "command", "needs-command", "graceful", "raw", "hidden"};
+	static const char *const names[] = {"inproc", "spawns", "command", "needs-command",
+		"graceful", "raw", "hidden", "fallback"};
 	bool any = false;
 	for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
 		if ((flags >> i & 1) != 0) {
@@ -57,7 +71,7 @@ static void put_verb(struct out *out, const struct applet *a, const struct verb 
 	const char *name = or_dash(v->name);
 	const struct opt *o;
 	out_fmt(out, "verb\t%s\t%s\t", a->name, name);
-	put_flags(out, v->flags);
+	put_flags(out, v->flags | (v == a->fallback ? FALLBACK : 0));
 	out_fmt(out, "\t%s\nusage\t%s\t%s\t", v->summary, a->name, name);
 	help_usage(out, a, v);
 	for (unsigned i = 0; (o = args_next_opt(v, &i)) != NULL;) {
@@ -79,8 +93,8 @@ void spec_dump(struct out *out)
 {
 	for (size_t i = 0; applets[i] != NULL; i++) {
 		const struct applet *a = applets[i];
-		out_fmt(out, "applet\t%s\t%s\t%s\t%s\n", a->name, or_dash(a->kind), or_dash(a->alias),
-			a->summary);
+		out_fmt(out, "applet\t%s\t%s\t%s\t%s\n", a->name, or_dash(a->kind),
+			or_dash(a->alias), a->summary);
 		for (size_t v = 0; v < a->nverbs; v++)
 			put_verb(out, a, &a->verbs[v]);
 	}
