@@ -319,7 +319,7 @@ EOF
 	sleeper
 	status 125 strace -qq -o /dev/null -e trace=vfork,clone,clone3 \
 		-e inject=vfork,clone,clone3:error=EAGAIN:when=2 ipc-pipe run ./sleeper a.pid -- cat
-	[[ $stderr == *"start cat: Resource temporarily unavailable"* ]]
+	[[ $stderr == *"start cat: no more processes allowed; see ulimit -u"* ]]
 	[[ ! -e a.pid ]] || gone a.pid
 }
 
