@@ -479,9 +479,9 @@ EOF
 
 @test "SIGKILL of ipc-pipe itself: the commands go on to their end" {
 	mkfifo go
-	bg ipc-pipe run sh -c 'echo $$ >a.pid; cat go; echo end' -- sh -c 'sed s/e/E/ >out; mv out end'
+	bg ipc-pipe run sh -c 'echo $$ >a.pid; cat go; echo end' -- sh -c 'echo $$ >b.pid; sed s/e/E/ >out; mv out end'
 	pid=$!
-	until_true test -s a.pid
+	until_true test -s a.pid -a -s b.pid
 	kill -KILL "$pid"
 	ended 137 "$pid"
 	echo data >go
