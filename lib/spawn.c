@@ -99,7 +99,8 @@ static void try_exec(struct child *c, char *file)
 	errno = ENOEXEC;
 }
 
-/* execvp(3) with the errno rules of POSIX shells: EACCES is kept when a later directory has none. */
+/* execvp(3) with the errno rules of POSIX shells: EACCES is kept when a later directory has none, but
+ * only for a file that is there; a directory that we may not search has not got it. */
 static int search_exec(struct child *c)
 {
 	char *name = c->s->argv[0];
@@ -120,7 +121,7 @@ static int search_exec(struct child *c)
 		strcpy(c->path + (len > 0 ? len + 1 : 0), name);
 		try_exec(c, c->path);
 		if (errno == EACCES)
-			err = EACCES;
+			err = access(c->path, F_OK) == 0 ? EACCES : err;
 		else if (errno != ENOENT && errno != ENOTDIR)
 			return errno;
 		dirs += len;
