@@ -290,6 +290,9 @@ EOF
 	status 127 ipc-pipe run -d cat -- nosuchcommand
 	status 127 ipc-pipe run -d -t seqpacket nosuchcommand -- cat
 	status 127 ipc-pipe run "" -- cat
+	mkdir -m 000 locked
+	status 127 as_nobody env PATH="$T/locked:$PATH" "$BIN/ipc-pipe" run cat -- nosuchcommand
+	status 126 env PATH="$T:$PATH" ipc-pipe run cat -- plain
 }
 
 @test "those already started are ended when a later one cannot start" {
