@@ -112,10 +112,24 @@ static int found(void *arg, const struct proc_fd *p)
 
 static bool listed(const struct holders *h, pid_t pid)
 {
-	for (const struct holder *x = h->list; x != NULL; x = x->next)
+	for (const struct holder *x = h->list; pid > 0 && x != NULL; x = x->next)
 		if (x->pid == pid)
 			return true;
 	return false;
+}
+
+static pid_t parent_of(pid_t pid)
+{
+	char path[32];
+	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+	return number_in(AT_FDCWD, path, "\nPPid:");
+}
+
+/* A keeper that has not come to name itself yet still has its supervisor's arguments. */
+static bool same_arguments(pid_t a, pid_t b)
+{
+	char x[COMMAND_MAX], y[COMMAND_MAX];
+	return strcmp(proc_command(a, x, sizeof x), proc_command(b, y, sizeof y)) == 0;
 }
 
 /* A keeper stands for its supervisor, and when that was killed, for the command. */
@@ -123,22 +137,17 @@ static void resolve_keepers(struct holders *h)
 {
 	for (struct holder **p = &h->list; *p != NULL;) {
 		struct holder *x = *p;
-		char path[32];
-		pid_t parent, cmd;
-		if (!is_keeper(x->pid)) {
-			p = &x->next;
-			continue;
-		}
-		snprintf(path, sizeof path, "/proc/%d/status", (int)x->pid);
-		parent = number_in(AT_FDCWD, path, "\nPPid:");
-		cmd = guarded(x->pid);
-		if ((parent > 0 && listed(h, parent)) || cmd == 0) {
+		pid_t parent = parent_of(x->pid);
+		bool keeper = is_keeper(x->pid), child = listed(h, parent);
+		if (child && (keeper || same_arguments(x->pid, parent))) {
 			*p = x->next;
 			continue;
 		}
-		x->pid = cmd;
-		if (x->write)
-			x->since = h->claim.since;
+		pid_t cmd = keeper ? guarded(x->pid) : 0;
+		if (cmd > 0) {
+			x->pid = cmd;
+			x->since = x->write ? h->claim.since : 0;
+		}
 		p = &x->next;
 	}
 }
@@ -193,8 +202,9 @@ const char *holders_text(struct call *call, const struct lock *l)
 			more++;
 			continue;
 		}
-		text = call_fmt(call, "%s%s %ld (%s)%s%s", text, shown++ > 0 ? "," : " by",
-			(long)x->pid, x->command, x->since > 0 ? " since " : "",
+		const char *cut = strlen(x->command) > 100 ? "..." : "";
+		text = call_fmt(call, "%s%s %ld (%.100s%s)%s%s", text, shown++ > 0 ? "," : " by",
+			(long)x->pid, x->command, cut, x->since > 0 ? " since " : "",
 			x->since > 0 ? time_text(x->since, false, t) : "");
 	}
 	if (more > 0 && text != NULL)

@@ -270,7 +270,6 @@ static void stat_json(struct call *call, struct found *f)
 	json_uint(&j, "waiters_hidden", f->unseen);
 	json_bool(&j, "holders_hidden", f->h.hidden);
 	json_close(&j, '}');
-	out_char(&call->out, '\n');
 }
 
 /* A lock file of --family dotlock: its owner is the holder. False when it is none. */
