@@ -72,7 +72,8 @@ static void message(struct call *call, int errnum, const char *fmt, va_list ap)
 	for (;;) {
 		va_list again;
 		va_copy(again, ap);
-		int n = snprintf(text, cap, "%s%s%s: ", call->applet != NULL ? call->applet->name : "ipcbox",
+		int n = snprintf(text, cap,
+			"%s%s%s: ", call->applet != NULL ? call->applet->name : "ipcbox",
 			verb != NULL ? " " : "", verb != NULL ? verb : "");
 		size_t len = n > 0 ? (size_t)n : 0;
 		if (len < cap) {
@@ -151,9 +152,9 @@ int call_waited(struct call *call, int errnum, const char *fmt, ...)
 	if (errnum == EINTR && call_stopped(call) != 0)
 		return ST_SIGNAL + call_stopped(call);
 	va_start(ap, fmt);
-	int status = errnum == ETIMEDOUT ? fail(call, ST_TIMEOUT, errnum, fmt, ap) :
-		errnum == EAGAIN         ? fail(call, ST_BUSY, errnum, fmt, ap) :
-						   fail(call, status_of(errnum), errnum, fmt, ap);
+	int status = errnum == ETIMEDOUT ? fail(call, ST_TIMEOUT, errnum, fmt, ap)
+		: errnum == EAGAIN       ? fail(call, ST_BUSY, errnum, fmt, ap)
+					 : fail(call, status_of(errnum), errnum, fmt, ap);
 	va_end(ap);
 	return status;
 }
@@ -299,7 +300,8 @@ static int notify(struct call *call, const char *text)
 		sun.sun_path[0] = '\0';
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
-	if (fd < 0 || sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&sun, size) < 0)
+	if (fd < 0 ||
+		sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&sun, size) < 0)
 		call_warn(call, errno, "notify %s", name);
 	fd_close(fd);
 	return 0;
@@ -343,6 +345,7 @@ int call_pidfile(struct call *call)
 		return call_error(call, bad, "write %s", path);
 	}
 	char *copy = call_strdup(call, path);
-	return copy != NULL && call_undo(call, undo_unlink, copy, 0) == 0 ?
-		0 : call_error(call, ENOMEM, "pidfile %s", path);
+	return copy != NULL && call_undo(call, undo_unlink, copy, 0) == 0
+		? 0
+		: call_error(call, ENOMEM, "pidfile %s", path);
 }

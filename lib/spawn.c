@@ -90,7 +90,7 @@ static void try_exec(struct child *c, char *file)
 	if (errno != ENOEXEC)
 		return;
 	size_t n = 2;
-	c->sh_argv[0] = (char *)(uintptr_t)"/bin/sh";
+	c->sh_argv[0] = (char *)(uintptr_t) "/bin/sh";
 	c->sh_argv[1] = file;
 	for (size_t i = 1; c->s->argv[i] != NULL; i++)
 		c->sh_argv[n++] = c->s->argv[i];
@@ -138,7 +138,8 @@ static int move_fds(struct child *c)
 		top = s->fds[i].to > top ? s->fds[i].to : top;
 	for (size_t i = 0; i < s->nfds; i++) {
 		c->moved[i] = s->fds[i].from;
-		if (c->moved[i] >= 0 && (c->moved[i] = fcntl(c->moved[i], F_DUPFD_CLOEXEC, top + 1)) < 0)
+		if (c->moved[i] >= 0 &&
+			(c->moved[i] = fcntl(c->moved[i], F_DUPFD_CLOEXEC, top + 1)) < 0)
 			return errno;
 	}
 	for (size_t i = 0; i < s->nfds; i++) {
@@ -154,8 +155,8 @@ static int move_fds(struct child *c)
  * we share: those a host may have caught go back to their default before the mask opens. */
 static void reset_signals(void)
 {
-	static const int sigs[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGURG,
-		SIGCHLD, SIGWINCH, SIGCONT};
+	static const int sigs[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM,
+		SIGURG, SIGCHLD, SIGWINCH, SIGCONT};
 	struct sigaction act, dfl = {.sa_handler = SIG_DFL};
 	sigset_t none;
 	for (size_t i = 0; i < sizeof sigs / sizeof *sigs; i++)
@@ -191,7 +192,9 @@ static __attribute__((noinline)) pid_t fork_child(struct child *c)
 	pid_t pid = vfork();
 	if (pid != 0)
 		return pid;
-	c->err = become(c);
+	c->err = c->s->hook != NULL ? c->s->hook(c->s->hook_arg) : 0;
+	if (c->err == 0)
+		c->err = become(c);
 	if (c->err == 0) {
 		c->execed = 1;
 		c->err = search_exec(c);
@@ -258,9 +261,9 @@ int spawn_run(struct call *call, const struct spawn *s)
 	int status = spawn_call(call, s, &pid);
 	if (status == 0) {
 		bool group = (s->flags & (SPAWN_GROUP | SPAWN_SESSION)) != 0;
-		status = wait_child(&w, pid, group, false, DEADLINE_NONE, &wstatus) == 0 ?
-			wait_status(wstatus) :
-			call_fail(call, ST_INTERNAL, errno, "wait for %s", s->argv[0]);
+		status = wait_child(&w, pid, group, false, DEADLINE_NONE, &wstatus) == 0
+			? wait_status(wstatus)
+			: call_fail(call, ST_INTERNAL, errno, "wait for %s", s->argv[0]);
 	}
 	wait_release(&w);
 	return status;
