@@ -2,8 +2,14 @@
 #include "applet.h"
 
 extern const struct applet ipc_lock;
+extern const struct applet ipc_pipe;
+extern const struct applet ipc_event;
+extern const struct applet ipc_barrier;
 
 const struct applet *const applets[] = {
 	&ipc_lock,
+	&ipc_pipe,
+	&ipc_event,
+	&ipc_barrier,
 	NULL,
 };

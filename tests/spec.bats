@@ -78,7 +78,7 @@ spec() {
 
 @test "a verb that runs in-process starts no process, and the other way round" {
 	status 1 awk -F'\t' '$1 == "verb" && $4 ~ /inproc/ && $4 ~ /spawns/ { print; n++ } END { exit n == 0 }' spec
-	status 1 awk -F'\t' '$1 == "verb" && $4 ~ /inproc/ && $4 ~ /command/ { print; n++ } END { exit n == 0 }' spec
+	status 1 awk -F'\t' '$1 == "verb" && $4 ~ /inproc/ && $4 ~ /needs-command/ { print; n++ } END { exit n == 0 }' spec
 }
 
 @test "options that take a value name it, and choices are listed" {
