@@ -339,8 +339,9 @@ static void check_verb(const struct applet *a, const struct verb *v)
 {
 	expect(v->run != NULL, a, v, "no run function");
 	expect(v->nopts <= OPTS_MAX, a, v, "more options than OPTS_MAX");
-	expect((v->flags & VERB_INPROC) == 0 || (v->flags & (VERB_SPAWNS | VERB_COMMAND)) == 0, a,
-		v, "in-process, and starts processes");
+	expect((v->flags & VERB_INPROC) == 0 ||
+			(v->flags & (VERB_SPAWNS | VERB_NEEDS_COMMAND)) == 0,
+		a, v, "in-process, and starts processes");
 	expect((v->flags & VERB_NEEDS_COMMAND) == 0 || (v->flags & VERB_COMMAND) != 0, a, v,
 		"needs a command, but takes none");
 	expect((v->example == NULL) == (v->example_says == NULL), a, v, "half an example");
