@@ -12,7 +12,7 @@ int main(int argc, char **argv)
 				return 1;
 		return 0;
 	}
-	for (long n = atol(argv[1]); n > 0; n--)
+	for (long n = strtol(argv[1], NULL, 10); n > 0; n--)
 		if (write(1, &c, 1) != 1 || read(0, &c, 1) != 1)
 			return 1;
 	return 0;
