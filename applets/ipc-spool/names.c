@@ -326,6 +326,7 @@ static int is_it(void *arg, int dirfd, const struct job *job, const char *name)
 int spool_find(struct spool *sp, enum state state, uint64_t id, struct job *job, int *dirfd)
 {
 	struct search s = {id, job, dirfd};
+	*dirfd = -1;
 	return state == JOB_CUR || state == JOB_DELAYED ? spool_each(sp, state, false, is_it, &s)
 							: bucket_each(sp, state, id, is_it, &s);
 }

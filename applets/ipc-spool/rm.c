@@ -21,9 +21,10 @@ static int remove_it(void *arg, int dirfd, const struct job *job, const char *na
 /* All jobs of STATE; the directories go at the second walk, when they are empty, but for the newest. */
 static int empty_state(struct spool *sp, enum state state)
 {
-	if (spool_each(sp, state, true, remove_it, sp) < 0 ||
-		spool_each(sp, state, true, remove_it, sp) < 0)
-		return call_error(sp->call, errno, "empty %s/%s", sp->path, state_name(state));
+	for (int walk = 0; walk < 2; walk++)
+		if (spool_each(sp, state, true, remove_it, sp) < 0)
+			return call_error(
+				sp->call, errno, "empty %s/%s", sp->path, state_name(state));
 	return ST_OK;
 }
 

@@ -116,7 +116,7 @@ static int hand_over(struct spool *sp, int owner, int lease, const struct job *j
 int run_take(struct call *call)
 {
 	struct spool sp;
-	struct job job;
+	struct job job = {0};
 	pid_t pid = call->opt[TAKE_OWNER].count > 0 ? (pid_t)call->opt[TAKE_OWNER].num : getppid();
 	int owner = call_own(call, wait_pidfd(pid));
 	if (owner < 0)

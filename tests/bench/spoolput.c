@@ -14,7 +14,8 @@ int main(int argc, char **argv)
 	if (argc != 3)
 		return 64;
 	clock_gettime(CLOCK_REALTIME, &now);
-	snprintf(name, sizeof name, "tmp/%ld.%09ld.%d", (long)now.tv_sec, now.tv_nsec, (int)getpid());
+	snprintf(name, sizeof name, "tmp/%ld.%09ld.%d", (long)now.tv_sec, now.tv_nsec,
+		(int)getpid());
 	snprintf(to, sizeof to, "new/%s", name + 4);
 	root = open(argv[1], O_RDONLY | O_DIRECTORY);
 	in = open(argv[2], O_RDONLY);
