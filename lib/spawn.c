@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -264,4 +265,50 @@ int spawn_run(struct call *call, const struct spawn *s)
 	}
 	wait_release(&w);
 	return status;
+}
+
+/* 0, or the errno that execve(2) would give for PATH. */
+static int executable(const char *path)
+{
+	struct stat st;
+	if (stat(path, &st) < 0)
+		return errno;
+	return S_ISREG(st.st_mode) && faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 ? 0 : EACCES;
+}
+
+/* The same for NAME searched in the directories of PATH. */
+static int search(const char *name)
+{
+	const char *dirs = getenv("PATH");
+	int err = ENOENT;
+	if (*name == '\0')
+		return ENOENT;
+	if (strchr(name, '/') != NULL)
+		return executable(name);
+	if (dirs == NULL)
+		dirs = "/bin:/usr/bin";
+	char *path = malloc(strlen(dirs) + strlen(name) + 2);
+	if (path == NULL)
+		return ENOMEM;
+	for (;; dirs++) {
+		size_t len = strcspn(dirs, ":");
+		memcpy(path, dirs, len);
+		path[len] = '/';
+		strcpy(path + (len > 0 ? len + 1 : 0), name);
+		int e = executable(path);
+		err = e == 0 || e == EACCES ? e : err;
+		dirs += len;
+		if (e == 0 || *dirs == '\0')
+			break;
+	}
+	free(path);
+	return err;
+}
+
+int spawn_check(struct call *call, const char *name)
+{
+	int err = search(name);
+	if (err == 0)
+		return 0;
+	return call_fail(call, err == EACCES ? ST_NOEXEC : ST_NOCMD, err, "execute %s", name);
 }
