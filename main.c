@@ -107,10 +107,12 @@ static int help(struct call *call, char *const *argv)
 	}
 	const struct applet *applet = args_applet(argv[0], &alias);
 	if (applet == NULL)
-		return call_fail(call, ST_USAGE, 0, "%s: no such applet; see ipcbox --list", argv[0]);
+		return call_fail(
+			call, ST_USAGE, 0, "%s: no such applet; see ipcbox --list", argv[0]);
 	const struct verb *verb = argv[1] != NULL ? args_verb(applet, argv[1]) : NULL;
 	if (argv[1] != NULL && verb == NULL)
-		return call_fail(call, ST_USAGE, 0, "%s: %s has no such verb", argv[1], applet->name);
+		return call_fail(
+			call, ST_USAGE, 0, "%s: %s has no such verb", argv[1], applet->name);
 	if (verb != NULL)
 		help_verb(&call->out, applet, verb);
 	else
@@ -119,14 +121,16 @@ static int help(struct call *call, char *const *argv)
 }
 
 /* Make DIR/NAME a link to us, replacing an older link but never another thing. */
-static int install_link(struct call *call, int dirfd, const char *dir, const char *self, const char *name,
-	bool symbolic)
+static int install_link(struct call *call, int dirfd, const char *dir, const char *self,
+	const char *name, bool symbolic)
 {
 	struct stat st, us;
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		bool ours = stat(self, &us) == 0 && us.st_dev == st.st_dev && us.st_ino == st.st_ino;
+		bool ours =
+			stat(self, &us) == 0 && us.st_dev == st.st_dev && us.st_ino == st.st_ino;
 		if (!ours && !S_ISLNK(st.st_mode))
-			return call_fail(call, ST_EXISTS, 0, "%s/%s exists and is not a link of ours", dir, name);
+			return call_fail(call, ST_EXISTS, 0,
+				"%s/%s exists and is not a link of ours", dir, name);
 		if (unlinkat(dirfd, name, 0) < 0)
 			return call_error(call, errno, "replace %s/%s", dir, name);
 	}
@@ -189,8 +193,9 @@ static int box(struct call *call, char *const *argv)
 		return ST_OK;
 	}
 	if (strcmp(word, "--objects") == 0) /* for the completions: names of live objects */
-		return object_each(argv[1], print_object, &call->out) < 0 ?
-			call_error(call, errno, "list objects") : ST_OK;
+		return object_each(argv[1], print_object, &call->out) < 0
+			? call_error(call, errno, "list objects")
+			: ST_OK;
 	return strcmp(word, "--install") == 0 ? install(call, argv + 1) : -1;
 }
 
@@ -209,7 +214,8 @@ static int host(struct call *call, char *const *argv, sigset_t *mask)
 		self = *argv++;
 		call->applet = args_applet(self, &alias);
 		if (call->applet == NULL)
-			return call_fail(call, ST_USAGE, 0, "%s: no such applet; see ipcbox --list", self);
+			return call_fail(
+				call, ST_USAGE, 0, "%s: no such applet; see ipcbox --list", self);
 	}
 	if (alias)
 		call->verb = call->applet->fallback;

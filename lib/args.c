@@ -10,36 +10,10 @@
 #include <errno.h>
 #include <string.h>
 
-const struct opt std_opts[STD_N] = {
-	[STD_HELP] = {.letter = 'h', .name = "help", .help = "show this help"},
-	[STD_QUIET] = {.letter = 'q', .name = "quiet", .help = "no warnings, no word on 75 and 124"},
-	[STD_VERBOSE] = {.letter = 'v', .name = "verbose", .help = "say what is being done"},
-	[STD_TIMEOUT] = {.letter = 'w', .name = "timeout", .arg = ARG_DURATION, .metavar = "DUR",
-		.help = "give up after DUR (1.5, 200ms, 2m, 1h; 0: do not wait): 124"},
-	[STD_NONBLOCK] = {.letter = 'n', .name = "nonblock", .help = "do not wait: 75 at once"},
-	[STD_CONFLICT] = {.letter = 'E', .name = "conflict-exit-code", .arg = ARG_INT, .metavar = "N",
-		.min = 0, .max = 255, .help = "exit with N in place of 75 and 124"},
-	[STD_LINES] = {.letter = 'l', .name = "lines", .group = 31, .help = "a record is a line (default)"},
-	[STD_NULL] = {.letter = '0', .name = "null", .group = 31, .help = "a record ends with a NUL byte"},
-	[STD_RECORD_SIZE] = {.name = "record-size", .arg = ARG_SIZE, .metavar = "N", .group = 31,
-		.min = 1, .max = INT64_C(1) << 30, .help = "a record is N bytes"},
-	[STD_RAW] = {.name = "raw", .group = 31, .help = "bytes as they are, no record ends"},
-	[STD_COUNT] = {.letter = 'c', .name = "count", .arg = ARG_UINT, .metavar = "N", .min = 1,
-		.max = INT64_MAX, .help = "end after N"},
-	[STD_FOLLOW] = {.letter = 'f', .name = "follow", .help = "go on, do not end when there is nothing"},
-	[STD_MODE] = {.letter = 'm', .name = "mode", .arg = ARG_MODE, .metavar = "MODE",
-		.help = "octal mode, exact, as created"},
-	[STD_JSON] = {.letter = 'J', .name = "json", .help = "print JSON"},
-	[STD_PROGRESS] = {.letter = 'P', .name = "progress", .help = "show a progress bar on stderr"},
-	[STD_READY_FD] = {.name = "ready-fd", .arg = ARG_FD, .metavar = "N",
-		.help = "write a newline to descriptor N when ready"},
-	[STD_PIDFILE] = {.name = "pidfile", .arg = ARG_PATH, .metavar = "FILE",
-		.help = "keep the process id in FILE"},
-};
-
 static bool same_applet(const char *name, const char *word)
 {
-	return strcmp(name, word) == 0 || (strncmp(name, "ipc-", 4) == 0 && strcmp(name + 4, word) == 0);
+	return strcmp(name, word) == 0 ||
+		(strncmp(name, "ipc-", 4) == 0 && strcmp(name + 4, word) == 0);
 }
 
 const struct applet *args_applet(const char *name, bool *alias)
@@ -80,7 +54,6 @@ const struct opt *args_next_opt(const struct verb *verb, unsigned *i)
 	return NULL;
 }
 
-
 int args_choose(struct call *call, char *const **argv)
 {
 	const struct applet *applet = call->applet;
@@ -103,7 +76,8 @@ int args_choose(struct call *call, char *const **argv)
 		return -1;
 	}
 	if (word == NULL)
-		return call_fail(call, ST_USAGE, 0, "a verb is missing; see %s --help", applet->name);
+		return call_fail(
+			call, ST_USAGE, 0, "a verb is missing; see %s --help", applet->name);
 	return call_fail(call, ST_USAGE, 0, "%s: no such verb; see %s --help", word, applet->name);
 }
 
@@ -191,8 +165,8 @@ static const char *choices_text(struct call *call, const char *const *choices)
 	return text != NULL ? text : "";
 }
 
-static int bad_value(struct call *call, const char *what, const char *s, const char *why, enum arg arg,
-	int64_t min, int64_t max, const char *const *choices)
+static int bad_value(struct call *call, const char *what, const char *s, const char *why,
+	enum arg arg, int64_t min, int64_t max, const char *const *choices)
 {
 	if (arg == ARG_CHOICE)
 		return call_fail(call, ST_USAGE, 0, "%s: %s is not one of %s", what, s,
@@ -205,9 +179,9 @@ static int bad_value(struct call *call, const char *what, const char *s, const c
 
 static const char *opt_text(struct call *call, const struct opt *opt)
 {
-	const char *t = opt->name == NULL ? call_fmt(call, "-%c", opt->letter) :
-		opt->letter == 0          ? call_fmt(call, "--%s", opt->name) :
-						    call_fmt(call, "-%c/--%s", opt->letter, opt->name);
+	const char *t = opt->name == NULL ? call_fmt(call, "-%c", opt->letter)
+		: opt->letter == 0        ? call_fmt(call, "--%s", opt->name)
+					  : call_fmt(call, "-%c/--%s", opt->letter, opt->name);
 	return t != NULL ? t : "option";
 }
 
@@ -220,7 +194,8 @@ static int set_opt(struct call *call, const struct opt *opt, const char *value)
 			return call_fail(call, ST_USAGE, 0, "%s and %s exclude each other",
 				opt_text(call, o), opt_text(call, opt));
 	if (opt->arg != ARG_NONE) {
-		const char *why = convert(opt->arg, value, opt->min, opt->max, opt->choices, &val->num);
+		const char *why =
+			convert(opt->arg, value, opt->min, opt->max, opt->choices, &val->num);
 		if (why != NULL)
 			return bad_value(call, opt_text(call, opt), value, why, opt->arg, opt->min,
 				opt->max, opt->choices);
@@ -236,7 +211,8 @@ static int set_opt(struct call *call, const struct opt *opt, const char *value)
 
 /* The option that NAME (LEN bytes) means; a prefix that fits only one option counts, as in
  * getopt_long(3). *MANY is set when it fits several. */
-static const struct opt *find_long(const struct verb *verb, const char *name, size_t len, bool *many)
+static const struct opt *find_long(
+	const struct verb *verb, const char *name, size_t len, bool *many)
 {
 	const struct opt *found = NULL, *o;
 	*many = false;
@@ -356,11 +332,11 @@ static int operands(struct call *call, char *const *words, unsigned n)
 		for (; take > 0; take--) {
 			struct val *val = &call->args[call->nargs];
 			*val = (struct val){.count = 1, .str = words[call->nargs]};
-			const char *why =
-				convert(spec->arg, val->str, spec->lo, spec->hi, spec->choices, &val->num);
+			const char *why = convert(
+				spec->arg, val->str, spec->lo, spec->hi, spec->choices, &val->num);
 			if (why != NULL)
-				return bad_value(call, spec->name, val->str, why, spec->arg, spec->lo,
-					spec->hi, spec->choices);
+				return bad_value(call, spec->name, val->str, why, spec->arg,
+					spec->lo, spec->hi, spec->choices);
 			call->nargs++;
 		}
 	}
@@ -368,8 +344,8 @@ static int operands(struct call *call, char *const *words, unsigned n)
 		return -1;
 	const char *extra = words[call->nargs];
 	return call_fail(call, ST_USAGE, 0, "%s: %s; see --help", extra,
-		extra[0] == '-' && extra[1] != '\0' ? "options come before the first operand" :
-						      "one operand too many");
+		extra[0] == '-' && extra[1] != '\0' ? "options come before the first operand"
+						    : "one operand too many");
 }
 
 int args_parse(struct call *call, char *const *argv)
@@ -384,7 +360,8 @@ int args_parse(struct call *call, char *const *argv)
 		help_verb(&call->out, call->applet, verb);
 		return ST_OK;
 	}
-	if (*argv != NULL && strcmp(*argv, "--") == 0 && (takes || (verb->flags & VERB_COMMAND) == 0))
+	if (*argv != NULL && strcmp(*argv, "--") == 0 &&
+		(takes || (verb->flags & VERB_COMMAND) == 0))
 		argv++;
 	unsigned n = count_words(argv, raw);
 	status = operands(call, argv, n);

@@ -63,6 +63,12 @@ int status_of(int errnum)
 	}
 }
 
+/* strerror(3), but in the words of this toolbox for the two ends that a wait can have. */
+static const char *error_text(int errnum)
+{
+	return errnum == EAGAIN ? "would block" : errnum == ETIMEDOUT ? "timed out" : strerror(errnum);
+}
+
 /* "ipc-x verb: TEXT[: strerror]\n" in one write(2), of any length. */
 static void message(struct call *call, int errnum, const char *fmt, va_list ap)
 {
@@ -72,7 +78,8 @@ static void message(struct call *call, int errnum, const char *fmt, va_list ap)
 	for (;;) {
 		va_list again;
 		va_copy(again, ap);
-		int n = snprintf(text, cap, "%s%s%s: ", call->applet != NULL ? call->applet->name : "ipcbox",
+		int n = snprintf(text, cap,
+			"%s%s%s: ", call->applet != NULL ? call->applet->name : "ipcbox",
 			verb != NULL ? " " : "", verb != NULL ? verb : "");
 		size_t len = n > 0 ? (size_t)n : 0;
 		if (len < cap) {
@@ -80,7 +87,7 @@ static void message(struct call *call, int errnum, const char *fmt, va_list ap)
 			len += n > 0 ? (size_t)n : 0;
 		}
 		va_end(again);
-		const char *err = errnum != 0 ? strerror(errnum) : "";
+		const char *err = errnum != 0 ? error_text(errnum) : "";
 		size_t need = len + strlen(err) + 4;
 		if (need <= cap) {
 			n = snprintf(text + len, cap - len, "%s%s\n", errnum != 0 ? ": " : "", err);
@@ -151,9 +158,9 @@ int call_waited(struct call *call, int errnum, const char *fmt, ...)
 	if (errnum == EINTR && call_stopped(call) != 0)
 		return ST_SIGNAL + call_stopped(call);
 	va_start(ap, fmt);
-	int status = errnum == ETIMEDOUT ? fail(call, ST_TIMEOUT, errnum, fmt, ap) :
-		errnum == EAGAIN         ? fail(call, ST_BUSY, errnum, fmt, ap) :
-						   fail(call, status_of(errnum), errnum, fmt, ap);
+	int status = errnum == ETIMEDOUT ? fail(call, ST_TIMEOUT, errnum, fmt, ap)
+		: errnum == EAGAIN       ? fail(call, ST_BUSY, errnum, fmt, ap)
+					 : fail(call, status_of(errnum), errnum, fmt, ap);
 	va_end(ap);
 	return status;
 }
@@ -299,7 +306,8 @@ static int notify(struct call *call, const char *text)
 		sun.sun_path[0] = '\0';
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
-	if (fd < 0 || sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&sun, size) < 0)
+	if (fd < 0 ||
+		sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&sun, size) < 0)
 		call_warn(call, errno, "notify %s", name);
 	fd_close(fd);
 	return 0;
@@ -343,6 +351,7 @@ int call_pidfile(struct call *call)
 		return call_error(call, bad, "write %s", path);
 	}
 	char *copy = call_strdup(call, path);
-	return copy != NULL && call_undo(call, undo_unlink, copy, 0) == 0 ?
-		0 : call_error(call, ENOMEM, "pidfile %s", path);
+	return copy != NULL && call_undo(call, undo_unlink, copy, 0) == 0
+		? 0
+		: call_error(call, ENOMEM, "pidfile %s", path);
 }

@@ -35,7 +35,8 @@ struct undo {
 	intptr_t n;
 };
 
-#define CALL_UNDO 64 /* more than any verb needs; servers keep their clients' descriptors themselves */
+#define CALL_UNDO \
+	64 /* more than any verb needs; servers keep their clients' descriptors themselves */
 
 struct call {
 	const struct applet *applet;

@@ -24,8 +24,7 @@ struct frame frame_of(const struct call *call)
 
 void frame_start(struct frame_reader *r, int fd, struct frame frame, size_t max)
 {
-	*r = (struct frame_reader){
-		.fd = fd, .frame = frame, .max = max, .deadline = DEADLINE_NONE};
+	*r = (struct frame_reader){.fd = fd, .frame = frame, .max = max, .deadline = DEADLINE_NONE};
 }
 
 void frame_end(struct frame_reader *r)

@@ -6,15 +6,17 @@
 
 void help_box(struct out *out)
 {
-	out_str(out, "usage: ipcbox APPLET [VERB] [OPTIONS] [OBJECT...] [-- CMD [ARG...]]\n"
-		     "       ipcbox --list | --install [-s] DIR | --spec | --version\n"
-		     "       ipcbox help APPLET [VERB]\n\n"
-		     "Inter-process communication for shell scripts. Each applet also runs by its own\n"
-		     "name, through a link. The applets:\n\n");
+	out_str(out,
+		"usage: ipcbox APPLET [VERB] [OPTIONS] [OBJECT...] [-- CMD [ARG...]]\n"
+		"       ipcbox --list | --install [-s] DIR | --spec | --version\n"
+		"       ipcbox help APPLET [VERB]\n\n"
+		"Inter-process communication for shell scripts. Each applet also runs by its own\n"
+		"name, through a link. The applets:\n\n");
 	for (size_t i = 0; applets[i] != NULL; i++)
 		out_fmt(out, "  %-12s %s\n", applets[i]->name, applets[i]->summary);
-	out_str(out, "\nexample: ipc-lock run -w 10 /run/lock/backup -- tar -cf /srv/b.tar /home\n"
-		     "         runs tar alone, or exits with 124 after ten seconds\n");
+	out_str(out,
+		"\nexample: ipc-lock run -w 10 /run/lock/backup -- tar -cf /srv/b.tar /home\n"
+		"         runs tar alone, or exits with 124 after ten seconds\n");
 }
 
 static void operand_words(struct out *out, const struct operand *o)
@@ -60,11 +62,13 @@ void help_applet(struct out *out, const struct applet *applet)
 	out_char(out, '\n');
 	for (size_t i = 0; i < applet->nverbs; i++)
 		if ((applet->verbs[i].flags & VERB_HIDDEN) == 0)
-			out_fmt(out, "  %-9s %s\n", applet->verbs[i].name, applet->verbs[i].summary);
+			out_fmt(out, "  %-9s %s\n", applet->verbs[i].name,
+				applet->verbs[i].summary);
 	const struct verb *v = &applet->verbs[0];
 	if (v->example != NULL)
 		out_fmt(out, "\nexample: %s\n         %s\n", v->example, v->example_says);
-	out_fmt(out, "\nOptions of a verb: %s VERB --help. Manual: man %s\n", applet->name, applet->name);
+	out_fmt(out, "\nOptions of a verb: %s VERB --help. Manual: man %s\n", applet->name,
+		applet->name);
 }
 
 static void opt_line(struct out *out, const struct opt *o)

@@ -161,12 +161,13 @@ static const struct {
 	int sig;
 } signals[] = {{"HUP", SIGHUP}, {"INT", SIGINT}, {"QUIT", SIGQUIT}, {"ILL", SIGILL},
 	{"TRAP", SIGTRAP}, {"ABRT", SIGABRT}, {"BUS", SIGBUS}, {"FPE", SIGFPE}, {"KILL", SIGKILL},
-	{"USR1", SIGUSR1}, {"SEGV", SIGSEGV}, {"USR2", SIGUSR2}, {"PIPE", SIGPIPE}, {"ALRM", SIGALRM},
-	{"TERM", SIGTERM}, {"STKFLT", SIGSTKFLT}, {"CHLD", SIGCHLD}, {"CONT", SIGCONT},
-	{"STOP", SIGSTOP}, {"TSTP", SIGTSTP}, {"TTIN", SIGTTIN}, {"TTOU", SIGTTOU}, {"URG", SIGURG},
-	{"XCPU", SIGXCPU}, {"XFSZ", SIGXFSZ}, {"VTALRM", SIGVTALRM}, {"PROF", SIGPROF},
-	{"WINCH", SIGWINCH}, {"POLL", SIGPOLL}, {"PWR", SIGPWR}, {"SYS", SIGSYS}, {"CLD", SIGCHLD},
-	{"IO", SIGPOLL}, {"IOT", SIGABRT}, {"EXIT", 0}};
+	{"USR1", SIGUSR1}, {"SEGV", SIGSEGV}, {"USR2", SIGUSR2}, {"PIPE", SIGPIPE},
+	{"ALRM", SIGALRM}, {"TERM", SIGTERM}, {"STKFLT", SIGSTKFLT}, {"CHLD", SIGCHLD},
+	{"CONT", SIGCONT}, {"STOP", SIGSTOP}, {"TSTP", SIGTSTP}, {"TTIN", SIGTTIN},
+	{"TTOU", SIGTTOU}, {"URG", SIGURG}, {"XCPU", SIGXCPU}, {"XFSZ", SIGXFSZ},
+	{"VTALRM", SIGVTALRM}, {"PROF", SIGPROF}, {"WINCH", SIGWINCH}, {"POLL", SIGPOLL},
+	{"PWR", SIGPWR}, {"SYS", SIGSYS}, {"CLD", SIGCHLD}, {"IO", SIGPOLL}, {"IOT", SIGABRT},
+	{"EXIT", 0}};
 #define NSIGNALS (sizeof signals / sizeof *signals)
 
 static const char *realtime(const char *s, int base, int64_t *sig)
@@ -217,7 +218,8 @@ const char *num_signal_name(int sig, char buf[NUM_BUF])
 }
 
 /* Field 3 of the passwd or group line whose field WANT (1 or 3) is KEY; the line's name goes to NAME. */
-static bool lookup(const char *file, int want, const char *key, int64_t *id, char *name, size_t size)
+static bool lookup(
+	const char *file, int want, const char *key, int64_t *id, char *name, size_t size)
 {
 	char *text;
 	size_t len;

@@ -76,8 +76,9 @@ static const char *parse_prefixed(struct object *obj, const char *s)
 	static const struct {
 		const char *prefix;
 		enum object_kind kind;
-	} prefixes[] = {{"file:", OBJECT_FILE}, {"unix:", OBJECT_UNIX}, {"abstract:", OBJECT_ABSTRACT},
-		{"tcp:", OBJECT_TCP}, {"udp:", OBJECT_UDP}, {"vsock:", OBJECT_VSOCK}};
+	} prefixes[] = {{"file:", OBJECT_FILE}, {"unix:", OBJECT_UNIX},
+		{"abstract:", OBJECT_ABSTRACT}, {"tcp:", OBJECT_TCP}, {"udp:", OBJECT_UDP},
+		{"vsock:", OBJECT_VSOCK}};
 	for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
 		size_t len = strlen(prefixes[i].prefix);
 		if (strncmp(s, prefixes[i].prefix, len) != 0)
@@ -193,9 +194,9 @@ const char *object_path(const struct object *obj, const char *kind, char *buf, s
 {
 	char dirbuf[64];
 	bool given;
-	int n = obj->kind == OBJECT_WORD ?
-		snprintf(buf, size, "%s/%s.%s", dir_path(dirbuf, &given), obj->name, kind) :
-		snprintf(buf, size, "%s", obj->name);
+	int n = obj->kind == OBJECT_WORD
+		? snprintf(buf, size, "%s/%s.%s", dir_path(dirbuf, &given), obj->name, kind)
+		: snprintf(buf, size, "%s", obj->name);
 	if (n < 0 || (size_t)n >= size) {
 		errno = ENAMETOOLONG;
 		return NULL;

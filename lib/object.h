@@ -27,8 +27,8 @@ struct object {
 	const char *text;      /* as the user wrote it, for messages and IPC_OBJECT */
 	const char *name;      /* behind the prefix: path, word, "/NAME", address text */
 	enum object_sysv sysv; /* OBJECT_SYSV only */
-	int32_t key;           /* SYSV_KEY (a signed key_t), SYSV_ID, SYSV_FTOK's project character */
-	int fd;                /* OBJECT_FD */
+	int32_t key; /* SYSV_KEY (a signed key_t), SYSV_ID, SYSV_FTOK's project character */
+	int fd;      /* OBJECT_FD */
 };
 
 /* Longest bare word, so that "NAME.KIND" and temporary names fit NAME_MAX. */
@@ -61,6 +61,7 @@ const char *object_path(const struct object *obj, const char *kind, char *buf, s
 
 /* Call FN for each object in $IPC_DIR whose kind is KIND (NULL: all), until it returns non-zero.
  * 0, FN's value, or -1 with errno; no directory is no objects. */
-int object_each(const char *kind, int (*fn)(void *arg, const char *name, const char *kind), void *arg);
+int object_each(
+	const char *kind, int (*fn)(void *arg, const char *name, const char *kind), void *arg);
 
 #endif

@@ -72,8 +72,11 @@ void json_start(struct json *j, struct out *out)
 /* The length of the UTF-8 sequence at P (RFC 3629), 0 when it is none. */
 static size_t utf8_len(const unsigned char *p, size_t left)
 {
-	size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : p[0] >= 0xe0 && p[0] < 0xf0 ? 3 :
-		p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
+	size_t n = p[0] < 0x80                ? 1
+		: p[0] >= 0xc2 && p[0] < 0xe0 ? 2
+		: p[0] >= 0xe0 && p[0] < 0xf0 ? 3
+		: p[0] >= 0xf0 && p[0] < 0xf5 ? 4
+					      : 0;
 	if (n == 0 || n > left)
 		return 0;
 	for (size_t i = 1; i < n; i++)
@@ -179,7 +182,8 @@ void json_null(struct json *j, const char *key)
 void json_seconds(struct json *j, const char *key, int64_t ns)
 {
 	json_key(j, key);
-	out_fmt(j->out, "%s%lld.%09lld", ns < 0 ? "-" : "", (long long)(ns < 0 ? -ns : ns) / 1000000000,
+	out_fmt(j->out, "%s%lld.%09lld", ns < 0 ? "-" : "",
+		(long long)(ns < 0 ? -ns : ns) / 1000000000,
 		(long long)(ns < 0 ? -ns : ns) % 1000000000);
 }
 

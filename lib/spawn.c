@@ -91,7 +91,7 @@ static void try_exec(struct child *c, char *file)
 	if (errno != ENOEXEC)
 		return;
 	size_t n = 2;
-	c->sh_argv[0] = (char *)(uintptr_t)"/bin/sh";
+	c->sh_argv[0] = (char *)(uintptr_t) "/bin/sh";
 	c->sh_argv[1] = file;
 	for (size_t i = 1; c->s->argv[i] != NULL; i++)
 		c->sh_argv[n++] = c->s->argv[i];
@@ -139,7 +139,8 @@ static int move_fds(struct child *c)
 		top = s->fds[i].to > top ? s->fds[i].to : top;
 	for (size_t i = 0; i < s->nfds; i++) {
 		c->moved[i] = s->fds[i].from;
-		if (c->moved[i] >= 0 && (c->moved[i] = fcntl(c->moved[i], F_DUPFD_CLOEXEC, top + 1)) < 0)
+		if (c->moved[i] >= 0 &&
+			(c->moved[i] = fcntl(c->moved[i], F_DUPFD_CLOEXEC, top + 1)) < 0)
 			return errno;
 	}
 	for (size_t i = 0; i < s->nfds; i++) {
@@ -155,8 +156,8 @@ static int move_fds(struct child *c)
  * we share: those a host may have caught go back to their default before the mask opens. */
 static void reset_signals(void)
 {
-	static const int sigs[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGURG,
-		SIGCHLD, SIGWINCH, SIGCONT};
+	static const int sigs[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM,
+		SIGURG, SIGCHLD, SIGWINCH, SIGCONT};
 	struct sigaction act, dfl = {.sa_handler = SIG_DFL};
 	sigset_t none;
 	for (size_t i = 0; i < sizeof sigs / sizeof *sigs; i++)
@@ -192,7 +193,9 @@ static __attribute__((noinline)) pid_t fork_child(struct child *c)
 	pid_t pid = vfork();
 	if (pid != 0)
 		return pid;
-	c->err = become(c);
+	c->err = c->s->hook != NULL ? c->s->hook(c->s->hook_arg) : 0;
+	if (c->err == 0)
+		c->err = become(c);
 	if (c->err == 0) {
 		c->execed = 1;
 		c->err = search_exec(c);
@@ -206,6 +209,7 @@ int spawn(const struct spawn *s, pid_t *pid, int *execed)
 	sigset_t all, old;
 	int err = prepare(&c, s);
 	*execed = 0;
+	*pid = -1;
 	if (err == 0) {
 		/* Until it has reset them, the child must not run our handlers. */
 		sigfillset(&all);
@@ -259,9 +263,9 @@ int spawn_run(struct call *call, const struct spawn *s)
 	int status = spawn_call(call, s, &pid);
 	if (status == 0) {
 		bool group = (s->flags & (SPAWN_GROUP | SPAWN_SESSION)) != 0;
-		status = wait_child(&w, pid, group, false, DEADLINE_NONE, &wstatus) == 0 ?
-			wait_status(wstatus) :
-			call_fail(call, ST_INTERNAL, errno, "wait for %s", s->argv[0]);
+		status = wait_child(&w, pid, group, false, DEADLINE_NONE, &wstatus) == 0
+			? wait_status(wstatus)
+			: call_fail(call, ST_INTERNAL, errno, "wait for %s", s->argv[0]);
 	}
 	wait_release(&w);
 	return status;

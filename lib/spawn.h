@@ -13,7 +13,8 @@
 struct call;
 
 struct spawn_fd {
-	int from, to; /* FROM is duplicated onto TO; FROM -1 closes TO. Any order, overlaps allowed */
+	int from,
+		to; /* FROM is duplicated onto TO; FROM -1 closes TO. Any order, overlaps allowed */
 };
 
 #define SPAWN_GROUP 1    /* its own process group */
@@ -27,6 +28,11 @@ struct spawn {
 	const struct spawn_fd *fds;
 	size_t nfds;
 	unsigned flags;
+	/* Run in the child before anything else is done there: in our memory, with every signal
+	 * blocked, free to make system calls and to write where HOOK_ARG points. An errno keeps CMD
+	 * from being started. May be NULL; spawn_exec has no child and no use for it. */
+	int (*hook)(void *arg);
+	void *hook_arg;
 };
 
 /* Start it. 0 and *PID; or an errno: when *EXECED is set execve(2) was what failed. vfork(2)

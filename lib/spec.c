@@ -11,11 +11,22 @@
 
 static const char *type_name(enum arg arg)
 {
-	static const char *const names[] = {[ARG_NONE] = "flag", [ARG_STR] = "str", [ARG_INT] = "int",
-		[ARG_UINT] = "uint", [ARG_FLOAT] = "float", [ARG_SIZE] = "size",
-		[ARG_DURATION] = "duration", [ARG_MODE] = "mode", [ARG_SIGNAL] = "signal",
-		[ARG_FD] = "fd", [ARG_PID] = "pid", [ARG_USER] = "user", [ARG_CHOICE] = "choice",
-		[ARG_LIST] = "list", [ARG_PATH] = "path", [ARG_OBJECT] = "object",
+	static const char *const names[] = {[ARG_NONE] = "flag",
+		[ARG_STR] = "str",
+		[ARG_INT] = "int",
+		[ARG_UINT] = "uint",
+		[ARG_FLOAT] = "float",
+		[ARG_SIZE] = "size",
+		[ARG_DURATION] = "duration",
+		[ARG_MODE] = "mode",
+		[ARG_SIGNAL] = "signal",
+		[ARG_FD] = "fd",
+		[ARG_PID] = "pid",
+		[ARG_USER] = "user",
+		[ARG_CHOICE] = "choice",
+		[ARG_LIST] = "list",
+		[ARG_PATH] = "path",
+		[ARG_OBJECT] = "object",
 		[ARG_COMMAND] = "command"};
 	return names[arg];
 }
@@ -79,8 +90,8 @@ void spec_dump(struct out *out)
 {
 	for (size_t i = 0; applets[i] != NULL; i++) {
 		const struct applet *a = applets[i];
-		out_fmt(out, "applet\t%s\t%s\t%s\t%s\n", a->name, or_dash(a->kind), or_dash(a->alias),
-			a->summary);
+		out_fmt(out, "applet\t%s\t%s\t%s\t%s\n", a->name, or_dash(a->kind),
+			or_dash(a->alias), a->summary);
 		for (size_t v = 0; v < a->nverbs; v++)
 			put_verb(out, a, &a->verbs[v]);
 	}

@@ -167,8 +167,8 @@ int wait_pidfd(pid_t pid)
 
 int wait_hold(struct wait_signals *w)
 {
-	static const int held[] = {SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM,
-		SIGWINCH, SIGCONT};
+	static const int held[] = {SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2,
+		SIGALRM, SIGWINCH, SIGCONT};
 	struct sigaction dfl = {.sa_handler = SIG_DFL};
 	sigemptyset(&w->set);
 	for (size_t i = 0; i < sizeof held / sizeof *held; i++)
@@ -199,7 +199,8 @@ static int reaped(pid_t pid, bool reap, int *wstatus)
 	return got < 0 && errno == ECHILD ? -1 : 0;
 }
 
-int wait_child(struct wait_signals *w, pid_t pid, bool group, bool reap, int64_t deadline, int *wstatus)
+int wait_child(
+	struct wait_signals *w, pid_t pid, bool group, bool reap, int64_t deadline, int *wstatus)
 {
 	for (;;) {
 		int r = reaped(pid, reap, wstatus);

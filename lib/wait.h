@@ -91,7 +91,8 @@ void wait_release(struct wait_signals *w);
 /* Wait until child PID ends, passing on to it (to its group when GROUP) signals that were sent to us
  * by kill(2); those from the terminal's keyboard reached the group already. Also reaps other
  * children when REAP. *WSTATUS is as from waitpid(2). 0, or -1 with ETIMEDOUT at DEADLINE. */
-int wait_child(struct wait_signals *w, pid_t pid, bool group, bool reap, int64_t deadline, int *wstatus);
+int wait_child(
+	struct wait_signals *w, pid_t pid, bool group, bool reap, int64_t deadline, int *wstatus);
 /* The exit status a shell gives for WSTATUS: the code, or 128 + signal. */
 int wait_status(int wstatus);
 

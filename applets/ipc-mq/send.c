@@ -15,10 +15,17 @@ static int too_long(struct queue *q, uint64_t number, const char *size, uint64_t
 		size, q->name, q->max, q->limit, mq_before(q->call, sent, "sent"));
 }
 
-/* All operands fit, or none is sent. */
-static int check_operands(struct queue *q)
+/* What the queue has no notion of; and all operands fit, or none is sent. */
+static int check(struct queue *q)
 {
 	struct call *call = q->call;
+	bool sysv = q->obj.kind == OBJECT_SYSV;
+	if (sysv && call->opt[MQ_PRIORITY].count > 0)
+		return call_fail(call, ST_USAGE, 0, "%s: only messages of POSIX queues have priorities",
+			q->name);
+	if (!sysv && call->opt[MQ_TYPE].count > 0)
+		return call_fail(call, ST_USAGE, 0, "%s: only messages of System V queues have types",
+			q->name);
 	for (unsigned i = 1; i < call->nargs; i++) {
 		size_t len = strlen(call->args[i].str);
 		if (len > q->max) {
@@ -79,7 +86,7 @@ int mq_run_send(struct call *call)
 	struct queue *q = mq_open_queue(call, MQ_WRITE, &status);
 	if (q == NULL)
 		return status;
-	status = check_operands(q);
+	status = check(q);
 	if (status != 0)
 		return status;
 	records_start(&src, call, 1, q->max);

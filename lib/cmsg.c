@@ -1,0 +1,165 @@
+/* lib/cmsg.c: see cmsg.h. */
+#define _GNU_SOURCE
+#include "cmsg.h"
+
+#include "fd.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+union control {
+	struct cmsghdr align;
+	char buf[CMSG_SPACE(CMSG_MAX_FDS * sizeof(int))];
+};
+
+/* The header behind C, NULL at the end. musl's macro mixes signs; nothing of it is ours to mend. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+static struct cmsghdr *next_header(struct msghdr *msg, struct cmsghdr *c)
+{
+	return CMSG_NXTHDR(msg, c);
+}
+#pragma GCC diagnostic pop
+
+void cmsg_close(const int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		fd_close(fds[i]);
+}
+
+/* After a failed call: 0 to try again, -1 to give up. */
+static int again(int sock, short events, int64_t deadline, const struct stop *stop)
+{
+	if (errno == EINTR)
+		return wait_stopped(stop) != 0 ? (errno = EINTR, -1) : 0;
+	if (errno != EAGAIN)
+		return -1;
+	return wait_fd(sock, events, deadline, stop) < 0 ? -1 : 0;
+}
+
+int cmsg_send(int sock, const void *data, size_t len, const int *fds, size_t nfds, int64_t deadline,
+	const struct stop *stop)
+{
+	union control control;
+	if (nfds > CMSG_MAX_FDS || len == 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	if (nfds > 0) {
+		memset(&control.align, 0, sizeof control.align);
+		msg.msg_control = control.buf;
+		msg.msg_controllen = (socklen_t)CMSG_SPACE(nfds * sizeof(int));
+		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = (socklen_t)CMSG_LEN(nfds * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, nfds * sizeof(int));
+	}
+	/* Waiting is done by wait_fd, which knows deadlines and stop signals; without either of them the
+	 * call itself may block. */
+	int flags = MSG_NOSIGNAL |
+		(deadline != DEADLINE_NONE || (stop != NULL && stop->mask != NULL) ? MSG_DONTWAIT
+										   : 0);
+	while (iov.iov_len > 0) {
+		ssize_t n = sendmsg(sock, &msg, flags);
+		if (n < 0) {
+			if (again(sock, POLLOUT, deadline, stop) < 0)
+				return -1;
+			continue;
+		}
+		iov.iov_base = (char *)iov.iov_base + n;
+		iov.iov_len -= (size_t)n;
+		msg.msg_control = NULL;
+		msg.msg_controllen = 0;
+	}
+	return 0;
+}
+
+/* Take the descriptors out of MSG: at most CAP into FDS, any others are closed. */
+static size_t take_fds(struct msghdr *msg, int *fds, size_t cap)
+{
+	size_t n = 0;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = next_header(msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < count; i++) {
+			int fd;
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+			if (n < cap)
+				fds[n++] = fd;
+			else
+				fd_close(fd);
+		}
+	}
+	return n;
+}
+
+static size_t count_fds(struct msghdr *msg)
+{
+	size_t n = 0;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = next_header(msg, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+			n += (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	return n;
+}
+
+ssize_t cmsg_recv(int sock, void *data, size_t len, int *fds, size_t cap, size_t *nfds,
+	int64_t deadline, const struct stop *stop)
+{
+	union control control;
+	struct iovec iov = {.iov_base = data, .iov_len = len};
+	struct msghdr msg;
+	ssize_t n;
+	int flags = MSG_CMSG_CLOEXEC |
+		(deadline != DEADLINE_NONE || (stop != NULL && stop->mask != NULL) ? MSG_DONTWAIT
+										   : 0);
+	*nfds = 0;
+	for (;;) {
+		msg = (struct msghdr){.msg_iov = &iov,
+			.msg_iovlen = 1,
+			.msg_control = control.buf,
+			.msg_controllen = sizeof control.buf};
+		n = recvmsg(sock, &msg, flags);
+		if (n >= 0)
+			break;
+		if (again(sock, POLLIN, deadline, stop) < 0)
+			return -1;
+	}
+	bool more = cap > 0 && count_fds(&msg) > cap;
+	*nfds = take_fds(&msg, fds, cap);
+	if ((msg.msg_flags & MSG_TRUNC) == 0 && (msg.msg_flags & MSG_CTRUNC) == 0 && !more)
+		return n;
+	cmsg_close(fds, *nfds);
+	*nfds = 0;
+	errno = (msg.msg_flags & MSG_TRUNC) != 0 ? EMSGSIZE : EMFILE;
+	return -1;
+}
+
+int cmsg_recv_all(int sock, void *data, size_t len, int *fds, size_t cap, size_t *nfds,
+	int64_t deadline, const struct stop *stop)
+{
+	size_t done = 0, got;
+	*nfds = 0;
+	while (done < len) {
+		/* With all that were expected here, further ones are closed by cmsg_recv. */
+		ssize_t n = cmsg_recv(sock, (char *)data + done, len - done, fds + *nfds,
+			cap - *nfds, &got, deadline, stop);
+		if (n > 0) {
+			*nfds += got;
+			done += (size_t)n;
+			continue;
+		}
+		if (n == 0 && done == 0)
+			return 0;
+		int e = n == 0 ? EBADMSG : errno;
+		cmsg_close(fds, *nfds);
+		*nfds = 0;
+		errno = e;
+		return -1;
+	}
+	return 1;
+}

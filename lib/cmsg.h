@@ -1,0 +1,37 @@
+/* lib/cmsg.h: descriptors over unix sockets (SCM_RIGHTS, unix(7), cmsg(3)).
+ *
+ * Rules kept here: at least one byte of data travels with descriptors; at most CMSG_MAX_FDS go in one
+ * message; what arrives is O_CLOEXEC; a message that was cut (MSG_CTRUNC) is an error, and every
+ * descriptor that came with it is closed again.
+ */
+#ifndef IPC_CMSG_H
+#define IPC_CMSG_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "wait.h"
+
+#define CMSG_MAX_FDS 253 /* SCM_MAX_FD of the kernel */
+
+/* Send LEN (> 0) bytes of DATA, and FDS with the first of them. All bytes are sent, on stream sockets
+ * in as many calls as it takes. 0; -1 with errno: EPIPE, EMSGSIZE, ETOOMANYREFS (too many of this
+ * user's descriptors are under way), EINVAL (NFDS too large), ETIMEDOUT, EAGAIN, EINTR. MSG_NOSIGNAL. */
+int cmsg_send(int sock, const void *data, size_t len, const int *fds, size_t nfds, int64_t deadline,
+	const struct stop *stop);
+/* One recvmsg(2) of at most LEN bytes and at most CAP descriptors into FDS, *NFDS of them. Returns the
+ * bytes received, 0 at the end of the stream; -1 with errno: EMSGSIZE (data of a record did not fit),
+ * EMFILE (descriptors were cut off: no room here, or more than CAP were sent), ETIMEDOUT, EAGAIN,
+ * EINTR. Descriptors that are not asked for (CAP 0) are closed. */
+ssize_t cmsg_recv(int sock, void *data, size_t len, int *fds, size_t cap, size_t *nfds,
+	int64_t deadline, const struct stop *stop);
+/* Exactly LEN bytes of a stream, with at most CAP descriptors that come along with any of them.
+ * 1; 0 when the stream ended before the first byte; -1 as cmsg_recv, EBADMSG when it ended inside.
+ * On failure descriptors received so far are closed. */
+int cmsg_recv_all(int sock, void *data, size_t len, int *fds, size_t cap, size_t *nfds,
+	int64_t deadline, const struct stop *stop);
+/* Close N descriptors, errno untouched. */
+void cmsg_close(const int *fds, size_t n);
+
+#endif

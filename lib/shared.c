@@ -1,0 +1,198 @@
+/* lib/shared.c: see shared.h.
+ *
+ * What surprises: the SIGBUS handler puts a private page of zeros where the file has ended and lets
+ * the code go on; the code then finds out by shared_intact(). It needs no state, so there is none.
+ */
+#define _GNU_SOURCE
+#include "shared.h"
+
+#include "fd.h"
+#include "newfile.h"
+#include "proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+_Static_assert(sizeof(struct shared_head) == 64, "the header is part of the file format");
+
+static void on_bus(int sig, siginfo_t *info, void *context)
+{
+	(void)context;
+	uintptr_t page = (uintptr_t)info->si_addr & ~(uintptr_t)4095;
+	if (info->si_code == BUS_ADRERR &&
+		mmap((void *)page, 4096, PROT_READ | PROT_WRITE,
+			MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
+		return;
+	struct sigaction dfl = {.sa_handler = SIG_DFL};
+	sigaction(sig, &dfl, NULL);
+}
+
+static int hex(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static void boot_id(unsigned char id[16])
+{
+	char text[40];
+	proc_boot_id(text);
+	memset(id, 0, 16);
+	for (unsigned i = 0, n = 0; text[i] != '\0' && n < 32; i++)
+		if (hex(text[i]) >= 0) {
+			id[n / 2] = (unsigned char)(id[n / 2] << 4 | hex(text[i]));
+			n++;
+		}
+}
+
+static int map(struct shared *s, int flags)
+{
+	int prot = (flags & SHARED_RDONLY) != 0 ? PROT_READ : PROT_READ | PROT_WRITE;
+	void *p = mmap(NULL, s->size, prot, MAP_SHARED, s->fd, 0);
+	if (p == MAP_FAILED)
+		return -1;
+	s->base = p;
+	struct sigaction act = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO};
+	if (sigaction(SIGBUS, &act, &s->oldbus) == 0 &&
+		((flags & SHARED_RDONLY) != 0 || futex_robust_start(&s->robust) == 0))
+		return 0;
+	return -1;
+}
+
+void shared_close(void *arg, intptr_t unused)
+{
+	struct shared *s = arg;
+	int e = errno;
+	(void)unused;
+	futex_robust_end(&s->robust);
+	if (s->base != NULL) {
+		munmap(s->base, s->size);
+		sigaction(SIGBUS, &s->oldbus, NULL);
+	}
+	fd_close(s->fd);
+	s->base = NULL;
+	s->fd = -1;
+	errno = e;
+}
+
+static int bad(int e)
+{
+	errno = e;
+	return -1;
+}
+
+/* Locks and waiters of before the last boot are void: their processes are gone. */
+static int forget_last_boot(struct shared *s)
+{
+	unsigned char now[16];
+	boot_id(now);
+	if (memcmp(s->head->boot, now, sizeof now) == 0)
+		return 0;
+	while (flock(s->fd, LOCK_EX) < 0)
+		if (errno != EINTR)
+			return -1;
+	if (memcmp(s->head->boot, now, sizeof now) != 0) {
+		if (s->head->lock != 0) /* its owner died with the machine: have it repaired */
+			__atomic_store_n(&s->head->lock, 0x40000000u /* FUTEX_OWNER_DIED */,
+				__ATOMIC_RELEASE);
+		memcpy(s->head->boot, now, sizeof now);
+		s->rebooted = true;
+	}
+	return flock(s->fd, LOCK_UN);
+}
+
+static int check(struct shared *s, const struct shared_type *type, int flags)
+{
+	struct stat st;
+	if (fstat(s->fd, &st) < 0)
+		return -1;
+	if (!S_ISREG(st.st_mode))
+		return bad(S_ISDIR(st.st_mode) ? EISDIR : ENOTSUP);
+	if (st.st_size < (off_t)type->min || st.st_size < (off_t)sizeof(struct shared_head))
+		return bad(EBADMSG);
+	s->size = (size_t)st.st_size;
+	if (map(s, flags) < 0)
+		return -1;
+	if (strncmp(s->head->magic, type->magic, sizeof s->head->magic) != 0)
+		return bad(EBADMSG);
+	if (s->head->version != type->version || s->head->abi != SHARED_ABI)
+		return bad(EPROTONOSUPPORT);
+	if (s->head->size != s->size)
+		return bad(EBADMSG);
+	return (flags & SHARED_RDONLY) != 0 ? 0 : forget_last_boot(s);
+}
+
+static int create(struct shared *s, int dirfd, const char *path, const struct shared_type *type,
+	size_t size, unsigned mode, void (*init)(void *, size_t, void *), void *arg)
+{
+	struct newfile file;
+	if (newfile_open(&file, dirfd, path, mode) < 0)
+		return -1;
+	int e = posix_fallocate(file.fd, 0, (off_t)size);
+	s->fd = file.fd;
+	s->size = size;
+	int r = e != 0 ? bad(e) : map(s, 0);
+	if (r == 0) {
+		memcpy(s->head->magic, type->magic, strnlen(type->magic, sizeof s->head->magic));
+		s->head->version = type->version;
+		s->head->abi = SHARED_ABI;
+		s->head->size = size;
+		boot_id(s->head->boot);
+		if (init != NULL)
+			init(s->base, size, arg);
+		r = newfile_link(&file);
+	}
+	newfile_end(&file, &s->fd);
+	s->created = r == 0;
+	return r;
+}
+
+int shared_open(struct shared *s, int dirfd, const char *path, const struct shared_type *type,
+	int flags, size_t size, unsigned mode, void (*init)(void *, size_t, void *), void *arg)
+{
+	/* Another may create or remove it between our two looks: then we look again. */
+	for (int tries = 0;; tries++) {
+		int r = -1;
+		*s = (struct shared){.fd = -1};
+		errno = ENOENT;
+		if ((flags & SHARED_EXCL) == 0) {
+			s->fd = fd_open(dirfd, path,
+				((flags & SHARED_RDONLY) != 0 ? O_RDONLY : O_RDWR) | O_NONBLOCK, 0);
+			r = s->fd < 0 ? -1 : check(s, type, flags);
+		}
+		if (r < 0 && s->fd < 0 && errno == ENOENT && (flags & SHARED_CREATE) != 0)
+			r = create(s, dirfd, path, type, size, mode, init, arg);
+		if (r == 0)
+			return 0;
+		shared_close(s, 0);
+		if (errno != EEXIST || (flags & SHARED_EXCL) != 0 || tries >= 100)
+			return -1;
+	}
+}
+
+bool shared_intact(const struct shared *s)
+{
+	struct stat st;
+	return fstat(s->fd, &st) == 0 && st.st_size >= (off_t)s->size;
+}
+
+int shared_lock(struct shared *s, int64_t deadline, const struct stop *stop)
+{
+	return futex_lock(&s->robust, &s->head->lock, deadline, stop);
+}
+
+void shared_unlock(struct shared *s)
+{
+	futex_unlock(&s->robust, &s->head->lock);
+}
+
+bool shared_current(const struct shared *s, int dirfd, const char *path)
+{
+	struct stat a, b;
+	return fstat(s->fd, &a) == 0 && fstatat(dirfd, path, &b, 0) == 0 && a.st_dev == b.st_dev &&
+		a.st_ino == b.st_ino;
+}

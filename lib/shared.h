@@ -1,0 +1,74 @@
+/* lib/shared.h: mapped files with a header, shared by processes that need not trust each other's
+ * care: magic, version, ABI and size are checked at open, creation is atomic (a file is complete
+ * before it has a name), death inside the lock is noticed, and a file that is cut short under us is
+ * an error and no SIGBUS. What lies behind the header is the applet's: it must check every offset.
+ */
+#ifndef IPC_SHARED_H
+#define IPC_SHARED_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "futex.h"
+
+/* The first 64 bytes of every such file. */
+struct shared_head {
+	char magic[8];    /* "ipcring" and the like, NUL-padded */
+	uint32_t version; /* of the layout that follows */
+	uint32_t abi;     /* SHARED_ABI: byte order and pointer-free word sizes */
+	uint64_t size;    /* of the whole file */
+	uint32_t lock;    /* futex_lock */
+	uint32_t repairs; /* how often a dead owner's work was repaired */
+	unsigned char
+		boot[16]; /* boot id at the last open: locks and waiters of another boot are void */
+	unsigned char spare[16];
+};
+#define SHARED_ABI 0x01020304u
+
+struct shared_type {
+	const char *magic; /* at most 8 bytes */
+	uint32_t version;
+	size_t min; /* smallest valid file size */
+};
+
+struct shared {
+	int fd;
+	size_t size;
+	union {
+		struct shared_head *head;
+		unsigned char *base;
+	};
+	struct futex_robust robust;
+	struct sigaction oldbus;
+	bool created; /* by this call */
+	bool rebooted; /* first open after a boot: the applet resets waiters' counts (the lock is reset) */
+};
+
+#define SHARED_CREATE 1 /* make it when it is missing */
+#define SHARED_EXCL 2   /* with CREATE: it must be missing, EEXIST else */
+#define SHARED_RDONLY 4 /* map for reading; locks cannot be taken */
+
+/* Open DIRFD/PATH, or make it: SIZE bytes (allocated, so that no store can meet a full file system),
+ * exact MODE, header filled in, INIT(base, size, arg) called, then linked to its name. S is to be
+ * given to shared_close. 0; -1 with errno: ENOENT, EEXIST, EBADMSG (not such a file, or damaged),
+ * EPROTONOSUPPORT (another version or ABI), EISDIR/ENOTSUP (not a regular file), ENOSPC, mmap(2)'s.
+ * The path must not be a symbolic link to be created; an existing one is followed. */
+int shared_open(struct shared *s, int dirfd, const char *path, const struct shared_type *type,
+	int flags, size_t size, unsigned mode, void (*init)(void *base, size_t size, void *arg),
+	void *arg);
+/* Unmap, close, give back SIGBUS and the robust list. As an undo: call_undo(call, shared_close, s, 0). */
+void shared_close(void *s, intptr_t unused);
+/* Lock the header's lock. As futex_lock: 0, or -1 with EOWNERDEAD when taken from the dead (the
+ * caller repairs, and counts it in head->repairs), ETIMEDOUT, EAGAIN, EINTR. */
+int shared_lock(struct shared *s, int64_t deadline, const struct stop *stop);
+void shared_unlock(struct shared *s);
+/* True while the file is as long as the mapping: after a SIGBUS was swallowed it is not, and what
+ * was read is void. One fstat(2). */
+bool shared_intact(const struct shared *s);
+/* Does DIRFD/PATH still name this very file (it may have been removed and made anew)? */
+bool shared_current(const struct shared *s, int dirfd, const char *path);
+
+#endif
