@@ -4,6 +4,7 @@
 #include "mq.h"
 
 #include "num.h"
+#include "proc.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -95,16 +96,44 @@ static void put_posix(struct report *r, const struct info *in)
 static void put_queue(struct report *r, const char *name, const struct info *in)
 {
 	bool sysv = strncmp(name, "sysv:", 5) == 0;
-	if (r->json)
-		json_open(&r->j, NULL, '{');
 	put_str(r, "queue", name);
 	put_str(r, "kind", sysv ? "sysv" : "posix");
 	if (sysv)
 		put_sysv(r, in);
 	else
 		put_posix(r, in);
+}
+
+static void put_user(void *arg, pid_t pid, const char *doing)
+{
+	struct report *r = arg;
+	char command[256];
+	proc_command(pid, command, sizeof command);
+	if (!r->json) {
+		out_fmt(r->out, "user: %ld %s %s\n", (long)pid, doing, command);
+		return;
+	}
+	json_open(&r->j, NULL, '{');
+	json_int(&r->j, "pid", pid);
+	json_str(&r->j, "doing", doing);
+	json_str(&r->j, "command", command);
+	json_close(&r->j, '}');
+}
+
+/* Those that /proc lets us see. */
+static void put_users(struct report *r, const struct queue *q)
+{
+	bool hidden = false;
 	if (r->json)
-		json_close(&r->j, '}');
+		json_open(&r->j, "users", '[');
+	if (mq_each_user(q, put_user, r, &hidden) < 0)
+		hidden = true;
+	if (r->json) {
+		json_close(&r->j, ']');
+		json_bool(&r->j, "users_hidden", hidden);
+	} else if (hidden) {
+		out_str(r->out, "users_hidden: some processes could not be looked into\n");
+	}
 }
 
 static struct report report(struct call *call)
@@ -124,7 +153,12 @@ int mq_run_stat(struct call *call)
 		return status;
 	if (q->be->info(q, &info) < 0)
 		return call_error(call, errno, "look at %s", q->name);
+	if (r.json)
+		json_open(&r.j, NULL, '{');
 	put_queue(&r, q->name, &info);
+	put_users(&r, q);
+	if (r.json)
+		json_close(&r.j, '}');
 	return ST_OK;
 }
 
@@ -147,7 +181,9 @@ static int row(void *arg, const char *name, const struct info *in)
 	struct table *t = &l->table;
 	char user[64];
 	if (l->report.json) {
+		json_open(&l->report.j, NULL, '{');
 		put_queue(&l->report, name, in);
+		json_close(&l->report.j, '}');
 		return 0;
 	}
 	num_user_name(in->uid, user, sizeof user);

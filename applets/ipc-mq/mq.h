@@ -134,6 +134,11 @@ int mq_format(struct call *call, struct format *f);
 /* Write MSG, the NUMBERth of this call. 0 or a status. */
 int mq_print(struct queue *q, const struct format *f, const struct message *msg, uint64_t number);
 
+/* users.c: call FN for each process that has the queue open (POSIX) or sleeps on it (System V), as
+ * far as we may see; *HIDDEN is set when some process could not be looked into. 0 or -1. */
+typedef void mq_used(void *arg, pid_t pid, const char *doing);
+int mq_each_user(const struct queue *q, mq_used *fn, void *arg, bool *hidden);
+
 /* posix.c, sysv.c: each queue that can be seen, in no order. FN gets the name in a form that the
  * verbs take. 0, FN's value when not 0, or -1 with errno (EPERM: they cannot be listed). */
 typedef int mq_seen(void *arg, const char *name, const struct info *info);

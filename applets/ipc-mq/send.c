@@ -21,11 +21,11 @@ static int check(struct queue *q)
 	struct call *call = q->call;
 	bool sysv = q->obj.kind == OBJECT_SYSV;
 	if (sysv && call->opt[MQ_PRIORITY].count > 0)
-		return call_fail(call, ST_USAGE, 0, "%s: only messages of POSIX queues have priorities",
-			q->name);
+		return call_fail(call, ST_USAGE, 0,
+			"%s: only messages of POSIX queues have priorities", q->name);
 	if (!sysv && call->opt[MQ_TYPE].count > 0)
-		return call_fail(call, ST_USAGE, 0, "%s: only messages of System V queues have types",
-			q->name);
+		return call_fail(call, ST_USAGE, 0,
+			"%s: only messages of System V queues have types", q->name);
 	for (unsigned i = 1; i < call->nargs; i++) {
 		size_t len = strlen(call->args[i].str);
 		if (len > q->max) {

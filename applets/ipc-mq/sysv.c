@@ -25,7 +25,7 @@
 #define MSG_EXCEPT 020000
 #endif
 #define HEAD sizeof(long) /* the type comes before the text */
-#define FIRST_ROOM 8192   /* messages longer than the default msgmax grow the buffer */
+#define FIRST_ROOM 2032   /* longer messages grow the buffer */
 
 /* Removed before we began (EINVAL) or while we waited (EIDRM): gone, in either case. */
 static int gone(int errnum)
