@@ -112,7 +112,7 @@ demo: all
 # ---- completions: generated from the records, committed
 
 completions: all
-	completions/gen $(BUILD)/ipcbox completions
+	completions/gen $(BUILD)/ipcbox completions .
 
 # ---- bash builtins: the same sources as a shared object for `enable -f`
 
