@@ -53,15 +53,14 @@ static bool in_group(gid_t gid)
 	return found;
 }
 
-bool sysv_may(const struct ipc_perm *perm, unsigned bits)
+bool sysv_may(unsigned mode, const uid_t uids[2], const gid_t gids[2], unsigned bits)
 {
 	uid_t uid = geteuid();
-	unsigned mode = perm->mode;
 	if (uid == 0)
 		return true;
-	if (uid == perm->uid || uid == perm->cuid)
+	if (uid == uids[0] || uid == uids[1])
 		mode >>= 6;
-	else if (in_group(perm->gid) || in_group(perm->cgid))
+	else if (in_group(gids[0]) || in_group(gids[1]))
 		mode >>= 3;
 	return (bits & ~mode) == 0;
 }

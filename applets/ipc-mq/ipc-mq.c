@@ -36,11 +36,11 @@
 #define OPT_TYPE                                                                  \
 	{                                                                         \
 		.letter = 'T', .name = "type", .arg = ARG_STR, .metavar = "TYPE", \
-		.help = "System V: only type N, or '<=N': the lowest up to N"     \
+		.help = "only type N, or '<=N': the lowest up to N (System V)"    \
 	}
-#define OPT_EXCEPT                                                            \
-	{                                                                     \
-		.name = "except", .help = "System V: any type but that of -T" \
+#define OPT_EXCEPT                                                             \
+	{                                                                      \
+		.name = "except", .help = "any type but that of -T (System V)" \
 	}
 #define OPT_FORMAT                                                                   \
 	{                                                                            \
@@ -65,14 +65,14 @@ static const struct opt send_opts[] = {
 		.metavar = "PRIO",
 		.min = 0,
 		.max = 32767,
-		.help = "POSIX: 0 (default) to 32767, highest first"},
+		.help = "0 (default) to 32767, highest first (POSIX)"},
 	[MQ_TYPE] = {.letter = 'T',
 		.name = "type",
 		.arg = ARG_UINT,
 		.metavar = "TYPE",
 		.min = 1,
 		.max = INT64_MAX,
-		.help = "System V: the type, default 1"},
+		.help = "the type, default 1 (System V)"},
 };
 static const struct opt recv_opts[] = {
 	[MQ_CREATE] = OPT_CREATE,
@@ -121,7 +121,7 @@ static const struct verb verbs[] = {
 		.example_says = "makes a POSIX queue for five messages of up to 256 bytes"},
 	{.name = "send",
 		.summary = "send messages",
-		.usage = "[--create] [-p PRIO] [-T TYPE] [-n | -w DUR] [-l | -0] QUEUE [MSG...]",
+		.usage = "[-p PRIO | -T TYPE] [-n | -w DUR] [OPTIONS] QUEUE [MSG...]",
 		OPTS(send_opts),
 		.operands = queue_and_messages,
 		.std = STD_WAIT | STD_FRAME | STD(MODE),
@@ -132,9 +132,7 @@ static const struct verb verbs[] = {
 			"sends with priority 9, or exits with 124 when it stays full for 5 s"},
 	{.name = "recv",
 		.summary = "take messages out, to stdout or to CMD",
-		.usage =
-			"[-c N | -f | -a] [-T TYPE] [--except] [--format FMT | -J] [-n | -w DUR] QUEUE "
-			"[-- CMD [ARG...]]",
+		.usage = "[-c N | -f | -a] [-T TYPE] [OPTIONS] QUEUE [-- CMD [ARG...]]",
 		OPTS(recv_opts),
 		.operands = one_queue,
 		.std = STD_WAIT | STD_FRAME | STD(MODE) | STD(COUNT) | STD(FOLLOW) | STD(JSON) |
@@ -145,7 +143,7 @@ static const struct verb verbs[] = {
 		.example_says = "runs the command for each message, the message on its stdin"},
 	{.name = "peek",
 		.summary = "show messages and leave them there (System V)",
-		.usage = "[-c N | -a] [-T TYPE] [--except] [--format FMT | -J] QUEUE",
+		.usage = "[-c N | -a] [-T TYPE] [OPTIONS] QUEUE",
 		OPTS(peek_opts),
 		.operands = one_queue,
 		.std = STD_FRAME | STD(COUNT) | STD(JSON) | STD(CONFLICT),
@@ -153,7 +151,7 @@ static const struct verb verbs[] = {
 		.run = mq_run_peek},
 	{.name = "wait",
 		.summary = "wait until a message is there, leaving it there",
-		.usage = "[-T TYPE] [--except] [-n | -w DUR] QUEUE",
+		.usage = "[-T TYPE] [-n | -w DUR] [OPTIONS] QUEUE",
 		OPTS(wait_opts),
 		.operands = one_queue,
 		.std = STD_WAIT | STD(READY_FD),

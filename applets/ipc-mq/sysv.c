@@ -265,6 +265,13 @@ static int put_back(struct queue *q, long type)
 	return r;
 }
 
+static bool may_write(const struct ipc_perm *p)
+{
+	const uid_t uids[] = {p->uid, p->cuid};
+	const gid_t gids[] = {p->gid, p->cgid};
+	return sysv_may(p->mode, uids, gids, MQ_WRITE);
+}
+
 static int sysv_wait(struct queue *q, int64_t deadline)
 {
 	struct wait_timer timer;
@@ -277,7 +284,7 @@ static int sysv_wait(struct queue *q, int64_t deadline)
 		errno = EAGAIN;
 		return -1;
 	}
-	if (get_stat(q->id, &ds) == 0 && !sysv_may(&ds.msg_perm, MQ_WRITE)) {
+	if (get_stat(q->id, &ds) == 0 && !may_write(&ds.msg_perm)) {
 		errno = EPERM;
 		return -1;
 	}
