@@ -52,37 +52,38 @@ static int add(void *arg, const char *name, const struct info *info)
 }
 
 /* RLIMIT_MSGQUEUE, which is for all queues of a user together. */
-static int over_rlimit(struct queue *q, uint64_t depth, uint64_t size)
+static int over_rlimit(struct queue *q, uint32_t depth, uint32_t size)
 {
+	uint64_t each = size + OVERHEAD, cost = depth * each;
 	struct rlimit lim = {0};
 	struct sum sum = {.uid = getuid()};
 	char room[64] = "nothing", others[128] = "";
 	getrlimit(RLIMIT_MSGQUEUE, &lim);
 	uint64_t left = lim.rlim_cur;
-	if (mq_posix_each(add, &sum) == 0 && sum.queues > 0) {
-		left = left > sum.bytes ? left - sum.bytes : 0;
-		snprintf(others, sizeof others, ", and %llu other queues hold %llu",
-			(unsigned long long)sum.queues, (unsigned long long)sum.bytes);
-	} else if (depth * (size + OVERHEAD) <= left) {
-		left -= depth * (size + OVERHEAD); /* so much is surely not free */
+	(void)mq_posix_each(add, &sum); /* what may not be listed is counted as unseen below */
+	left = left > sum.bytes ? left - sum.bytes : 0;
+	if (cost <= left) {
 		snprintf(others, sizeof others,
-			", and other queues of this user hold more than %llu",
-			(unsigned long long)left);
+			", of which queues of this user hold more than %llu",
+			(unsigned long long)(lim.rlim_cur - cost));
 		snprintf(room, sizeof room, "fewer or smaller messages");
-		left = 0;
+	} else {
+		if (sum.queues > 0)
+			snprintf(others, sizeof others, ", and %llu other queues hold %llu",
+				(unsigned long long)sum.queues, (unsigned long long)sum.bytes);
+		if (left >= each)
+			snprintf(room, sizeof room, "--depth %llu",
+				(unsigned long long)(left / each));
 	}
-	if (left >= size + OVERHEAD)
-		snprintf(room, sizeof room, "--depth %llu",
-			(unsigned long long)(left / (size + OVERHEAD)));
 	return call_fail(q->call, ST_LIMIT, 0,
 		"create %s: it costs %llu bytes (%llu x (%llu + %llu)), but RLIMIT_MSGQUEUE (ulimit -q) is "
 		"%llu%s; %s would fit",
-		q->name, (unsigned long long)(depth * (size + OVERHEAD)), (unsigned long long)depth,
+		q->name, (unsigned long long)cost, (unsigned long long)depth,
 		(unsigned long long)size, (unsigned long long)OVERHEAD,
 		(unsigned long long)lim.rlim_cur, others, room);
 }
 
-static int emfile(struct queue *q, uint64_t depth, uint64_t size)
+static int emfile(struct queue *q, uint32_t depth, uint32_t size)
 {
 	struct rlimit lim = {0};
 	int fd = fcntl(q->call->err, F_DUPFD_CLOEXEC, 3);
@@ -131,7 +132,7 @@ int mq_posix_refused(struct queue *q, const struct wanted *want, int errnum)
 	if (size == 0)
 		size = mq_sysctl("msgsize_default", 8192);
 	switch (errnum) {
-	case EMFILE: return emfile(q, (uint64_t)depth, (uint64_t)size);
+	case EMFILE: return emfile(q, (uint32_t)depth, (uint32_t)size);
 	case EINVAL: return einval(q, depth, size);
 	case EOVERFLOW:
 		return call_fail(q->call, ST_LIMIT, errnum, "create %s: --depth %lld times -S %lld",

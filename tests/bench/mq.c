@@ -39,7 +39,8 @@ static int stream(const char *name, long count, size_t size)
 	if (q == (mqd_t)-1 || pid < 0)
 		return 1;
 	for (long i = 0; i < count; i++)
-		if (pid == 0 ? mq_send(q, buf, size, 0) < 0 : mq_receive(q, buf, sizeof buf, NULL) < 0)
+		if (pid == 0 ? mq_send(q, buf, size, 0) < 0
+			     : mq_receive(q, buf, sizeof buf, NULL) < 0)
 			return 1;
 	int status = 0;
 	if (pid > 0)
