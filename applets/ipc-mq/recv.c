@@ -13,6 +13,7 @@
 #include "spawn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -108,7 +109,7 @@ static int start(struct queue *q, const struct message *msg, uint64_t number, pi
 static int run_command(struct queue *q, const struct message *msg, uint64_t number)
 {
 	struct wait_signals w;
-	pid_t pid;
+	pid_t pid = -1;
 	if (wait_hold(&w) < 0)
 		return call_fail(q->call, ST_EARLY, errno, "block signals");
 	int status = start(q, msg, number, &pid);
@@ -155,6 +156,15 @@ static uint64_t how_many(struct call *call)
 	return count ? (uint64_t)call->std[STD_COUNT].num : all || follow ? UINT64_MAX : 1;
 }
 
+/* 0, or the errno that writing to stdout would surely meet: known before a message is taken. */
+static int unwritable(struct call *call)
+{
+	int flags = fcntl(call->out.fd, F_GETFL);
+	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY)
+		return EBADF;
+	return mq_reader_gone(call) ? EPIPE : 0;
+}
+
 int mq_run_recv(struct call *call)
 {
 	struct format f;
@@ -167,8 +177,9 @@ int mq_run_recv(struct call *call)
 	struct queue *q = mq_open_queue(call, MQ_READ, &status);
 	if (q == NULL || (status = mq_choose(q)) != 0 || (status = call_ready(call)) != 0)
 		return status;
-	if (call->command == NULL && mq_reader_gone(call))
-		return call_stdout_error(call, EPIPE);
+	int bad = call->command == NULL ? unwritable(call) : 0;
+	if (bad != 0)
+		return call_stdout_error(call, bad);
 	return receive(q, &f, count, call->opt[MQ_ALL].count > 0);
 }
 
