@@ -45,9 +45,9 @@ gone() { ! kill -0 "$1"; }
 
 @test "the command inherits nothing of the lock" {
 	status 0 ipc-lock run ./f -- sh -c 'ls -l /proc/self/fd'
-	[[ $output != */f* ]]
+	[[ $output != *"$T/f"* ]]
 	status 0 ipc-lock run --share-fd ./f -- sh -c 'ls -l /proc/self/fd'
-	[[ $output == */f* ]]
+	[[ $output == *"$T/f"* ]]
 }
 
 @test "excludes flock(2) and fcntl(2) users, both ways, and shares with readers" {
@@ -152,7 +152,7 @@ gone() { ! kill -0 "$1"; }
 	drop
 	hold flock x f
 	status 75 ipc-lock run -n ./f -- true
-	[[ $stderr == *"held by $PID (python3 "*"hold.py flock x f)" ]]
+	[[ $stderr == *"held by $PID ("*python3* ]]
 }
 
 @test "never a dead pid: a taker that died with its lock left to a child" {
@@ -253,11 +253,15 @@ gone() { ! kill -0 "$1"; }
 @test "TERM, INT and HUP reach the command, whose status is returned" {
 	local sig
 	for sig in TERM INT HUP USR1; do
-		ready bash -c 'trap - INT; exec ipc-lock run ./f -- bash -c "trap \"exit 33\" '$sig'; echo >&8; while :; do read -r -t 100 <> <(:); done"'
+		# Background jobs of a script ignore INT, and that is inherited.
+		ready python3 -c 'import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execvp(sys.argv[1], sys.argv[1:])' ipc-lock run ./f -- \
+			bash -c 'sleep 1000 & trap "kill $!; exit 33" '$sig'; echo >&8; wait'
 		kill -$sig "$PID"
 		local got=0
 		wait "$PID" || got=$?
-		[[ $got == 33 || $sig == INT ]]
+		[[ $got == 33 ]]
 		status 0 ipc-lock test ./f
 	done
 }
@@ -481,7 +485,7 @@ END
 
 @test "too few descriptors, closed standard ones, a full stdout" {
 	status 71 bash -c 'ulimit -n 3; exec ipc-lock run ./f -- true'
-	[[ $stderr == *"Too many open files"* ]]
+	[[ $stderr == "ipc-lock run: open ./f: "*[Ff]ile* ]]
 	ipc-lock run ./f -- true <&- >&- 2>&-
 	ipc-lock test ./f <&- >&- 2>&-
 	local got=0
@@ -573,7 +577,7 @@ assert d["token"] > 1e15 and d["holders"][0]["since"].endswith("Z"), d'
 	python3 -c 'import os; os.setxattr("f", "user.ipc.lock", b"12 1 1 init")'
 	hold flock x f
 	status 75 ipc-lock run -n ./f -- true
-	[[ $stderr == *"held by $PID (python3"* ]]
+	[[ $stderr == *"held by $PID ("*python3* ]]
 	drop
 	python3 -c 'import os; os.setxattr("f", "user.ipc.lock", b"9223372036854775807 1 1 x")'
 	status 0 ipc-lock run ./f -- true
@@ -582,7 +586,7 @@ assert d["token"] > 1e15 and d["holders"][0]["since"].endswith("Z"), d'
 }
 
 @test "dotlock: two start together, one wins; killed, the next takes over" {
-	local i pids=() won=0
+	local i kids pids=()
 	for i in 1 2; do
 		bg ipc-lock run -n --family dotlock ./srv.pid -- sh -c 'echo won >>won; exec sleep 1000'
 		pids+=($!)
@@ -594,8 +598,8 @@ assert d["token"] > 1e15 and d["holders"][0]["since"].endswith("Z"), d'
 	status 75 ipc-lock run -n --family dotlock ./srv.pid -- true
 	[[ $stderr == *"held by "*"since 20"* ]]
 	for i in "${pids[@]}"; do
-		pkill -KILL -P "$i" || :
-		kill -KILL "$i" 2>/dev/null || :
+		kids=$(pgrep -P "$i") || kids=
+		kill -KILL "$i" $kids 2>/dev/null || :
 		wait "$i" || :
 	done
 	[[ -e srv.pid ]]
@@ -815,7 +819,7 @@ END
 	status 1 ./flock -w 0.05 --verbose f true
 	[[ $stderr == "flock: timeout while waiting to get lock" ]]
 	status 0 ./flock --help
-	[[ $output == "usage: flock [-sxeunoF]"* ]]
+	[[ $output == "usage: flock [OPTIONS] FILE|DIR|FD"* ]]
 	status 0 ./flock -V
 }
 
@@ -886,7 +890,7 @@ END
 	[[ ! -e ran ]]
 	status 71 strace -o /dev/null -e trace=flock -e inject=flock:error=ENOLCK ipc-lock run ./f -- touch ran
 	status 0 strace -o /dev/null -e trace=fsetxattr -e inject=fsetxattr:error=ENOSPC ipc-lock run ./f -- true
-	status 0 strace -o /dev/null -e trace=fgetxattr,fsetxattr -e inject=fgetxattr,fsetxattr:error=ENOTSUP ipc-lock run ./f -- sh -c 'echo $IPC_TOKEN'
+	status 0 strace -o /dev/null -e trace=fgetxattr,fsetxattr -e inject=fgetxattr:error=EOPNOTSUPP -e inject=fsetxattr:error=EOPNOTSUPP ipc-lock run ./f -- sh -c 'echo $IPC_TOKEN'
 	[[ $output =~ ^[0-9]{16}$ && ! -e ran ]]
 	status 0 ipc-lock test ./f
 }

@@ -48,8 +48,7 @@ static void words(char *buf, size_t size, char *const *argv)
 {
 	size_t len = 0;
 	for (; *argv != NULL && len + 2 < size; argv++)
-		len += (size_t)snprintf(
-			buf + len, size - len, "%s%s", len > 0 ? " " : "", *argv);
+		len += (size_t)snprintf(buf + len, size - len, "%s%s", len > 0 ? " " : "", *argv);
 	if (*argv != NULL || len >= size)
 		memcpy(buf + size - 4, "...", 4);
 }

@@ -179,8 +179,7 @@ static bool claimant_holds(struct call *call, const struct lock *l, struct holde
 	struct finding f = {call, h, &h->list};
 	*h = (struct holders){0};
 	claim_read(l->fd, &h->claim);
-	if (h->claim.pid <= 0 ||
-		proc_pid_fds(h->claim.pid, &l->st, true, found, &f, NULL) < 0)
+	if (h->claim.pid <= 0 || proc_pid_fds(h->claim.pid, &l->st, true, found, &f, NULL) < 0)
 		return false;
 	describe(call, h);
 	return h->list != NULL;
@@ -261,8 +260,8 @@ static int waits(void *arg, const struct proc_fd *p)
 	return 0;
 }
 
-ssize_t kernel_locks(const struct stat *st, void (*fn)(void *arg, bool waits, const struct proc_fd *lock),
-	void *arg)
+ssize_t kernel_locks(const struct stat *st,
+	void (*fn)(void *arg, bool waits, const struct proc_fd *lock), void *arg)
 {
 	char ours[48], *text;
 	size_t len;

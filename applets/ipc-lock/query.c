@@ -119,7 +119,8 @@ static int test_dotlock(struct call *call, struct lock *l)
 	if (call->opt[TEST_SHARED].count > 0 || call->opt[TEST_RANGE].count > 0)
 		return call_fail(call, ST_USAGE, 0, "a lock file has no --shared or --range");
 	if (l->obj.kind == OBJECT_FD)
-		return call_fail(call, ST_USAGE, 0, "%s: --family dotlock needs a name", l->obj.text);
+		return call_fail(
+			call, ST_USAGE, 0, "%s: --family dotlock needs a name", l->obj.text);
 	if (object_at(&l->obj, "lock", false, &l->at) < 0)
 		return errno == ENOENT ? ST_OK : call_error(call, errno, "open %s", l->obj.text);
 	int r = dotlock_look(l->at.dirfd, l->at.rel, &owner);
@@ -173,7 +174,8 @@ static const char *range_words(struct call *call, const struct holder *h)
 		return "all";
 	if (h->end == UINT64_MAX)
 		return call_fmt(call, "%llu-", (unsigned long long)h->start);
-	return call_fmt(call, "%llu-%llu", (unsigned long long)h->start, (unsigned long long)h->end);
+	return call_fmt(
+		call, "%llu-%llu", (unsigned long long)h->start, (unsigned long long)h->end);
 }
 
 static void row(struct call *call, struct table *t, const struct holder *h, const char *state)
@@ -283,7 +285,8 @@ static bool stat_dotlock(struct call *call, const struct lock *l, struct found *
 	char buf[400];
 	if (x == NULL)
 		return false;
-	*x = (struct holder){.pid = owner.pid, .write = true, .end = UINT64_MAX, .since = owner.since};
+	*x = (struct holder){
+		.pid = owner.pid, .write = true, .end = UINT64_MAX, .since = owner.since};
 	x->command = owner.here ? call_strdup(call, proc_command(owner.pid, buf, sizeof buf))
 				: call_fmt(call, "? on %s", owner.host);
 	f->h.list = x;

@@ -140,8 +140,8 @@ static int bad_options(struct call *call, enum family family)
 		return -1;
 	if (call->opt[RUN_SHARED].count > 0 || call->opt[RUN_RANGE].count > 0 ||
 		call->opt[RUN_SHARE_FD].count > 0)
-		return call_fail(call, ST_USAGE, 0,
-			"a lock file has no --shared, --range or --share-fd");
+		return call_fail(
+			call, ST_USAGE, 0, "a lock file has no --shared, --range or --share-fd");
 	return -1;
 }
 
