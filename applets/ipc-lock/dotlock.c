@@ -367,8 +367,7 @@ int run_dotlock(struct call *call)
 		clock_gettime(CLOCK_REALTIME, &now);
 		s.tree = call->opt[RUN_TREE].count > 0;
 		s.spawn = (struct spawn){.argv = call->command, .hook = sign, .hook_arg = &all};
-		s.spawn.env = make_env(
-			call, (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+		s.spawn.env = make_env(call, (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
 		status = s.spawn.env == NULL ? call_error(call, ENOMEM, "lock")
 			: call->opt[RUN_EXEC].count > 0
 			? not_started(call, call->command[0], spawn_exec(&s.spawn), 1)

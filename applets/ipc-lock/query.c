@@ -194,6 +194,7 @@ struct found {
 	struct holders h;
 	struct holder *waiters;
 	unsigned unseen;
+	int64_t token;
 };
 
 static void stat_text(struct call *call, struct found *f)
@@ -201,8 +202,8 @@ static void stat_text(struct call *call, struct found *f)
 	struct out *out = &call->out;
 	struct table t;
 	out_fmt(out, "%s: %s", f->text, f->state);
-	if (f->h.claim.token != 0)
-		out_fmt(out, ", token %llu", (unsigned long long)f->h.claim.token);
+	if (f->token != 0)
+		out_fmt(out, ", token %lld", (long long)f->token);
 	out_char(out, '\n');
 	if (f->h.list != NULL || f->waiters != NULL) {
 		table_start(&t, 6, 1u << 1);
@@ -257,8 +258,8 @@ static void stat_json(struct call *call, struct found *f)
 	json_open(&j, NULL, '{');
 	json_str(&j, "object", f->text);
 	json_str(&j, "state", f->state);
-	if (f->h.claim.token != 0)
-		json_uint(&j, "token", f->h.claim.token);
+	if (f->token != 0)
+		json_int(&j, "token", f->token);
 	else
 		json_null(&j, "token");
 	json_open(&j, "holders", '[');
@@ -309,6 +310,7 @@ int ipc_lock_stat(struct call *call)
 			lock_close(&l);
 			return call_error(call, e, "read /proc");
 		}
+		f.token = token_now(l.fd);
 		f.waiters = waiters_find(call, &l, &f.unseen);
 		bool any = f.h.list != NULL || held(&l, LOCK_OFD | LOCK_FLOCK) > 0;
 		f.state = f.h.list != NULL ? (f.h.list->write ? "exclusive" : "shared")

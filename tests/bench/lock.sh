@@ -1,5 +1,6 @@
 # tests/bench/lock.sh: ipc-lock beside flock(1) and daemontools' setlock.
-# shellcheck shell=sh
+# shellcheck shell=sh source=tests/bench/lib.sh
+. "${BENCH_DIR:-tests/bench}/lib.sh"
 
 bench_cc empty
 LOCK_DIR=$(mktemp -d)
