@@ -152,7 +152,25 @@ gone() { ! kill -0 "$1"; }
 	drop
 	hold flock x f
 	status 75 ipc-lock run -n ./f -- true
-	[[ $stderr == *"held by $PID ("*python3* ]]
+	[[ $stderr == *"held by $PID ("*python3*") since 20"* ]]
+}
+
+@test "since is when the lock was taken, not when it was asked for" {
+	hold flock x f
+	bg ipc-lock run ./f -- sh -c 'echo $$ >cmd; exec sleep 1000'
+	local waiter=$! t
+	until_true blocked $waiter
+	t=$(date +%s)
+	until_true sh -c "[ \$(date +%s) -ge $((t + 2)) ]"
+	drop "$PID"
+	until_true [ -s cmd ]
+	ipc-lock stat -J ./f | python3 -c '
+import calendar, json, sys, time
+d = json.load(sys.stdin)
+since = calendar.timegm(time.strptime(d["holders"][0]["since"], "%Y-%m-%dT%H:%M:%SZ"))
+assert since > '"$t"', (since, '"$t"')'
+	kill "$(<cmd)"
+	wait $waiter || :
 }
 
 @test "never a dead pid: a taker that died with its lock left to a child" {
@@ -552,37 +570,55 @@ assert d["token"] > 1e15 and d["holders"][0]["since"].endswith("Z"), d'
 	wait $tester || :
 }
 
-@test "the token only grows, with a clock that was set back too" {
+@test "the token only grows: from lock to lock, over reboots, with a clock that was set back" {
 	: >f
-	python3 -c 'import os; os.setxattr("f", "user.ipc.lock", b"9000000000000000000 1 5 x")' ||
+	: >g
+	# A mark of another boot that was far ahead of our clock.
+	python3 -c 'import os; os.setxattr("f", "user.ipc.lock", b"5 8000000000000000000 other")' ||
 		skip "no user attributes here"
-	status 0 ipc-lock run ./f -- sh -c 'echo $IPC_TOKEN'
-	[[ $output == 9000000000000000001 ]]
-	status 0 ipc-lock run ./f ./g -- sh -c 'echo $IPC_TOKEN'
-	[[ $output == 9000000000000000002 ]]
-	status 0 ipc-lock run ./g -- sh -c 'echo $IPC_TOKEN'
-	[[ $output == 9000000000000000003 ]]
-	status 0 ipc-lock run -s ./g -- sh -c 'echo $IPC_TOKEN'
-	[[ $output == 9000000000000000003 ]]
-	status 0 env IPC_TOKEN=5 ipc-lock run --range 0:1 ./g -- sh -c 'echo ${IPC_TOKEN-none}'
-	[[ $output == none ]]
+	token() { ipc-lock run "$@" -- sh -c 'echo ${IPC_TOKEN-none}'; }
+	[[ $(token ./f) == 8000000000000000001 ]]
+	local last=8000000000000000001 next i args
+	for args in ./f "./f ./g" ./g "./g ./f" ./f "-s ./g" ./g "-m 644 ./f ./g" ./f; do
+		# shellcheck disable=SC2086
+		next=$(token $args)
+		((next > last)) || { echo "$args: $next after $last"; false; }
+		last=$next
+	done
+	next=$(ipc-lock stat -J ./g | python3 -c 'import json, sys; print(json.load(sys.stdin)["token"])')
+	((next > last))
+	# Our own boot, at the end of what was reserved.
+	python3 - "$last" <<'END'
+import os, sys
+base, limit, boot = os.getxattr("f", "user.ipc.lock").decode().split(" ")
+os.setxattr("f", "user.ipc.lock", f"{base} {sys.argv[1]} {boot}".encode())
+END
+	next=$(token ./f)
+	((next > last))
+	[[ $(python3 -c 'import os; print(os.getxattr("f", "user.ipc.lock").decode().split(" ")[1])') -gt $next ]]
+	[[ $(env IPC_TOKEN=5 ipc-lock run --range 0:1 ./g -- sh -c 'echo ${IPC_TOKEN-none}') == none ]]
 }
 
-@test "a hostile claim is not believed" {
+@test "the token needs no write for each lock" {
+	ipc-lock run ./f -- true
+	local before
+	before=$(stat -c %z f)
+	ipc-lock run ./f -- true
+	ipc-lock run -s ./f -- true
+	[[ $(stat -c %z f) == "$before" ]]
+}
+
+@test "a hostile mark is not believed" {
 	: >f
-	python3 -c 'import os; os.setxattr("f", "user.ipc.lock", b"\xff\x1b[31m " * 12)' || skip "no attributes"
-	status 0 ipc-lock run ./f -- true
-	python3 -c 'import os; os.setxattr("f", "user.ipc.lock", b"-5 99999999999999999999 -1")'
-	status 0 ipc-lock stat ./f
-	python3 -c 'import os; os.setxattr("f", "user.ipc.lock", b"12 1 1 init")'
-	hold flock x f
-	status 75 ipc-lock run -n ./f -- true
-	[[ $stderr == *"held by $PID ("*python3* ]]
-	drop
-	python3 -c 'import os; os.setxattr("f", "user.ipc.lock", b"9223372036854775807 1 1 x")'
-	status 0 ipc-lock run ./f -- true
-	python3 -c 'import os; os.setxattr("f", "user.ipc.lock", b"x" * 3000)'
-	status 0 ipc-lock run ./f -- true
+	mark() { python3 -c 'import os, sys; os.setxattr("f", "user.ipc.lock", eval(sys.argv[1]))' "$1"; }
+	mark 'b"1"' || skip "no user attributes here"
+	local m out
+	for m in 'b"\xff\x1b[31m " * 12' 'b"-5 99999999999999999999 -1"' 'b"9223372036854775807 9223372036854775807 x"' \
+		'b"x" * 3000' 'b"1 2"' 'b" "' 'b"-9223372036854775808 1 " + open("/proc/sys/kernel/random/boot_id","rb").read(13)'; do
+		mark "$m"
+		out=$(ipc-lock run ./f -- sh -c 'echo $IPC_TOKEN')
+		[[ $out =~ ^[0-9]{16}$ ]] || { echo "$m: $out"; false; }
+	done
 }
 
 @test "dotlock: two start together, one wins; killed, the next takes over" {
@@ -889,7 +925,7 @@ END
 	status 125 strace -f -o /dev/null -e trace=pidfd_open -e inject=pidfd_open:error=EMFILE ipc-lock run ./f -- touch ran
 	[[ ! -e ran ]]
 	status 71 strace -o /dev/null -e trace=flock -e inject=flock:error=ENOLCK ipc-lock run ./f -- touch ran
-	status 0 strace -o /dev/null -e trace=fsetxattr -e inject=fsetxattr:error=ENOSPC ipc-lock run ./f -- true
+	status 0 strace -o /dev/null -e trace=fsetxattr -e inject=fsetxattr:error=ENOSPC ipc-lock run ./new -- true
 	status 0 strace -o /dev/null -e trace=fgetxattr,fsetxattr -e inject=fgetxattr:error=EOPNOTSUPP -e inject=fsetxattr:error=EOPNOTSUPP ipc-lock run ./f -- sh -c 'echo $IPC_TOKEN'
 	[[ $output =~ ^[0-9]{16}$ && ! -e ran ]]
 	status 0 ipc-lock test ./f
