@@ -399,14 +399,14 @@ END
 
 @test "a file replaced while we wait is noticed" {
 	holder ./f
-	bg ipc-lock run -w 20 ./f -- sh -c 'ls -i f >got'
+	bg ipc-lock run -w 20 ./f -- sh -c 'ipc-lock test ./f; echo $? >got'
 	local waiter=$!
 	until_true blocked $waiter
 	mv f old
 	: >f
 	kill "$(<cmd)"
 	wait $waiter
-	[[ $(<got) == "$(ls -i f)" ]]
+	[[ $(<got) == 1 ]] # it holds the new file, not the old one
 }
 
 @test "--remove: contenders that remove the file never hold it together" {
@@ -668,6 +668,28 @@ END
 	done
 	[[ ! -e broken && ! -e l ]]
 	[[ $(find . -name '.tmp*') == "" ]]
+}
+
+@test "dotlock: who is late at a stale file does not take the winner's" {
+	need strace
+	[[ -z ${IPCBOX_SANITIZE:-} ]] || skip "not under a sanitizer"
+	echo "4194303 1 $(cat /proc/sys/kernel/random/boot_id) $(readlink /proc/self/ns/pid) 1 $(uname -n)" >l
+	# One has found it stale and opened it, and is stopped there ...
+	bg strace -o trace -P ./l -e trace=openat -e inject=openat:signal=STOP:when=2 \
+		ipc-lock run -n --family dotlock ./l -- touch both
+	local late=$! pid
+	until_true pgrep -P $late ipc-lock
+	pid=$(pgrep -P $late ipc-lock)
+	until_true grep -q '^State:.*[Tt] ' "/proc/$pid/status"
+	until_true grep -q 'stopped by SIGSTOP' trace
+	# ... while another takes it over.
+	holder --family dotlock ./l
+	kill -CONT "$pid"
+	local got=0
+	wait $late || got=$?
+	[[ $got == 75 && ! -e both ]]
+	status 1 ipc-lock test --family dotlock ./l
+	drop
 }
 
 @test "dotlock: another boot is stale, another host or namespace is not, a stranger's file is refused" {

@@ -221,7 +221,7 @@ static void stat_text(struct call *call, struct found *f)
 	}
 	if (f->unseen > 0)
 		out_fmt(out, "%u more waiting, not visible\n", f->unseen);
-	if (f->h.hidden)
+	if (f->h.hidden && strcmp(f->state, "free") != 0)
 		out_str(out, "processes of other users are not visible\n");
 }
 
