@@ -235,17 +235,25 @@ assert since > '"$t"', (since, '"$t"')'
 	status 0 ipc-lock test ./f
 }
 
-@test "supervisor and keeper of one group: ^C and group signals leave the keeper alone" {
-	ready setsid sh -c 'trap "" INT; ipc-lock run ./f -- sh -c "trap \"\" TERM INT; echo \$\$ >cmd; echo >&8; exec 8>&-; while :; do read -r x </dev/zero; sleep 1000; done"; :'
-	local s
-	s=$(ps -o ppid= -p "$(<cmd)")
-	kill -KILL $s
+@test "the keeper stays out of the group: ^C and kill -9 of the group leave the lock" {
+	ready setsid ipc-lock run ./f -- setsid sh -c 'echo $$ >cmd; echo >&8; exec 8>&-; exec sleep 1000'
+	until_true pgrep -P "$PID" ipc-keeper
+	kill -KILL -- "-$PID"
+	wait "$PID" || :
 	status 75 ipc-lock run -n ./f -- true
-	kill -TERM -- "-$PID" || :
-	kill -INT -- "-$PID" || :
-	status 75 ipc-lock run -n ./f -- true
-	kill -KILL -- "-$PID" "$(<cmd)" || :
+	[[ $stderr == *"held by $(<cmd) (sleep 1000)"* ]]
+	kill "$(<cmd)"
 	until_true free ./f
+	# No signal but KILL reaches it.
+	holder ./f
+	until_true pgrep -P "$PID" ipc-keeper
+	local keeper sig
+	keeper=$(pgrep -P "$PID" ipc-keeper)
+	for sig in $(seq 1 64); do
+		[[ $sig == 9 || $sig == 19 ]] || kill -"$sig" "$keeper" 2>/dev/null || :
+	done
+	kill -0 "$keeper"
+	drop
 }
 
 @test "no process and no descriptor is left behind" {
