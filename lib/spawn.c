@@ -155,17 +155,18 @@ static int move_fds(struct child *c)
 
 /* exec resets caught signals, but one that is pending must not run our handler in the memory that
  * we share: those a host may have caught go back to their default before the mask opens. */
+static const int caught[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGURG,
+	SIGCHLD, SIGWINCH, SIGCONT, SIGPIPE};
+#define NCAUGHT (sizeof caught / sizeof *caught)
+
 static void reset_signals(void)
 {
-	static const int sigs[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM,
-		SIGURG, SIGCHLD, SIGWINCH, SIGCONT};
 	struct sigaction act, dfl = {.sa_handler = SIG_DFL};
 	sigset_t none;
-	for (size_t i = 0; i < sizeof sigs / sizeof *sigs; i++)
-		if (sigaction(sigs[i], NULL, &act) == 0 && act.sa_handler != SIG_DFL &&
-			act.sa_handler != SIG_IGN)
-			sigaction(sigs[i], &dfl, NULL);
-	sigaction(SIGPIPE, &dfl, NULL);
+	for (size_t i = 0; i < NCAUGHT; i++)
+		if (sigaction(caught[i], NULL, &act) == 0 && act.sa_handler != SIG_DFL &&
+			(act.sa_handler != SIG_IGN || caught[i] == SIGPIPE))
+			sigaction(caught[i], &dfl, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -232,11 +233,20 @@ int spawn(const struct spawn *s, pid_t *pid, int *execed)
 int spawn_exec(const struct spawn *s)
 {
 	struct child c;
+	struct sigaction acts[NCAUGHT];
+	sigset_t mask;
 	int err = prepare(&c, s);
+	/* When it fails we are still here, and as we were. */
+	sigprocmask(SIG_SETMASK, NULL, &mask);
+	for (size_t i = 0; i < NCAUGHT; i++)
+		sigaction(caught[i], NULL, &acts[i]);
 	if (err == 0)
 		err = become(&c);
 	if (err == 0)
 		err = search_exec(&c);
+	for (size_t i = 0; i < NCAUGHT; i++)
+		sigaction(caught[i], &acts[i], NULL);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 	finish(&c);
 	return err;
 }
