@@ -2,12 +2,14 @@
 #include "applet.h"
 
 extern const struct applet ipc_lock;
+extern const struct applet ipc_fifo;
 extern const struct applet ipc_pipe;
 extern const struct applet ipc_event;
 extern const struct applet ipc_barrier;
 
 const struct applet *const applets[] = {
 	&ipc_lock,
+	&ipc_fifo,
 	&ipc_pipe,
 	&ipc_event,
 	&ipc_barrier,

@@ -29,9 +29,12 @@ static void operand_words(struct out *out, const struct operand *o)
 
 void help_usage(struct out *out, const struct applet *applet, const struct verb *verb)
 {
-	out_str(out, applet->name);
-	if (verb->name != NULL)
-		out_fmt(out, " %s", verb->name);
+	if (verb == applet->fallback && applet->alias != NULL)
+		out_str(out, applet->alias);
+	else if (verb->name != NULL)
+		out_fmt(out, "%s %s", applet->name, verb->name);
+	else
+		out_str(out, applet->name);
 	if (verb->usage != NULL) {
 		out_fmt(out, " %s\n", verb->usage);
 		return;
