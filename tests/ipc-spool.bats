@@ -672,6 +672,18 @@ open("go").read()'
 	until_true no_guard
 }
 
+@test "who waits for jobs of a spool that is removed ends with 66" {
+	ipc-spool create ./q
+	start sh -c 'ipc-spool run -f ./q -- cat 2>run.err; echo $? >run.st'
+	start sh -c 'ipc-spool take --owner '$$' ./q 2>take.err; echo $? >take.st'
+	until_true pgrep -f "ipc-spool take --owner $$ ./q"
+	until_true sh -c 'pgrep -f "ipc-spool run -f ./q -- cat"'
+	ipc-spool rm ./q
+	wait
+	is "$(cat run.st take.st | tr '\n' ' ')" "66 66 "
+	grep -q 'was removed' run.err
+}
+
 # ---- strange things in the directory ----
 
 @test "a directory that is no spool is left alone; a half-made one is finished" {

@@ -206,6 +206,11 @@ static int loop(struct runner *r)
 		}
 		if (finished(r, idle))
 			return r->fatal;
+		if (idle && spool_gone(&r->sp)) {
+			r->fatal = call_fail(call, ST_NOOBJ, 0, "%s: was removed", r->sp.path);
+			r->left = 0;
+			continue;
+		}
 		if (idle && !r->armed) { /* arm, and look once more before sleeping */
 			if (r->hint >= 0 && hint_add_cur(&r->sp, r->hint) < 0) {
 				call_close(call, r->hint);

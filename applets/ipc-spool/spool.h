@@ -65,6 +65,8 @@ int spool_make(struct call *call, const char *text, bool create, struct spool *s
 int spool_save(struct spool *sp);
 /* Remove the spool's own directory, named by the first operand, when it is empty. 0 or -1. */
 int spool_rmdir(struct spool *sp);
+/* Has the spool been removed since it was opened? */
+bool spool_gone(struct spool *sp);
 /* The directory of STATE; -1 with errno. */
 int state_fd(struct spool *sp, enum state state);
 /* tmp/, likewise. */

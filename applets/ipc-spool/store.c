@@ -48,6 +48,13 @@ int state_fd(struct spool *sp, enum state state)
 	return sp->dirs[state];
 }
 
+bool spool_gone(struct spool *sp)
+{
+	struct stat st;
+	int fd = state_fd(sp, JOB_CUR);
+	return fd < 0 || fstat(fd, &st) < 0 || st.st_nlink == 0;
+}
+
 int tmp_fd(struct spool *sp)
 {
 	if (sp->tmp < 0)

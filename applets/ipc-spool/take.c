@@ -45,6 +45,10 @@ int take_job(struct spool *sp, struct job *job)
 			call_close(sp->call, hint);
 			return lease;
 		}
+		if (spool_gone(sp)) {
+			errno = ENOENT;
+			return -1;
+		}
 		if (sp->deadline == DEADLINE_NOW) {
 			errno = EAGAIN;
 			return -1;
@@ -128,6 +132,8 @@ int run_take(struct call *call)
 	int lease = call_own(call, take_job(&sp, &job));
 	if (lease < 0 && errno == EROFS)
 		return call_fail(call, ST_PERM, errno, "take from %s", sp.path);
+	if (lease < 0 && errno == ENOENT)
+		return call_fail(call, ST_NOOBJ, 0, "%s: was removed", sp.path);
 	if (lease < 0)
 		return call_waited(call, errno, "%s: no job", sp.path);
 	return hand_over(&sp, owner, lease, &job);
