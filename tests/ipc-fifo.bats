@@ -17,6 +17,9 @@ reads() {
 holds() { # holds FILE BYTES
 	[[ $(ipc-fifo stat "$1" | sed -n 's/^bytes *//p') == "$2" ]]
 }
+watches() { # watches PID: it has seen the beginning of a record
+	readlink "/proc/$1/fd/"* | grep -q signalfd
+}
 # after START MS: at least MS have passed since START (date +%s%N).
 after() {
 	(($(date +%s%N) - $1 >= $2 * 1000000))
@@ -582,13 +585,13 @@ b' c
 		bg ipc-fifo read -c 1 ./f
 		pid=$!
 		until_true blocked $pid
-		until_true grep -q signalfd <(ls -l /proc/$pid/fd)
+		until_true watches $pid
 		kill -$s $pid
 		finish $pid $((128 + $(kill -l $s)))
 	done
 	bg ipc-fifo read -c 2 ./f >got
 	pid=$!
-	until_true grep -q signalfd <(ls -l /proc/$pid/fd)
+	until_true watches $pid
 	printf 'cd' >&9
 	printf 'ef\ngh' >&9
 	until_true grep -qx abcdef got
@@ -603,7 +606,7 @@ b' c
 	printf 'ab' >&9
 	bg ipc-fifo read -c 1 ./f
 	pid=$!
-	until_true grep -q signalfd <(ls -l /proc/$pid/fd)
+	until_true watches $pid
 	until_true blocked $pid
 	before=$(awk '{ print $14 + $15 }' /proc/$pid/stat) n=$(sed -n 's/^voluntary_ctxt_switches:\t//p' /proc/$pid/status)
 	for i in 1 2 3 4 5 6 7 8 9 10; do ipc-fifo stat ./f >/dev/null; done

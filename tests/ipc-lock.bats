@@ -247,13 +247,14 @@ assert since > '"$t"', (since, '"$t"')'
 	# No signal but KILL reaches it.
 	holder ./f
 	until_true pgrep -P "$PID" ipc-keeper
-	local keeper sig
+	local keeper
 	keeper=$(pgrep -P "$PID" ipc-keeper)
-	for sig in $(seq 1 64); do
-		[[ $sig == 9 || $sig == 19 ]] || kill -"$sig" "$keeper" 2>/dev/null || :
-	done
-	kill -0 "$keeper"
-	drop
+	python3 -c "import os; [os.kill($keeper, s) for s in range(1, 65) if s not in (9, 19)]"
+	kill -KILL "$PID"
+	wait "$PID" || :
+	status 75 ipc-lock run -n ./f -- true
+	kill "$(<cmd)"
+	until_true free ./f
 }
 
 @test "no process and no descriptor is left behind" {
