@@ -3,12 +3,14 @@
 
 extern const struct applet ipc_lock;
 extern const struct applet ipc_pipe;
+extern const struct applet ipc_ring;
 extern const struct applet ipc_event;
 extern const struct applet ipc_barrier;
 
 const struct applet *const applets[] = {
 	&ipc_lock,
 	&ipc_pipe,
+	&ipc_ring,
 	&ipc_event,
 	&ipc_barrier,
 	NULL,
