@@ -2,6 +2,7 @@
 #include "applet.h"
 
 extern const struct applet ipc_lock;
+extern const struct applet ipc_fifo;
 extern const struct applet ipc_pipe;
 extern const struct applet ipc_ring;
 extern const struct applet ipc_event;
@@ -9,6 +10,7 @@ extern const struct applet ipc_barrier;
 
 const struct applet *const applets[] = {
 	&ipc_lock,
+	&ipc_fifo,
 	&ipc_pipe,
 	&ipc_ring,
 	&ipc_event,

@@ -74,13 +74,18 @@ static void message(struct call *call, int errnum, const char *fmt, va_list ap)
 {
 	char small[1024], *text = small;
 	size_t cap = sizeof small;
+	const char *applet = call->applet != NULL ? call->applet->name : "ipcbox";
 	const char *verb = call->verb != NULL ? call->verb->name : NULL;
+	/* As a drop-in it speaks with that name: "flock: ...". */
+	if (verb != NULL && call->verb == call->applet->fallback && call->applet->alias != NULL) {
+		applet = call->applet->alias;
+		verb = NULL;
+	}
 	for (;;) {
 		va_list again;
 		va_copy(again, ap);
-		int n = snprintf(text, cap,
-			"%s%s%s: ", call->applet != NULL ? call->applet->name : "ipcbox",
-			verb != NULL ? " " : "", verb != NULL ? verb : "");
+		int n = snprintf(text, cap, "%s%s%s: ", applet, verb != NULL ? " " : "",
+			verb != NULL ? verb : "");
 		size_t len = n > 0 ? (size_t)n : 0;
 		if (len < cap) {
 			n = vsnprintf(text + len, cap - len, fmt, again);

@@ -216,9 +216,9 @@ int copy_stream(struct copy *c)
 	m.out = out.st_mode;
 	m.way = choose(&m);
 	m.careful = m.waits && (m.way == WAY_BUFFER || (!S_ISFIFO(m.in) && !S_ISREG(m.in)));
-	if (S_ISFIFO(m.in))
+	if (S_ISFIFO(m.in) && !c->as_is)
 		copy_pipe(c->in);
-	if (S_ISFIFO(m.out))
+	if (S_ISFIFO(m.out) && !c->as_is)
 		copy_pipe(c->out);
 	int r = move_all(&m), e = errno;
 	free(m.buf);
