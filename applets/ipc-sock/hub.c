@@ -1,0 +1,486 @@
+/* hub.c: --broadcast (stdin to all) and --hub (each to all the others).
+ *
+ * All clients read from one ring of records, each at its own place, so that a thousand sleeping ones
+ * cost no more than one. When the ring is full nothing more is taken in, until the slowest has gone on:
+ * for at most a second, then those in the way are closed (--slow close), or at once lose the
+ * records that they did not get (--slow drop), or all wait for them (--slow wait).
+ */
+#define _GNU_SOURCE
+#include "ipc-sock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define RING_LEAST (1024 * 1024)
+#define MARKS 16384
+#define STALL NS_PER_S
+
+static struct client *of(struct loop_watch *w)
+{
+	return (struct client *)(void *)((char *)w - offsetof(struct client, watch));
+}
+
+static struct mark *mark_at(const struct backlog *log, uint64_t rec)
+{
+	return &log->marks[rec & (log->nmarks - 1)];
+}
+
+void hub_join(struct client *c)
+{
+	c->pos = c->srv->log.end;
+	c->rec = c->srv->log.last;
+	c->partly = false;
+}
+
+void hub_free(struct server *s)
+{
+	free(s->log.data);
+	free(s->log.marks);
+	s->log.data = NULL;
+	s->log.marks = NULL;
+}
+
+/* Forget what everybody has. */
+static void trim(struct server *s)
+{
+	struct backlog *log = &s->log;
+	log->start = log->end;
+	log->first = log->last;
+	for (struct client *c = s->oldest; c != NULL; c = c->next) {
+		if (c->watch.fd < 0)
+			continue;
+		log->start = c->pos < log->start ? c->pos : log->start;
+		log->first = c->rec < log->first ? c->rec : log->first;
+	}
+}
+
+static bool room(const struct backlog *log, size_t len)
+{
+	return log->end - log->start + len <= log->size && log->last - log->first < log->nmarks;
+}
+
+static void append(struct backlog *log, const char *data, size_t len, uint64_t from)
+{
+	size_t at = (size_t)(log->end & (log->size - 1));
+	size_t first = len < log->size - at ? len : log->size - at;
+	memcpy(log->data + at, data, first);
+	memcpy(log->data, data + first, len - first);
+	log->end += len;
+	*mark_at(log, log->last++) = (struct mark){.end = log->end, .from = from};
+}
+
+/* C cannot keep up: it keeps the record that it has a part of, and goes on with the next to come. */
+static int skip(struct client *c)
+{
+	struct backlog *log = &c->srv->log;
+	if (c->rec == log->last)
+		return 0;
+	uint64_t end = mark_at(log, c->rec)->end;
+	c->dropped += log->last - c->rec - c->partly;
+	while (c->partly && c->pos < end) {
+		size_t at = (size_t)(c->pos & (log->size - 1));
+		size_t n = (size_t)(end - c->pos);
+		n = n < log->size - at ? n : log->size - at;
+		if (buf_add(&c->rest, log->data + at, n) < 0)
+			return -1;
+		c->pos += n;
+	}
+	hub_join(c);
+	return 0;
+}
+
+/* Send C what it has not got, as much as it takes. False when it is gone. */
+static bool feed(struct client *c);
+static void client_input(struct client *c);
+static void resume(struct server *s);
+
+static void pause_inputs(struct server *s)
+{
+	struct backlog *log = &s->log;
+	if (log->full)
+		return;
+	log->full = true;
+	loop_remove(&s->loop, &s->input);
+	if (s->slow == SLOW_CLOSE)
+		(void)loop_at(&s->loop, &log->stall, wait_now() + STALL);
+}
+
+/* The second is over: those who hold the oldest half of the ring are too slow. */
+static void stalled(struct loop *loop, struct loop_timer *t)
+{
+	struct server *s = loop->arg;
+	struct backlog *log = &s->log;
+	trim(s);
+	uint64_t line = log->start + (log->end - log->start) / 2;
+	uint64_t rec = log->first + (log->last - log->first) / 2;
+	(void)t;
+	for (struct client *c = s->oldest, *next; c != NULL; c = next) {
+		next = c->next;
+		if (c->pos > line || c->rec > rec)
+			continue;
+		s->stats.slow++;
+		call_warn(s->call, 0, "connection %llu is too slow; it is closed",
+			(unsigned long long)c->id);
+		client_close(c, -1);
+	}
+	if (!loop->quit)
+		resume(s);
+}
+
+/* Take in one record of LEN bytes, terminator included. False: not now. */
+static bool take_record(struct server *s, const char *data, size_t len, uint64_t from)
+{
+	struct backlog *log = &s->log;
+	if (!room(log, len))
+		trim(s);
+	if (!room(log, len) && s->slow == SLOW_DROP) {
+		for (struct client *c = s->oldest, *next; c != NULL; c = next) {
+			next = c->next;
+			/* Those in the older half; else every record would be a search. */
+			if ((c->pos <= log->start + (log->end - log->start) / 2 ||
+				    c->rec <= log->first + (log->last - log->first) / 2) &&
+				skip(c) < 0)
+				client_close(c, -1);
+		}
+		trim(s);
+	}
+	if (!room(log, len)) {
+		pause_inputs(s);
+		return false;
+	}
+	append(log, data, len, from);
+	return true;
+}
+
+/* Records from DATA into the ring; how many bytes were taken. *BAD: one is too long. */
+static size_t take_records(struct server *s, const char *data, size_t len, uint64_t from, bool *bad)
+{
+	bool stream = s->type == SOCK_STREAM;
+	struct frame frame = s->frame;
+	size_t done = 0, n, terminator;
+	/* What a packet client says is a record as it is. */
+	if (!stream && from != 0)
+		frame.kind = FRAME_RAW;
+	*bad = false;
+	while (done < len && (n = record_end(s, frame, data + done, len - done, &terminator)) > 0) {
+		*bad = n - terminator > s->record_max;
+		if (*bad || !take_record(s, data + done, stream ? n : n - terminator, from))
+			return done;
+		done += n;
+	}
+	*bad = len - done > s->record_max + 1;
+	return done;
+}
+
+static void feed_all(struct server *s)
+{
+	for (struct client *c = s->oldest, *next; c != NULL && !s->loop.quit; c = next) {
+		next = c->next;
+		if (!c->watch.added || (c->watch.events & EPOLLOUT) == 0)
+			(void)feed(c);
+	}
+}
+
+/* Everything that came in and was sent: end if nothing more can come. */
+static void check_end(struct server *s)
+{
+	if (s->input_eof && s->pending.len == 0 && !s->stopping && !s->loop.quit)
+		server_stop(s);
+}
+
+/* What stdin gave into the ring, and to the clients. */
+static void give_input(struct server *s)
+{
+	struct buf *p = &s->pending;
+	bool bad;
+	size_t n = take_records(s, buf_at(p), p->len, 0, &bad);
+	if (n > 0)
+		buf_take(p, n);
+	feed_all(s);
+	if (s->loop.quit)
+		return;
+	if (bad) {
+		server_end(s,
+			call_fail(s->call, ST_DATA, 0,
+				"stdin: a record is longer than %zu bytes (-S)", s->record_max));
+		return;
+	}
+	if (!s->log.full && s->input_eof && p->len > 0) {
+		server_end(s, call_fail(s->call, ST_DATA, 0, "stdin ended inside a block"));
+		return;
+	}
+	if (!s->log.full && !s->input_eof)
+		(void)loop_add(&s->loop, &s->input, EPOLLIN);
+	check_end(s);
+}
+
+/* A last record without its terminator gets one. */
+static int terminate(const struct server *s, struct buf *b)
+{
+	char end = s->frame.kind == FRAME_NULL ? '\0' : '\n';
+	bool ended = s->frame.kind == FRAME_LINES || s->frame.kind == FRAME_NULL;
+	if (!ended || b->len == 0 || buf_at(b)[b->len - 1] == end)
+		return 0;
+	return buf_add(b, &end, 1);
+}
+
+static void input_ready(struct loop *loop, struct loop_watch *w, uint32_t events)
+{
+	struct server *s = loop->arg;
+	(void)events;
+	ssize_t n = read(w->fd, s->scratch, s->scratch_size);
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n < 0) {
+		server_end(s, call_error(s->call, errno, "read stdin"));
+		return;
+	}
+	if (n == 0) {
+		s->input_eof = true;
+		loop_remove(loop, w);
+		if (terminate(s, &s->pending) < 0)
+			server_end(s, call_error(s->call, ENOMEM, "read stdin"));
+	} else if (buf_add(&s->pending, s->scratch, (size_t)n) < 0) {
+		server_end(s, call_error(s->call, ENOMEM, "read stdin"));
+		return;
+	}
+	give_input(s);
+}
+
+/* There is room again: those whose input waited go on. */
+static void resume(struct server *s)
+{
+	s->log.full = false;
+	loop_cancel(&s->loop, &s->log.stall);
+	if (s->role == ROLE_BROADCAST) {
+		give_input(s);
+		return;
+	}
+	for (struct client *c = s->oldest, *next; c != NULL && !s->log.full && !s->loop.quit;
+		c = next) {
+		next = c->next;
+		if (!c->paused)
+			continue;
+		c->paused = false;
+		client_input(c);
+	}
+	feed_all(s);
+}
+
+/* Somebody has gone on, or gone: is there room enough to be worth it? */
+static void progress(struct server *s)
+{
+	struct backlog *log = &s->log;
+	if (!log->full || s->loop.quit)
+		return;
+	trim(s);
+	if (log->end - log->start <= log->size / 2 && log->last - log->first <= log->nmarks / 2)
+		resume(s);
+}
+
+static void left(struct loop *loop, struct loop_timer *t)
+{
+	(void)t;
+	progress(loop->arg);
+}
+
+/* A client has gone, perhaps in the middle of a round over all of them: look at it afterwards. */
+void hub_left(struct server *s)
+{
+	s->log.left.due = left;
+	if (s->log.full && !s->loop.quit)
+		(void)loop_at(&s->loop, &s->log.left, wait_now());
+}
+
+/* The next bytes that are C's in one piece: *LEN of them; 0 when there are none. */
+static const char *next_piece(struct client *c, size_t *len)
+{
+	struct backlog *log = &c->srv->log;
+	bool records = c->srv->type != SOCK_STREAM;
+	while (c->rec < log->last && mark_at(log, c->rec)->from == c->id &&
+		c->srv->role == ROLE_HUB)
+		c->pos = mark_at(log, c->rec++)->end;
+	uint64_t end = c->pos;
+	for (uint64_t r = c->rec; r < log->last; r++) {
+		if (mark_at(log, r)->from == c->id && c->srv->role == ROLE_HUB)
+			break;
+		end = mark_at(log, r)->end;
+		if (records)
+			break;
+	}
+	size_t at = (size_t)(c->pos & (log->size - 1));
+	*len = (size_t)(end - c->pos);
+	/* A packet must be in one piece: hub_start made sure that it does not wrap. */
+	if (!records && *len > log->size - at)
+		*len = log->size - at;
+	return log->data + at;
+}
+
+static void advance(struct client *c, size_t n)
+{
+	struct backlog *log = &c->srv->log;
+	c->pos += n;
+	c->partly = true;
+	while (c->rec < log->last && mark_at(log, c->rec)->end <= c->pos)
+		c->partly = mark_at(log, c->rec++)->end != c->pos;
+}
+
+/* 1 all sent; 0 no room; -1 gone. */
+static int send_rest(struct client *c)
+{
+	while (c->rest.len > 0) {
+		ssize_t n = client_send(c, buf_at(&c->rest), c->rest.len);
+		if (n <= 0)
+			return (int)n;
+		buf_take(&c->rest, (size_t)n);
+	}
+	return 1;
+}
+
+static bool finish_feed(struct client *c)
+{
+	struct server *s = c->srv;
+	if (!c->ending || c->shut)
+		return true;
+	c->shut = true;
+	if (s->farewell_len > 0 && client_send(c, s->farewell, s->farewell_len) < 0)
+		return false;
+	shutdown(c->watch.fd, SHUT_WR);
+	if (!c->eof)
+		return true;
+	client_close(c, -1);
+	return false;
+}
+
+/* A packet that wraps round the end of the ring is put together first. */
+static const char *whole_packet(struct client *c, const char *piece, size_t len)
+{
+	struct server *s = c->srv;
+	size_t first = (size_t)(s->log.data + s->log.size - piece);
+	if (len <= first)
+		return piece;
+	memcpy(s->scratch, piece, first);
+	memcpy(s->scratch + first, s->log.data, len - first);
+	return s->scratch;
+}
+
+static bool feed(struct client *c)
+{
+	struct server *s = c->srv;
+	int r = send_rest(c);
+	for (size_t len; r > 0;) {
+		const char *piece = next_piece(c, &len);
+		if (len == 0)
+			break;
+		if (s->type != SOCK_STREAM)
+			piece = whole_packet(c, piece, len);
+		ssize_t n = client_send(c, piece, len);
+		if (n > 0)
+			advance(c, (size_t)n);
+		/* After the end of stdin the grace is for those who do not go on. */
+		if (n > 0 && s->stopping && s->input_eof)
+			(void)loop_at(&s->loop, &s->grace_over, wait_now() + s->grace);
+		r = n < 0 ? -1 : n > 0;
+	}
+	if (r < 0)
+		return false;
+	if (r > 0 && !finish_feed(c))
+		return false;
+	uint32_t in = c->paused || c->eof ? 0 : EPOLLIN;
+	if (c->watch.fd >= 0)
+		(void)loop_add(&s->loop, &c->watch, in | (r == 0 ? EPOLLOUT : 0));
+	return true;
+}
+
+void hub_finish(struct client *c)
+{
+	(void)feed(c);
+}
+
+/* What C says: to the others (--hub), or to nobody. */
+static void client_input(struct client *c)
+{
+	struct server *s = c->srv;
+	bool bad;
+	size_t n = take_records(s, buf_at(&c->buf), c->buf.len, c->id, &bad);
+	if (n > 0)
+		buf_take(&c->buf, n);
+	if (bad) {
+		call_warn(s->call, 0, "connection %llu: a record is longer than %zu bytes (-S)",
+			(unsigned long long)c->id, s->record_max);
+		client_close(c, -1);
+		return;
+	}
+	c->paused = s->log.full && c->buf.len > 0;
+	uint32_t out = c->watch.events & EPOLLOUT;
+	(void)loop_add(&s->loop, &c->watch, (c->paused || c->eof ? 0 : EPOLLIN) | out);
+}
+
+void hub_ready(struct loop *loop, struct loop_watch *w, uint32_t events)
+{
+	struct client *c = of(w);
+	struct server *s = c->srv;
+	bool gone;
+	if ((events & EPOLLOUT) != 0) {
+		bool alive = feed(c);
+		progress(s);
+		if (!alive || loop->quit)
+			return;
+	}
+	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) == 0)
+		return;
+	/* It hears all the rest after the end of what it says, but not when it is not there at all. */
+	if (c->eof && (events & (EPOLLHUP | EPOLLERR)) != 0) {
+		client_close(c, -1);
+		return;
+	}
+	ssize_t n = client_read(c, &gone);
+	if (gone || n < 0)
+		return;
+	if (n == 0) {
+		c->eof = true;
+		if (c->shut || (s->type == SOCK_STREAM && terminate(s, &c->buf) < 0)) {
+			client_close(c, -1);
+			return;
+		}
+	}
+	if (s->role == ROLE_HUB && !s->stopping && n > 0 &&
+		buf_add(&c->buf, s->scratch, (size_t)n) < 0) {
+		client_close(c, -1);
+		return;
+	}
+	client_input(c);
+	if (!loop->quit)
+		feed_all(s);
+}
+
+/* --broadcast: begin to read stdin. */
+int hub_input(struct server *s)
+{
+	if (s->input.added || s->input_eof || s->log.full)
+		return 0;
+	return loop_add(&s->loop, &s->input, EPOLLIN) < 0
+		? call_error(s->call, errno, "watch stdin")
+		: 0;
+}
+
+int hub_start(struct server *s)
+{
+	struct backlog *log = &s->log;
+	log->size = RING_LEAST;
+	while (log->size < 2 * (s->record_max + 1))
+		log->size *= 2;
+	log->nmarks = MARKS;
+	log->data = malloc(log->size);
+	log->marks = malloc(log->nmarks * sizeof *log->marks);
+	log->stall.due = stalled;
+	if (log->data == NULL || log->marks == NULL)
+		return call_error(s->call, ENOMEM, "serve");
+	if (s->role == ROLE_HUB)
+		return 0;
+	s->input = (struct loop_watch){.fd = s->call->in, .ready = input_ready};
+	return s->min == 0 ? hub_input(s) : 0;
+}

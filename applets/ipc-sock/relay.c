@@ -1,0 +1,404 @@
+/* relay.c: each client of FROM gets a connection of its own to TO; both ways, each way to its end.
+ *
+ * Bytes move by splice(2) through a pipe, which a direction has only while something is in it; pipes that are
+ * empty wait in a pool for the next. Where packets or datagrams are on either side, each is read whole and
+ * written whole: towards a stream its bytes, from a stream what one read gave.
+ */
+#define _GNU_SOURCE
+#include "ipc-sock.h"
+
+#include "fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int run_relay(struct call *call);
+
+#define CLIENTS 1024
+#define PIPES 64 /* kept when empty */
+#define PIPE_WANT (256 * 1024)
+#define TRIES 8 /* pieces moved for one connection before the others' turn */
+
+struct relay {
+	struct addr to;
+	int type; /* of the side that we connect to */
+	bool splices;
+	int64_t retry, timeout;
+	int pipes[PIPES][2];
+	unsigned npipes;
+};
+
+struct side {
+	struct loop_watch watch;
+	struct client *client;
+	bool eof;  /* it has sent all, and we have read it */
+	bool shut; /* we have half-closed towards it */
+	bool hung; /* gone for good */
+};
+
+/* One direction. */
+struct way {
+	struct side *from, *to;
+	int pipe[2];
+	size_t in_pipe;
+	struct buf rec; /* a record that waits */
+	bool waits;     /* for room at .to */
+};
+
+struct link {
+	struct side a, b;
+	struct way up, down;
+	struct loop_timer again; /* connecting: the next attempt, or the end of attempts */
+	int64_t until, deadline;
+	bool connected;
+};
+
+static void put_pipe(struct relay *r, struct way *w)
+{
+	if (w->pipe[0] < 0)
+		return;
+	if (w->in_pipe == 0 && r->npipes < PIPES) {
+		memcpy(r->pipes[r->npipes++], w->pipe, sizeof w->pipe);
+	} else {
+		fd_close(w->pipe[0]);
+		fd_close(w->pipe[1]);
+	}
+	w->pipe[0] = w->pipe[1] = -1;
+	w->in_pipe = 0;
+}
+
+static int get_pipe(struct relay *r, struct way *w)
+{
+	if (w->pipe[0] >= 0)
+		return 0;
+	if (r->npipes > 0) {
+		memcpy(w->pipe, r->pipes[--r->npipes], sizeof w->pipe);
+		return 0;
+	}
+	if (pipe2(w->pipe, O_CLOEXEC | O_NONBLOCK) < 0) {
+		w->pipe[0] = w->pipe[1] = -1;
+		return -1;
+	}
+	(void)fd_pipe_size(w->pipe[1], PIPE_WANT);
+	return 0;
+}
+
+void relay_end(struct client *c)
+{
+	struct server *s = c->srv;
+	struct link *l = c->link;
+	loop_cancel(&s->loop, &l->again);
+	for (struct side *side = &l->a;; side = &l->b) {
+		loop_remove(&s->loop, &side->watch);
+		fd_close(side->watch.fd);
+		if (side == &l->b)
+			break;
+	}
+	put_pipe(s->relay, &l->up);
+	put_pipe(s->relay, &l->down);
+	buf_free(&l->up.rec);
+	buf_free(&l->down.rec);
+	free(l);
+	c->link = NULL;
+}
+
+enum moved { MOVED, MOVED_NOTHING, MOVED_END, MOVED_FAILED };
+
+/* Out of the pipe, or the record. */
+static enum moved push(struct way *w)
+{
+	ssize_t n;
+	while (w->in_pipe > 0) {
+		n = splice(w->pipe[0], NULL, w->to->watch.fd, NULL, w->in_pipe,
+			SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+		if (n <= 0)
+			return n < 0 && (errno == EAGAIN || errno == EINTR) ? MOVED_NOTHING
+									    : MOVED_FAILED;
+		w->in_pipe -= (size_t)n;
+	}
+	while (w->rec.len > 0) {
+		n = send(w->to->watch.fd, buf_at(&w->rec), w->rec.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n < 0)
+			return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? MOVED_NOTHING
+										     : MOVED_FAILED;
+		buf_take(&w->rec, (size_t)n);
+	}
+	return MOVED;
+}
+
+static enum moved pull_record(struct server *s, struct way *w)
+{
+	ssize_t n = recv(w->from->watch.fd, s->scratch, s->scratch_size, MSG_DONTWAIT | MSG_TRUNC);
+	if (n == 0)
+		return MOVED_END;
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? MOVED_NOTHING : MOVED_FAILED;
+	if ((size_t)n > s->scratch_size) {
+		call_warn(s->call, 0, "connection %llu: a record of %zd bytes is longer than %zu",
+			(unsigned long long)w->from->client->id, n, s->scratch_size);
+		return MOVED_FAILED;
+	}
+	return buf_add(&w->rec, s->scratch, (size_t)n) < 0 ? MOVED_FAILED : MOVED;
+}
+
+static enum moved pull(struct server *s, struct way *w)
+{
+	if (!s->relay->splices)
+		return pull_record(s, w);
+	if (get_pipe(s->relay, w) < 0)
+		return MOVED_FAILED;
+	ssize_t n = splice(w->from->watch.fd, NULL, w->pipe[1], NULL, PIPE_WANT,
+		SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+	if (n == 0)
+		return MOVED_END;
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? MOVED_NOTHING : MOVED_FAILED;
+	w->in_pipe += (size_t)n;
+	return MOVED;
+}
+
+/* Nobody takes what comes this way any more: its sender is told so; the other way goes on. */
+static void give_up(struct way *w)
+{
+	fd_close(w->pipe[0]);
+	fd_close(w->pipe[1]);
+	w->pipe[0] = w->pipe[1] = -1;
+	w->in_pipe = 0;
+	buf_free(&w->rec);
+	w->waits = false;
+	w->from->eof = w->to->shut = true;
+	(void)shutdown(w->from->watch.fd, SHUT_RD);
+}
+
+/* Move what can be moved. */
+static void go(struct server *s, struct way *w)
+{
+	for (int i = 0; i < TRIES; i++) {
+		enum moved m = push(w);
+		w->waits = m == MOVED_NOTHING;
+		if (m == MOVED_FAILED) {
+			give_up(w);
+			return;
+		}
+		if (w->waits || w->from->eof)
+			break;
+		m = pull(s, w);
+		/* A reset comes behind all that could be read: an end like others. */
+		if (m == MOVED_END || m == MOVED_FAILED)
+			w->from->eof = true;
+		if (m != MOVED)
+			break;
+		client_active(w->from->client);
+	}
+	if (w->in_pipe == 0)
+		put_pipe(s->relay, w);
+	if (w->from->eof && !w->waits && !w->to->shut && w->in_pipe == 0 && w->rec.len == 0) {
+		w->to->shut = true;
+		(void)shutdown(w->to->watch.fd, SHUT_WR);
+	}
+}
+
+/* What each side is waited for. False: both ways have ended. */
+static bool watch_both(struct server *s, struct link *l)
+{
+	/* Done both ways; or one has gone for good, and the other knows. */
+	if ((l->a.shut || l->b.hung) && (l->b.shut || l->a.hung) && (l->a.shut || l->b.shut))
+		return false;
+	uint32_t a = (l->up.waits || l->a.eof ? 0 : EPOLLIN) | (l->down.waits ? EPOLLOUT : 0);
+	uint32_t b = (l->down.waits || l->b.eof ? 0 : EPOLLIN) | (l->up.waits ? EPOLLOUT : 0);
+	/* One that has hung up would tell so again and again while the other is waited for. */
+	if (a == 0 && l->a.hung)
+		loop_remove(&s->loop, &l->a.watch);
+	else if (loop_add(&s->loop, &l->a.watch, a) < 0)
+		return false;
+	if (b == 0 && l->b.hung)
+		loop_remove(&s->loop, &l->b.watch);
+	else if (loop_add(&s->loop, &l->b.watch, b) < 0)
+		return false;
+	return true;
+}
+
+static void turn(struct client *c)
+{
+	struct server *s = c->srv;
+	struct link *l = c->link;
+	go(s, &l->up);
+	go(s, &l->down);
+	if (!watch_both(s, l))
+		client_close(c, -1);
+}
+
+static void side_ready(struct loop *loop, struct loop_watch *w, uint32_t events)
+{
+	struct side *side = (struct side *)(void *)w;
+	struct link *l = side->client->link;
+	(void)loop;
+	if ((events & (EPOLLHUP | EPOLLERR)) != 0)
+		side->hung = true;
+	if (!l->connected)
+		return;
+	turn(side->client);
+}
+
+static void refuse(struct client *c, int err)
+{
+	struct server *s = c->srv;
+	s->stats.failed++;
+	call_warn(s->call, err, "connection %llu: connect %s", (unsigned long long)c->id,
+		s->relay->to.text);
+	client_close(c, -1);
+}
+
+static void attempt(struct client *c);
+
+static void again(struct loop *loop, struct loop_timer *t)
+{
+	struct link *l = (struct link *)(void *)((char *)t - offsetof(struct link, again));
+	(void)loop;
+	if (l->b.watch.fd >= 0) {
+		refuse(l->a.client, ETIMEDOUT);
+		return;
+	}
+	attempt(l->a.client);
+}
+
+static void joined(struct client *c)
+{
+	struct link *l = c->link;
+	struct server *s = c->srv;
+	l->connected = true;
+	loop_cancel(&s->loop, &l->again);
+	l->b.watch.ready = side_ready;
+	turn(c);
+}
+
+/* Not now: later, while --retry lasts. A full backlog is always worth another try until -w is over. */
+static void failed_attempt(struct client *c, int err)
+{
+	struct link *l = c->link;
+	struct server *s = c->srv;
+	int64_t now = wait_now(),
+		until = err == EAGAIN && l->until < l->deadline ? l->deadline : l->until;
+	if (now >= until || loop_at(&s->loop, &l->again, now + 20 * NS_PER_MS) < 0)
+		refuse(c, err);
+}
+
+static void connect_done(struct loop *loop, struct loop_watch *w, uint32_t events)
+{
+	struct side *side = (struct side *)(void *)w;
+	(void)events;
+	if (sock_connect_result(w->fd) == 0) {
+		joined(side->client);
+		return;
+	}
+	int err = errno;
+	loop_remove(loop, w);
+	fd_close(w->fd);
+	w->fd = -1;
+	failed_attempt(side->client, err);
+}
+
+static void attempt(struct client *c)
+{
+	struct server *s = c->srv;
+	struct relay *r = s->relay;
+	struct link *l = c->link;
+	bool pending = false;
+	int fd = -1;
+	/* Names may have several addresses: the first that does not refuse at once. */
+	for (unsigned i = 0; fd < 0 && (i == 0 || i < r->to.n); i++)
+		fd = sock_connect_start(&r->to, i, r->type, &pending);
+	if (fd < 0) {
+		failed_attempt(c, errno);
+		return;
+	}
+	l->b.watch.fd = fd;
+	if (!pending) {
+		joined(c);
+		return;
+	}
+	l->b.watch.ready = connect_done;
+	if (loop_add(&s->loop, &l->b.watch, EPOLLOUT) < 0 ||
+		loop_at(&s->loop, &l->again, l->deadline) < 0)
+		refuse(c, errno);
+}
+
+int relay_begin(struct client *c, int fd)
+{
+	struct server *s = c->srv;
+	struct link *l = calloc(1, sizeof *l);
+	if (l == NULL)
+		return -1;
+	c->link = l;
+	l->a = (struct side){.client = c, .watch = {.fd = fd, .ready = side_ready}};
+	l->b = (struct side){.client = c, .watch = {.fd = -1}};
+	l->up = (struct way){.from = &l->a, .to = &l->b, .pipe = {-1, -1}};
+	l->down = (struct way){.from = &l->b, .to = &l->a, .pipe = {-1, -1}};
+	l->again.due = again;
+	l->until = wait_until(s->relay->retry);
+	l->deadline = wait_until(s->relay->timeout);
+	c->watch.fd = -1;
+	if (s->idle > 0 && s->idle_check.slot == 0)
+		(void)loop_at(&s->loop, &s->idle_check, c->active + s->idle);
+	attempt(c);
+	return 0;
+}
+
+/* The relay stops: TO hears the end of what the client says, may answer it, and ends the rest. */
+void relay_finish(struct client *c)
+{
+	struct link *l = c->link;
+	if (!l->connected) {
+		client_close(c, -1);
+		return;
+	}
+	(void)shutdown(l->a.watch.fd, SHUT_RD);
+	turn(c);
+}
+
+static void undo_pipes(void *relay, intptr_t n)
+{
+	struct relay *r = relay;
+	(void)n;
+	while (r->npipes > 0) {
+		r->npipes--;
+		fd_close(r->pipes[r->npipes][0]);
+		fd_close(r->pipes[r->npipes][1]);
+	}
+}
+
+int run_relay(struct call *call)
+{
+	struct relay *r = call_alloc(call, sizeof *r);
+	struct server *s = call_alloc(call, sizeof *s);
+	if (r == NULL || s == NULL || call_undo(call, undo_pipes, r, 0) < 0)
+		return call_error(call, ENOMEM, "relay");
+	const char *to = call->args[1].str, *why = addr_parse(&r->to, to);
+	if (why == NULL && r->to.fd >= 0)
+		why = "a descriptor is no address to connect to";
+	if (why != NULL)
+		return call_fail(call, ST_USAGE, 0, "%s: %s", to, why);
+	why = addr_resolve(&r->to, false);
+	if (why != NULL)
+		return call_fail(call, ST_NOOBJ, 0, "%s: %s", to, why);
+	int status = server_init(s, call, ROLE_RELAY, opt_type(call, SOCK_STREAM));
+	if (status >= 0)
+		return status;
+	if (s->type == SOCK_DGRAM)
+		return call_fail(call, ST_USAGE, 0,
+			"%s: datagrams have no connections that could be relayed", s->addr.text);
+	s->relay = r;
+	if (s->max == UINT64_MAX)
+		s->max = CLIENTS;
+	r->type = call->opt[S_TO_TYPE].count > 0 ? sock_types[call->opt[S_TO_TYPE].num]
+		: call->opt[S_TYPE].count > 0 && r->to.family == AF_UNIX ? s->type
+									 : r->to.type;
+	r->splices = s->type == SOCK_STREAM && r->type == SOCK_STREAM;
+	r->retry = call->opt[S_RETRY].num;
+	r->timeout = call->std[STD_TIMEOUT].count > 0 ? call->std[STD_TIMEOUT].num : 10 * NS_PER_S;
+	return server_run(s);
+}
