@@ -24,10 +24,25 @@
 #endif
 
 static volatile sig_atomic_t stop_signal;
+static const timer_t *volatile rouse_timer;
 
+/* A signal that comes just before a system call that blocks would be seen only after it: the timer
+ * then interrupts the call. timer_settime(2) is async-signal-safe. */
 static void on_stop(int sig)
 {
+	static const struct itimerspec soon = {
+		.it_value = {0, 5000000}, .it_interval = {0, 5000000}};
+	int saved = errno;
 	stop_signal = sig;
+	if (rouse_timer != NULL)
+		timer_settime(*rouse_timer, 0, &soon, NULL);
+	errno = saved;
+}
+
+static void rouse(void *arg, const timer_t *timer)
+{
+	(void)arg;
+	rouse_timer = timer;
 }
 
 static int stopped(void *arg)
@@ -53,7 +68,7 @@ static void catch_stop(struct call *call, sigset_t *mask)
 	sigprocmask(SIG_BLOCK, &block, mask);
 	for (size_t i = 0; i < sizeof sigs / sizeof *sigs; i++)
 		sigdelset(mask, sigs[i]);
-	call->stop = (struct stop){.signal = stopped, .mask = mask};
+	call->stop = (struct stop){.signal = stopped, .mask = mask, .rouse = rouse};
 }
 
 static void die_of_sigpipe(const struct sigaction *old)
@@ -121,6 +136,9 @@ static int install_link(struct call *call, int dirfd, const char *dir, const cha
 			return call_error(call, errno, "replace %s/%s", dir, name);
 	}
 	int r = symbolic ? symlinkat(self, dirfd, name) : linkat(AT_FDCWD, self, dirfd, name, 0);
+	if (r < 0 && errno == EXDEV)
+		return call_fail(call, ST_EXISTS, 0,
+			"%s is on another file system than %s; use --install -s", dir, self);
 	if (r < 0)
 		return call_error(call, errno, "link %s/%s to %s", dir, name, self);
 	return ST_OK;
@@ -131,7 +149,7 @@ static int install(struct call *call, char *const *argv)
 	char self[4096];
 	bool symbolic = argv[0] != NULL && strcmp(argv[0], "-s") == 0;
 	const char *dir = argv[symbolic ? 1 : 0];
-	if (dir == NULL || *dir == '-')
+	if (dir == NULL || *dir == '-' || argv[symbolic ? 2 : 1] != NULL)
 		return call_fail(call, ST_USAGE, 0, "--install [-s] DIR");
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 	if (n < 0 || n == (ssize_t)sizeof self - 1)

@@ -2,10 +2,18 @@
 #include "applet.h"
 
 extern const struct applet ipc_lock;
+extern const struct applet ipc_fifo;
+extern const struct applet ipc_pipe;
+extern const struct applet ipc_event;
+extern const struct applet ipc_barrier;
 extern const struct applet ipc_sock;
 
 const struct applet *const applets[] = {
 	&ipc_lock,
+	&ipc_fifo,
+	&ipc_pipe,
+	&ipc_event,
+	&ipc_barrier,
 	&ipc_sock,
 	NULL,
 };

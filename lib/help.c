@@ -29,9 +29,12 @@ static void operand_words(struct out *out, const struct operand *o)
 
 void help_usage(struct out *out, const struct applet *applet, const struct verb *verb)
 {
-	out_str(out, applet->name);
-	if (verb->name != NULL)
-		out_fmt(out, " %s", verb->name);
+	if (verb == applet->fallback && applet->alias != NULL)
+		out_str(out, applet->alias);
+	else if (verb->name != NULL)
+		out_fmt(out, "%s %s", applet->name, verb->name);
+	else
+		out_str(out, applet->name);
 	if (verb->usage != NULL) {
 		out_fmt(out, " %s\n", verb->usage);
 		return;
@@ -82,10 +85,10 @@ static void opt_line(struct out *out, const struct opt *o)
 		snprintf(left, sizeof left, "    --%s%s%s", o->name, gap, meta);
 	else
 		snprintf(left, sizeof left, "-%c, --%s%s%s", o->letter, o->name, gap, meta);
-	if (strlen(left) > 24)
-		out_fmt(out, "  %s\n  %-24s %s\n", left, "", o->help);
+	if (strlen(left) > 22)
+		out_fmt(out, "  %s\n  %-22s %s\n", left, "", o->help);
 	else
-		out_fmt(out, "  %-24s %s\n", left, o->help);
+		out_fmt(out, "  %-22s %s\n", left, o->help);
 }
 
 void help_verb(struct out *out, const struct applet *applet, const struct verb *verb)
@@ -96,7 +99,7 @@ void help_verb(struct out *out, const struct applet *applet, const struct verb *
 	out_fmt(out, "%s\n\n", verb->summary);
 	for (const struct operand *p = verb->operands; p != NULL && p->name != NULL; p++)
 		if (p->help != NULL)
-			out_fmt(out, "  %-24s %s\n", p->name, p->help);
+			out_fmt(out, "  %-22s %s\n", p->name, p->help);
 	for (unsigned i = 0; (o = args_next_opt(verb, &i)) != NULL;)
 		opt_line(out, o);
 	if (verb->example != NULL)

@@ -31,8 +31,10 @@ int mapped_open(struct call *call, struct mapped *m, const char *word,
 void mapped_close(struct call *call, struct mapped *m);
 /* Remove its name. 0 or a status with its message. */
 int mapped_unlink(struct call *call, struct mapped *m);
-/* Lock it, until the call's deadline. 0: locked; 1: locked, the last owner died holding it; else -1 and
- * *STATUS with the message written. */
+/* Lock it, until DEADLINE, and in any case not longer than a lock that is held for microseconds can be
+ * waited for: 75 then, naming the holder. (So
+ * DEADLINE_NOW waits as well: others hold it only in passing.) 0: locked; 1: locked, the last owner died holding it, or
+ * never was one; else -1 and *STATUS with the message written. */
 int mapped_lock(struct call *call, struct mapped *m, int64_t deadline, int *status);
 /* 65 with its message when the file was cut short under us, else STATUS. The last step of a verb. */
 int mapped_done(struct call *call, struct mapped *m, int status);

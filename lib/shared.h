@@ -65,6 +65,8 @@ void shared_close(void *s, intptr_t unused);
  * caller repairs, and counts it in head->repairs), ETIMEDOUT, EAGAIN, EINTR. */
 int shared_lock(struct shared *s, int64_t deadline, const struct stop *stop);
 void shared_unlock(struct shared *s);
+/* Say that the lock's holder is dead, which the caller has made sure of: the next one repairs. */
+void shared_void_lock(struct shared *s);
 /* True while the file is as long as the mapping: after a SIGBUS was swallowed it is not, and what
  * was read is void. One fstat(2). */
 bool shared_intact(const struct shared *s);

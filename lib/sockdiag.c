@@ -23,7 +23,7 @@
 #ifndef UDIAG_SHOW_UID
 #define UDIAG_SHOW_UID 0x40
 #endif
-#define ATTR_HEAD ((size_t)NLA_HDRLEN)
+#define ATTR_HEAD sizeof(struct nlattr)
 #define ATTR_UID 7 /* UNIX_DIAG_UID, newer than some headers */
 
 struct reading {

@@ -208,6 +208,7 @@ int spawn(const struct spawn *s, pid_t *pid, int *execed)
 	sigset_t all, old;
 	int err = prepare(&c, s);
 	*execed = 0;
+	*pid = -1;
 	if (err == 0) {
 		/* Until it has reset them, the child must not run our handlers. */
 		sigfillset(&all);

@@ -20,6 +20,10 @@ struct stop {
 	int (*signal)(void *arg);
 	void *arg;
 	const sigset_t *mask; /* NULL: the current one */
+	/* The host's handler shall start TIMER (5 ms and every 5 ms) when a stop signal comes, until it
+	 * is told another one or NULL. It closes the gap between letting signals through and
+	 * entering a system call that cannot do that itself; see wait_timer_start. May be NULL. */
+	void (*rouse)(void *arg, const timer_t *timer);
 };
 
 #define DEADLINE_NONE INT64_MAX
@@ -57,7 +61,8 @@ int wait_fd(int fd, short events, int64_t deadline, const struct stop *stop);
  *	wait_timer_stop(&t);     // keeps errno: ETIMEDOUT or EINTR when due
  *
  * DEADLINE_NOW must not come here: use the call's own non-blocking form. With a STOP that blocks
- * signals, they are let through while the timer runs. */
+ * signals, they are let through while the timer runs; one that comes before the call has begun to
+ * block starts the timer, so that it is not missed either. */
 struct wait_timer {
 	timer_t id;
 	bool armed, masked;
@@ -88,6 +93,21 @@ void wait_release(struct wait_signals *w);
  * children when REAP. *WSTATUS is as from waitpid(2). 0, or -1 with ETIMEDOUT at DEADLINE. */
 int wait_child(
 	struct wait_signals *w, pid_t pid, bool group, bool reap, int64_t deadline, int *wstatus);
+/* One of several children. The caller sets .pid, and .group when it leads a process group. */
+struct wait_kid {
+	pid_t pid;
+	bool group;           /* signals go to the whole of its group */
+	bool ended;           /* the members below are set then */
+	int wstatus;          /* as from waitpid(2) */
+	int64_t at;           /* wait_now() when it was reaped */
+	int64_t user, system; /* CPU time of it and its children, ns (getrusage(2)) */
+};
+/* wait_child for the N children KIDS: wait until one more of them ends, passing signals on to all that
+ * run. Whatever else has ended is reaped too (exec(2) may have brought children along). Returns the
+ * index of the one that ended; -1 with ETIMEDOUT at DEADLINE, ECHILD when none is left. */
+ssize_t wait_children(struct wait_signals *w, struct wait_kid *kids, size_t n, int64_t deadline);
+/* Send SIG to those of KIDS that run; kill(2)'s errors are not looked at. */
+void wait_kill(const struct wait_kid *kids, size_t n, int sig);
 /* The exit status a shell gives for WSTATUS: the code, or 128 + signal. */
 int wait_status(int wstatus);
 

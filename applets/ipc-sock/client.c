@@ -5,8 +5,10 @@
 #include "fd.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -257,21 +259,28 @@ void idle_due(struct loop *loop, struct loop_timer *t)
 		(void)loop_at(loop, t, s->oldest->active + s->idle);
 }
 
+bool packets_ended(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+	int n = 0;
+	return poll(&p, 1, 0) > 0 && (ioctl(fd, FIONREAD, &n) < 0 || n == 0);
+}
+
 ssize_t client_read(struct client *c, bool *gone)
 {
 	struct server *s = c->srv;
 	bool records = s->type != SOCK_STREAM;
 	*gone = false;
 	ssize_t n = recv(c->watch.fd, s->scratch, s->scratch_size, records ? MSG_TRUNC : 0);
-	if (n > 0) {
+	if (n == 0 && (!records || packets_ended(c->watch.fd)))
+		return READ_END;
+	if (n >= 0) {
 		c->in += (uint64_t)n;
 		client_active(c);
 		if (!records || (size_t)n <= s->record_max)
 			return n;
 		call_warn(s->call, 0, "connection %llu: a record of %zd bytes is too long (-S %zu)",
 			(unsigned long long)c->id, n, s->record_max);
-	} else if (n == 0) {
-		return 0;
 	} else if (errno == EAGAIN || errno == EINTR) {
 		return -1;
 	}

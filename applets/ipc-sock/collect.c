@@ -219,9 +219,9 @@ void collect_ready(struct loop *loop, struct loop_watch *w, uint32_t events)
 	(void)loop;
 	(void)events;
 	ssize_t n = client_read(c, &gone);
-	if (gone || n < 0)
+	if (gone || n == -1)
 		return;
-	if (n == 0) {
+	if (n == READ_END) {
 		last(c);
 		return;
 	}

@@ -3,6 +3,7 @@
 #include "ipc-sock.h"
 
 #include "fd.h"
+#include "sockdiag.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -113,6 +114,12 @@ static int connect_any(struct sender *s)
 	until = until < s->deadline ? until : s->deadline;
 	bool any = call->opt[S_TYPE].count == 0 && a->family == AF_UNIX;
 	s->type = opt_type(call, a->type);
+	struct sockdiag d;
+	/* Abstract names are looked up together with the type: the wrong one is just not there. */
+	if (any && !a->is_path && sockdiag_find(a, NULL, &d) > 0) {
+		any = false;
+		s->type = d.type;
+	}
 	for (size_t i = 0; i < (any ? 3 : 1); i++) {
 		s->type = any ? order[i] : s->type;
 		fd = sock_connect_retry(a, s->type, s->deadline, until, &call->stop);
@@ -222,7 +229,7 @@ static int print_reply(struct sender *s)
 		if (n < 0)
 			return call_waited(
 				s->call, errno, "wait for the answer of %s", s->addr.text);
-		if (n == 0 && s->type == SOCK_SEQPACKET)
+		if (n == 0 && s->type == SOCK_SEQPACKET && packets_ended(s->fd))
 			return call_fail(s->call, ST_NOPEER, 0, "%s: closed without an answer",
 				s->addr.text);
 		rec = s->reply;

@@ -50,9 +50,9 @@ void echo_ready(struct loop *loop, struct loop_watch *w, uint32_t events)
 		return;
 	}
 	ssize_t n = client_read(c, &gone);
-	if (gone || n < 0)
+	if (gone || n == -1)
 		return;
-	if (n == 0) {
+	if (n == READ_END) {
 		client_close(c, -1);
 		return;
 	}

@@ -438,9 +438,9 @@ void hub_ready(struct loop *loop, struct loop_watch *w, uint32_t events)
 		return;
 	}
 	ssize_t n = client_read(c, &gone);
-	if (gone || n < 0)
+	if (gone || n == -1)
 		return;
-	if (n == 0) {
+	if (n == READ_END) {
 		c->eof = true;
 		if (c->shut || (s->type == SOCK_STREAM && terminate(s, &c->buf) < 0)) {
 			client_close(c, -1);

@@ -200,7 +200,12 @@ void hub_finish(struct client *c);
 void hub_free(struct server *s);
 void dgram_ready(struct loop *loop, struct loop_watch *w, uint32_t events);
 
-/* Read from C's connection into the scratch buffer. Bytes, 0 at the end; -1: nothing now, or C is gone
+/* An empty packet and the end of a SOCK_SEQPACKET connection both read as 0 bytes. Is this the end? Only empty
+ * packets right before it may be taken for it. */
+bool packets_ended(int fd);
+
+#define READ_END (-2)
+/* Read from C's connection into the scratch buffer. Bytes, READ_END; -1: nothing now, or C is gone
  * (*GONE). A record that is too long closes it. */
 ssize_t client_read(struct client *c, bool *gone);
 /* Send; bytes taken (0: no room now); -1: C is gone. */

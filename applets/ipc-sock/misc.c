@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "ipc-sock.h"
 
-#include "fd.h"
 #include "num.h"
 #include "sockdiag.h"
 #include "spawn.h"
@@ -90,10 +89,9 @@ int run_wait(struct call *call)
 		return call_fail(call, ST_NOOBJ, 0, "%s: %s", a->text, why);
 	int64_t deadline = call_deadline(call);
 	int type = opt_type(call, a->type);
-	int fd = sock_connect_retry(a, type, deadline, deadline, &call->stop), err = errno;
-	fd_close(fd);
-	if (fd >= 0)
+	if (sock_wait(a, type, deadline, &call->stop) == 0)
 		return ST_OK;
+	int err = errno;
 	switch (err) {
 	case EPROTOTYPE:
 	case EACCES:

@@ -259,7 +259,7 @@ static void wanted(struct pump *p, struct pollfd fds[3])
 		fds[1].fd = -1;
 	if (down)
 		fds[2] = (struct pollfd){.fd = p->down.out, .events = p->down.waits ? POLLOUT : 0};
-	if (p->down.always)
+	if (p->down.always && !p->down.waits)
 		fds[2].fd = -1;
 }
 

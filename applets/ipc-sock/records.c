@@ -5,6 +5,7 @@
  * waited for until none has come for --idle (1 s by default), and that is 0.
  */
 #define _GNU_SOURCE
+#include "ipc-sock.h"
 #include "pump.h"
 
 #include "call.h"
@@ -82,7 +83,7 @@ static int take(struct packets *p)
 		return errno == EAGAIN || errno == EINTR
 			? -1
 			: call_error(p->call, errno, "receive from %s", p->a->text);
-	if (n == 0 && p->type != SOCK_DGRAM) {
+	if (n == 0 && p->type != SOCK_DGRAM && packets_ended(p->sock)) {
 		p->sock_eof = true;
 		return -1;
 	}

@@ -133,8 +133,9 @@ static enum moved push(struct way *w)
 static enum moved pull_record(struct server *s, struct way *w)
 {
 	ssize_t n = recv(w->from->watch.fd, s->scratch, s->scratch_size, MSG_DONTWAIT | MSG_TRUNC);
+	/* Empty packets are not passed on: a stream has none. */
 	if (n == 0)
-		return MOVED_END;
+		return packets_ended(w->from->watch.fd) ? MOVED_END : MOVED;
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? MOVED_NOTHING : MOVED_FAILED;
 	if ((size_t)n > s->scratch_size) {
