@@ -207,7 +207,7 @@ static void go(struct server *s, struct way *w)
 static bool watch_both(struct server *s, struct link *l)
 {
 	/* Done both ways; or one has gone for good, and the other knows. */
-	if ((l->a.shut || l->b.hung) && (l->b.shut || l->a.hung) && (l->a.shut || l->b.shut))
+	if ((l->a.shut && (l->b.shut || l->b.hung)) || (l->b.shut && l->a.hung))
 		return false;
 	uint32_t a = (l->up.waits || l->a.eof ? 0 : EPOLLIN) | (l->down.waits ? EPOLLOUT : 0);
 	uint32_t b = (l->down.waits || l->b.eof ? 0 : EPOLLIN) | (l->up.waits ? EPOLLOUT : 0);
