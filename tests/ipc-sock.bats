@@ -98,7 +98,7 @@ s = socket.socket(socket.AF_UNIX); s.bind("./p"); s.listen(1); print(flush=True)
 }
 
 @test "serve: of twenty that start at once on a stale path exactly one wins, three times over" {
-	local i round n
+	local i round
 	python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("./s")'
 	for round in 1 2 3; do
 		for ((i = 0; i < 20; i++)); do
@@ -109,10 +109,10 @@ s = socket.socket(socket.AF_UNIX); s.bind("./p"); s.listen(1); print(flush=True)
 		status 0 ipc-sock wait -w 10 ./s
 		[[ $(echo one | ipc-sock connect ./s) == one ]]
 		[[ $(cat err.* | wc -l) == 19 && $(grep -l alone err.* | wc -l) == 19 ]]
-		n=0
 		# Leave it dead for the next round.
-		for i in $(jobs -p); do kill -KILL "$i" 2>/dev/null && n=$((n + 1)); done
-		wait || :
+		kill -KILL "$(ipc-sock stat -J ./s | sed 's/.*"pid":\([0-9]*\).*/\1/')"
+		lonely() { [[ $(ipc-sock stat ./s) == *dead* ]]; }
+		until_true lonely
 		[[ -S s ]]
 		rm -f err.*
 	done
@@ -402,17 +402,21 @@ assert r[1]["data"] == "say \"x\"" and r[2]["data"].encode("utf8", "surrogateesc
 	mkfifo in
 	exec 9<>in
 	ready sh -c 'exec <in; exec "$@"' sh ipc-sock serve --ready-fd 8 --broadcast --min-clients 3 --farewell bye ./s 9>&-
-	local i
-	for i in 1 2; do bg ipc-sock connect ./s </dev/null >"out.$i" 9>&-; done
+	local i clients=()
+	for i in 1 2; do
+		bg ipc-sock connect ./s </dev/null >"out.$i" 9>&-
+		clients+=($!)
+	done
 	python3 -c '
 import socket
 s = socket.socket(socket.AF_UNIX); s.connect("./s")
 open("out.3", "wb").write(b"".join(iter(lambda: s.recv(70000), b"")))' 3>&- 9>&- &
+	clients+=($!)
 	seq 300000 >&9
 	printf last >&9
 	exec 9>&-
 	wait "$PID"
-	wait
+	wait "${clients[@]}"
 	(seq 300000; echo last; echo bye) >want
 	for i in 1 2 3; do cmp want "out.$i"; done
 	[[ ! -e s ]]
@@ -1090,7 +1094,7 @@ s.send(b"one"); s.send(b"two"); assert s.recv(100) == b"one" and s.recv(100) == 
 	until_true up
 	[[ $(psql -h 127.0.0.1 -p "$PORT" -U tester -d postgres -Atc 'select sum(n) from generate_series(1, 100000) n') == 5000050000 ]]
 	[[ $(psql -h 127.0.0.1 -p "$PORT" -U tester -d postgres -Atc "copy (select n, md5(n::text) from generate_series(1, 200000) n) to stdout" | wc -l) == 200000 ]]
-	kill -INT $server
+	kill -INT "$(head -n 1 "$PG/data/postmaster.pid")"
 	wait $server || :
 	stop
 	rm -rf "$PG"

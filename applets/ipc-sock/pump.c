@@ -5,8 +5,9 @@
  * that each end's going is noticed at once, whatever the others do.
  *
  * The end: when stdin and the server have both ended. When the server is gone for good, what stdin still
- * had for it is lost, and that is 69. Over TCP nobody can tell a server that is gone from one that has only
- * said all it has to say: what is there to be sent is sent, then that counts as the end.
+ * had for it is lost, and that is 69. When it has only said all it has to say (over TCP nobody can tell
+ * that from the other), what stdin has ready is still sent, but more is not waited for: whoever sits
+ * there idle learns at once.
  */
 #define _GNU_SOURCE
 #include "pump.h"
@@ -209,14 +210,10 @@ static bool over(struct pump *p, int *status)
 		*status = ST_OK;
 		return true;
 	}
-	if (p->failure == 0 && !p->hung) {
-		/* A unix socket says so itself when the server has gone; the others cannot. */
-		int r = p->up.len > 0 || p->up.always
-			? 1
-			: wait_fd(p->up.in, POLLIN, DEADLINE_NOW, NULL);
-		if (p->a->family == AF_UNIX || r > 0)
-			return false;
-	}
+	/* It may still read: what there is to be sent is sent, but more is not waited for. */
+	if (p->failure == 0 && !p->hung &&
+		(p->up.len > 0 || p->up.always || wait_fd(p->up.in, POLLIN, DEADLINE_NOW, NULL) > 0))
+		return false;
 	/* Is there anything for it that it will not get? An end of file is nothing. */
 	char byte;
 	if (p->failure == 0 && p->up.len == 0 && !p->up.eof &&
