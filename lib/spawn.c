@@ -99,7 +99,8 @@ static void try_exec(struct child *c, char *file)
 	errno = ENOEXEC;
 }
 
-/* execvp(3) with the errno rules of POSIX shells: EACCES is kept when a later directory has none. */
+/* execvp(3) with the errno rules of POSIX shells: EACCES is kept when a later directory has none, but
+ * only for a file that is there; a directory that we may not search has not got it. */
 static int search_exec(struct child *c)
 {
 	char *name = c->s->argv[0];
@@ -120,7 +121,7 @@ static int search_exec(struct child *c)
 		strcpy(c->path + (len > 0 ? len + 1 : 0), name);
 		try_exec(c, c->path);
 		if (errno == EACCES)
-			err = EACCES;
+			err = access(c->path, F_OK) == 0 ? EACCES : err;
 		else if (errno != ENOENT && errno != ENOTDIR)
 			return errno;
 		dirs += len;
@@ -241,6 +242,9 @@ int spawn_exec(const struct spawn *s)
 
 static int report(struct call *call, const struct spawn *s, int err, int execed)
 {
+	if (!execed && err == EAGAIN) /* fork(2): RLIMIT_NPROC, pids.max, pid_max */
+		return call_fail(call, ST_EARLY, 0, "start %s: no more processes allowed; see ulimit -u",
+			s->argv[0]);
 	if (!execed)
 		return call_fail(call, ST_EARLY, err, "start %s", s->argv[0]);
 	return call_fail(call, err == ENOENT ? ST_NOCMD : ST_NOEXEC, err, "execute %s", s->argv[0]);

@@ -35,7 +35,7 @@ static const struct opt run_opts[] = {
 	[RUN_GRACE] = {.name = "grace",
 		.arg = ARG_DURATION,
 		.metavar = "DUR",
-		.help = "when one is gone, the others have DUR, then TERM, KILL"},
+		.help = "those left over get TERM after DUR, then KILL"},
 	[RUN_SEP] = {.name = "sep",
 		.arg = ARG_STR,
 		.metavar = "STR",
@@ -43,7 +43,7 @@ static const struct opt run_opts[] = {
 	[RUN_REPORT] = {.name = "report-fd",
 		.arg = ARG_FD,
 		.metavar = "N",
-		.help = "the report of -v or -J goes to descriptor N, not stderr"},
+		.help = "report to descriptor N, not to stderr"},
 };
 
 static const struct operand run_operands[] = {
@@ -82,6 +82,6 @@ static const struct verb verbs[] = {
 
 const struct applet ipc_pipe = {
 	.name = "ipc-pipe",
-	.summary = "join commands by pipes or socket pairs, one way or both; meter a stream",
+	.summary = "join commands by pipes or socket pairs, both ways too; meter",
 	VERBS(verbs),
 };
