@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE
 #include "ipc-sock.h"
+#include "ring.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,82 +15,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define RING_LEAST (1024 * 1024)
-#define MARKS 16384
 #define STALL NS_PER_S
 
 static struct client *of(struct loop_watch *w)
 {
 	return (struct client *)(void *)((char *)w - offsetof(struct client, watch));
-}
-
-static struct mark *mark_at(const struct backlog *log, uint64_t rec)
-{
-	return &log->marks[rec & (log->nmarks - 1)];
-}
-
-void hub_join(struct client *c)
-{
-	c->pos = c->srv->log.end;
-	c->rec = c->srv->log.last;
-	c->partly = false;
-}
-
-void hub_free(struct server *s)
-{
-	free(s->log.data);
-	free(s->log.marks);
-	s->log.data = NULL;
-	s->log.marks = NULL;
-}
-
-/* Forget what everybody has. */
-static void trim(struct server *s)
-{
-	struct backlog *log = &s->log;
-	log->start = log->end;
-	log->first = log->last;
-	for (struct client *c = s->oldest; c != NULL; c = c->next) {
-		if (c->watch.fd < 0)
-			continue;
-		log->start = c->pos < log->start ? c->pos : log->start;
-		log->first = c->rec < log->first ? c->rec : log->first;
-	}
-}
-
-static bool room(const struct backlog *log, size_t len)
-{
-	return log->end - log->start + len <= log->size && log->last - log->first < log->nmarks;
-}
-
-static void append(struct backlog *log, const char *data, size_t len, uint64_t from)
-{
-	size_t at = (size_t)(log->end & (log->size - 1));
-	size_t first = len < log->size - at ? len : log->size - at;
-	memcpy(log->data + at, data, first);
-	memcpy(log->data, data + first, len - first);
-	log->end += len;
-	*mark_at(log, log->last++) = (struct mark){.end = log->end, .from = from};
-}
-
-/* C cannot keep up: it keeps the record that it has a part of, and goes on with the next to come. */
-static int skip(struct client *c)
-{
-	struct backlog *log = &c->srv->log;
-	if (c->rec == log->last)
-		return 0;
-	uint64_t end = mark_at(log, c->rec)->end;
-	c->dropped += log->last - c->rec - c->partly;
-	while (c->partly && c->pos < end) {
-		size_t at = (size_t)(c->pos & (log->size - 1));
-		size_t n = (size_t)(end - c->pos);
-		n = n < log->size - at ? n : log->size - at;
-		if (buf_add(&c->rest, log->data + at, n) < 0)
-			return -1;
-		c->pos += n;
-	}
-	hub_join(c);
-	return 0;
 }
 
 /* Send C what it has not got, as much as it takes. False when it is gone. */
@@ -113,7 +43,7 @@ static void stalled(struct loop *loop, struct loop_timer *t)
 {
 	struct server *s = loop->arg;
 	struct backlog *log = &s->log;
-	trim(s);
+	ring_trim(s);
 	uint64_t line = log->start + (log->end - log->start) / 2;
 	uint64_t rec = log->first + (log->last - log->first) / 2;
 	(void)t;
@@ -134,24 +64,24 @@ static void stalled(struct loop *loop, struct loop_timer *t)
 static bool take_record(struct server *s, const char *data, size_t len, uint64_t from)
 {
 	struct backlog *log = &s->log;
-	if (!room(log, len))
-		trim(s);
-	if (!room(log, len) && s->slow == SLOW_DROP) {
+	if (!ring_room(log, len))
+		ring_trim(s);
+	if (!ring_room(log, len) && s->slow == SLOW_DROP) {
 		for (struct client *c = s->oldest, *next; c != NULL; c = next) {
 			next = c->next;
 			/* Those in the older half; else every record would be a search. */
 			if ((c->pos <= log->start + (log->end - log->start) / 2 ||
 				    c->rec <= log->first + (log->last - log->first) / 2) &&
-				skip(c) < 0)
+				ring_skip(c) < 0)
 				client_close(c, -1);
 		}
-		trim(s);
+		ring_trim(s);
 	}
-	if (!room(log, len)) {
+	if (!ring_room(log, len)) {
 		pause_inputs(s);
 		return false;
 	}
-	append(log, data, len, from);
+	ring_append(log, data, len, from);
 	return true;
 }
 
@@ -276,7 +206,7 @@ static void progress(struct server *s)
 	struct backlog *log = &s->log;
 	if (!log->full || s->loop.quit)
 		return;
-	trim(s);
+	ring_trim(s);
 	if (log->end - log->start <= log->size / 2 && log->last - log->first <= log->nmarks / 2)
 		resume(s);
 }
@@ -293,39 +223,6 @@ void hub_left(struct server *s)
 	s->log.left.due = left;
 	if (s->log.full && !s->loop.quit)
 		(void)loop_at(&s->loop, &s->log.left, wait_now());
-}
-
-/* The next bytes that are C's in one piece: *LEN of them; 0 when there are none. */
-static const char *next_piece(struct client *c, size_t *len)
-{
-	struct backlog *log = &c->srv->log;
-	bool records = c->srv->type != SOCK_STREAM;
-	while (c->rec < log->last && mark_at(log, c->rec)->from == c->id &&
-		c->srv->role == ROLE_HUB)
-		c->pos = mark_at(log, c->rec++)->end;
-	uint64_t end = c->pos;
-	for (uint64_t r = c->rec; r < log->last; r++) {
-		if (mark_at(log, r)->from == c->id && c->srv->role == ROLE_HUB)
-			break;
-		end = mark_at(log, r)->end;
-		if (records)
-			break;
-	}
-	size_t at = (size_t)(c->pos & (log->size - 1));
-	*len = (size_t)(end - c->pos);
-	/* A packet must be in one piece: hub_start made sure that it does not wrap. */
-	if (!records && *len > log->size - at)
-		*len = log->size - at;
-	return log->data + at;
-}
-
-static void advance(struct client *c, size_t n)
-{
-	struct backlog *log = &c->srv->log;
-	c->pos += n;
-	c->partly = true;
-	while (c->rec < log->last && mark_at(log, c->rec)->end <= c->pos)
-		c->partly = mark_at(log, c->rec++)->end != c->pos;
 }
 
 /* 1 all sent; 0 no room; -1 gone. */
@@ -355,31 +252,19 @@ static bool finish_feed(struct client *c)
 	return false;
 }
 
-/* A packet that wraps round the end of the ring is put together first. */
-static const char *whole_packet(struct client *c, const char *piece, size_t len)
-{
-	struct server *s = c->srv;
-	size_t first = (size_t)(s->log.data + s->log.size - piece);
-	if (len <= first)
-		return piece;
-	memcpy(s->scratch, piece, first);
-	memcpy(s->scratch + first, s->log.data, len - first);
-	return s->scratch;
-}
-
 static bool feed(struct client *c)
 {
 	struct server *s = c->srv;
 	int r = send_rest(c);
 	for (size_t len; r > 0;) {
-		const char *piece = next_piece(c, &len);
+		const char *piece = ring_piece(c, &len);
 		if (len == 0)
 			break;
 		if (s->type != SOCK_STREAM)
-			piece = whole_packet(c, piece, len);
+			piece = ring_packet(c, piece, len);
 		ssize_t n = client_send(c, piece, len);
 		if (n > 0)
-			advance(c, (size_t)n);
+			ring_advance(c, (size_t)n);
 		/* After the end of stdin the grace is for those who do not go on. */
 		if (n > 0 && s->stopping && s->input_eof)
 			(void)loop_at(&s->loop, &s->grace_over, wait_now() + s->grace);
@@ -470,17 +355,10 @@ int hub_input(struct server *s)
 int hub_start(struct server *s)
 {
 	struct backlog *log = &s->log;
-	log->size = RING_LEAST;
-	while (log->size < 2 * (s->record_max + 1))
-		log->size *= 2;
-	log->nmarks = MARKS;
-	log->data = malloc(log->size);
-	log->marks = malloc(log->nmarks * sizeof *log->marks);
+	int status = ring_start(s);
 	log->stall.due = stalled;
-	if (log->data == NULL || log->marks == NULL)
-		return call_error(s->call, ENOMEM, "serve");
-	if (s->role == ROLE_HUB)
-		return 0;
+	if (status != 0 || s->role == ROLE_HUB)
+		return status;
 	s->input = (struct loop_watch){.fd = s->call->in, .ready = input_ready};
 	return s->min == 0 ? hub_input(s) : 0;
 }

@@ -38,10 +38,10 @@
 		.letter = 'S', .name = "size", .arg = ARG_SIZE, .metavar = "BYTES", .min = 1, \
 		.max = INT64_C(1) << 30, .help = text                                         \
 	}
-#define ALLOW_OPT                                                                  \
-	{                                                                          \
-		.name = "allow", .arg = ARG_LIST, .metavar = "uid:N|NAME,gid:...", \
-		.help = "let these in (root and we always are), or any"            \
+#define ALLOW_OPT                                                     \
+	{                                                             \
+		.name = "allow", .arg = ARG_LIST, .metavar = "LIST",  \
+		.help = "users let in: uid:N|NAME,gid:N|NAME, or any" \
 	}
 #define COUNT_OPT(id, word, text) \
 	[id] = {.name = word,     \
@@ -76,7 +76,7 @@ static const struct opt serve_opts[] = {
 		.help = "records of each client to all the others"},
 	[S_LISTEN_FDS] = {.name = "listen-fds",
 		.group = GROUP_ROLE,
-		.help = "at the first client give CMD the listening socket as $LISTEN_FDS"},
+		.help = "give CMD the listening socket at the first client"},
 	[S_ITERATIVE] = {.name = "iterative", .help = "one client after the other"},
 	COUNT_OPT(S_MAX_CLIENTS, "max-clients", "serve N at once, others wait (256 with CMD)"),
 	COUNT_OPT(S_MAX_PER_UID, "max-per-uid", "refuse a user's connections above N at once"),
@@ -95,7 +95,7 @@ static const struct opt serve_opts[] = {
 		.arg = ARG_CHOICE,
 		.metavar = "HOW",
 		.choices = slow_choices,
-		.help = "client that cannot keep up: close it (default), drop records, or wait"},
+		.help = "a client too slow: close (default), drop, wait"},
 };
 
 static const struct opt connect_opts[] = {

@@ -212,7 +212,8 @@ static bool over(struct pump *p, int *status)
 	}
 	/* It may still read: what there is to be sent is sent, but more is not waited for. */
 	if (p->failure == 0 && !p->hung &&
-		(p->up.len > 0 || p->up.always || wait_fd(p->up.in, POLLIN, DEADLINE_NOW, NULL) > 0))
+		(p->up.len > 0 || p->up.always ||
+			wait_fd(p->up.in, POLLIN, DEADLINE_NOW, NULL) > 0))
 		return false;
 	/* Is there anything for it that it will not get? An end of file is nothing. */
 	char byte;

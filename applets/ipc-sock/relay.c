@@ -5,7 +5,7 @@
  * written whole: towards a stream its bytes, from a stream what one read gave.
  */
 #define _GNU_SOURCE
-#include "ipc-sock.h"
+#include "relay.h"
 
 #include "fd.h"
 
@@ -19,73 +19,6 @@
 int run_relay(struct call *call);
 
 #define CLIENTS 1024
-#define PIPES 64 /* kept when empty */
-#define PIPE_WANT (256 * 1024)
-#define TRIES 8 /* pieces moved for one connection before the others' turn */
-
-struct relay {
-	struct addr to;
-	int type; /* of the side that we connect to */
-	bool splices;
-	int64_t retry, timeout;
-	int pipes[PIPES][2];
-	unsigned npipes;
-};
-
-struct side {
-	struct loop_watch watch;
-	struct client *client;
-	bool eof;  /* it has sent all, and we have read it */
-	bool shut; /* we have half-closed towards it */
-	bool hung; /* gone for good */
-};
-
-/* One direction. */
-struct way {
-	struct side *from, *to;
-	int pipe[2];
-	size_t in_pipe;
-	struct buf rec; /* a record that waits */
-	bool waits;     /* for room at .to */
-};
-
-struct link {
-	struct side a, b;
-	struct way up, down;
-	struct loop_timer again; /* connecting: the next attempt, or the end of attempts */
-	int64_t until, deadline;
-	bool connected;
-};
-
-static void put_pipe(struct relay *r, struct way *w)
-{
-	if (w->pipe[0] < 0)
-		return;
-	if (w->in_pipe == 0 && r->npipes < PIPES) {
-		memcpy(r->pipes[r->npipes++], w->pipe, sizeof w->pipe);
-	} else {
-		fd_close(w->pipe[0]);
-		fd_close(w->pipe[1]);
-	}
-	w->pipe[0] = w->pipe[1] = -1;
-	w->in_pipe = 0;
-}
-
-static int get_pipe(struct relay *r, struct way *w)
-{
-	if (w->pipe[0] >= 0)
-		return 0;
-	if (r->npipes > 0) {
-		memcpy(w->pipe, r->pipes[--r->npipes], sizeof w->pipe);
-		return 0;
-	}
-	if (pipe2(w->pipe, O_CLOEXEC | O_NONBLOCK) < 0) {
-		w->pipe[0] = w->pipe[1] = -1;
-		return -1;
-	}
-	(void)fd_pipe_size(w->pipe[1], PIPE_WANT);
-	return 0;
-}
 
 void relay_end(struct client *c)
 {
@@ -98,109 +31,12 @@ void relay_end(struct client *c)
 		if (side == &l->b)
 			break;
 	}
-	put_pipe(s->relay, &l->up);
-	put_pipe(s->relay, &l->down);
+	way_put_pipe(s->relay, &l->up);
+	way_put_pipe(s->relay, &l->down);
 	buf_free(&l->up.rec);
 	buf_free(&l->down.rec);
 	free(l);
 	c->link = NULL;
-}
-
-enum moved { MOVED, MOVED_NOTHING, MOVED_END, MOVED_FAILED };
-
-/* Out of the pipe, or the record. */
-static enum moved push(struct way *w)
-{
-	ssize_t n;
-	while (w->in_pipe > 0) {
-		n = splice(w->pipe[0], NULL, w->to->watch.fd, NULL, w->in_pipe,
-			SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
-		if (n <= 0)
-			return n < 0 && (errno == EAGAIN || errno == EINTR) ? MOVED_NOTHING
-									    : MOVED_FAILED;
-		w->in_pipe -= (size_t)n;
-	}
-	while (w->rec.len > 0) {
-		n = send(w->to->watch.fd, buf_at(&w->rec), w->rec.len, MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (n < 0)
-			return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? MOVED_NOTHING
-										     : MOVED_FAILED;
-		buf_take(&w->rec, (size_t)n);
-	}
-	return MOVED;
-}
-
-static enum moved pull_record(struct server *s, struct way *w)
-{
-	ssize_t n = recv(w->from->watch.fd, s->scratch, s->scratch_size, MSG_DONTWAIT | MSG_TRUNC);
-	/* Empty packets are not passed on: a stream has none. */
-	if (n == 0)
-		return packets_ended(w->from->watch.fd) ? MOVED_END : MOVED;
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? MOVED_NOTHING : MOVED_FAILED;
-	if ((size_t)n > s->scratch_size) {
-		call_warn(s->call, 0, "connection %llu: a record of %zd bytes is longer than %zu",
-			(unsigned long long)w->from->client->id, n, s->scratch_size);
-		return MOVED_FAILED;
-	}
-	return buf_add(&w->rec, s->scratch, (size_t)n) < 0 ? MOVED_FAILED : MOVED;
-}
-
-static enum moved pull(struct server *s, struct way *w)
-{
-	if (!s->relay->splices)
-		return pull_record(s, w);
-	if (get_pipe(s->relay, w) < 0)
-		return MOVED_FAILED;
-	ssize_t n = splice(w->from->watch.fd, NULL, w->pipe[1], NULL, PIPE_WANT,
-		SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
-	if (n == 0)
-		return MOVED_END;
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? MOVED_NOTHING : MOVED_FAILED;
-	w->in_pipe += (size_t)n;
-	return MOVED;
-}
-
-/* Nobody takes what comes this way any more: its sender is told so; the other way goes on. */
-static void give_up(struct way *w)
-{
-	fd_close(w->pipe[0]);
-	fd_close(w->pipe[1]);
-	w->pipe[0] = w->pipe[1] = -1;
-	w->in_pipe = 0;
-	buf_free(&w->rec);
-	w->waits = false;
-	w->from->eof = w->to->shut = true;
-	(void)shutdown(w->from->watch.fd, SHUT_RD);
-}
-
-/* Move what can be moved. */
-static void go(struct server *s, struct way *w)
-{
-	for (int i = 0; i < TRIES; i++) {
-		enum moved m = push(w);
-		w->waits = m == MOVED_NOTHING;
-		if (m == MOVED_FAILED) {
-			give_up(w);
-			return;
-		}
-		if (w->waits || w->from->eof)
-			break;
-		m = pull(s, w);
-		/* A reset comes behind all that could be read: an end like others. */
-		if (m == MOVED_END || m == MOVED_FAILED)
-			w->from->eof = true;
-		if (m != MOVED)
-			break;
-		client_active(w->from->client);
-	}
-	if (w->in_pipe == 0)
-		put_pipe(s->relay, w);
-	if (w->from->eof && !w->waits && !w->to->shut && w->in_pipe == 0 && w->rec.len == 0) {
-		w->to->shut = true;
-		(void)shutdown(w->to->watch.fd, SHUT_WR);
-	}
 }
 
 /* What each side is waited for. False: both ways have ended. */
@@ -227,8 +63,8 @@ static void turn(struct client *c)
 {
 	struct server *s = c->srv;
 	struct link *l = c->link;
-	go(s, &l->up);
-	go(s, &l->down);
+	way_go(s, &l->up);
+	way_go(s, &l->down);
 	if (!watch_both(s, l))
 		client_close(c, -1);
 }

@@ -45,7 +45,7 @@ void server_undo(void *server, intptr_t n)
 	free(s->uids);
 	free(s->scratch);
 	if (s->nofile.rlim_max != 0)
-		setrlimit(RLIMIT_NOFILE, &s->nofile);
+		prlimit(0, RLIMIT_NOFILE, &s->nofile, NULL);
 }
 
 /* As many descriptors as we may have: each client takes one. A command gets the old limit back. */
@@ -56,7 +56,7 @@ static void raise_limit(struct server *s)
 		return;
 	s->nofile = lim;
 	lim.rlim_cur = lim.rlim_max;
-	if (lim.rlim_cur != s->nofile.rlim_cur && setrlimit(RLIMIT_NOFILE, &lim) < 0) {
+	if (lim.rlim_cur != s->nofile.rlim_cur && prlimit(0, RLIMIT_NOFILE, &lim, NULL) < 0) {
 		call_warn(s->call, errno, "raise the limit of open files to %llu",
 			(unsigned long long)lim.rlim_max);
 		lim = s->nofile;
