@@ -215,10 +215,20 @@ void collect_ready(struct loop *loop, struct loop_watch *w, uint32_t events)
 {
 	struct client *c = (struct client *)(void *)((char *)w - offsetof(struct client, watch));
 	struct server *s = c->srv;
-	bool gone;
+	bool gone = false;
+	ssize_t n = -1;
 	(void)loop;
 	(void)events;
-	ssize_t n = client_read(c, &gone);
+	if (s->outq.pipe[0] >= 0) {
+		n = outq_splice(s, w->fd);
+		c->in += n > 0 ? (uint64_t)n : 0;
+		if (n > 0)
+			client_active(c);
+		if (n > 0 || (n == -1 && (errno == EAGAIN || errno == EINTR)))
+			return;
+	}
+	if (n != READ_END)
+		n = client_read(c, &gone);
 	if (gone || n == -1)
 		return;
 	if (n == READ_END) {

@@ -69,11 +69,14 @@ struct client {
 	bool paused;       /* not read from until there is room for what it says */
 };
 
+#define READ_END (-2)
+
 /* Bytes for stdout that it did not take yet. */
 struct outq {
 	struct loop_watch watch;
 	struct buf buf;
 	bool corked; /* collect first, write once */
+	int pipe[2]; /* --collect --raw into a file: by way of this, nothing is copied; -1 */
 };
 #define OUTQ_MOST (256 * 1024) /* above this nothing more is read from clients */
 
@@ -179,6 +182,9 @@ void report_usr1(struct loop *loop, struct loop_signal *sig);
 /* outq.c */
 int outq_start(struct server *s);
 void outq_put(struct server *s, const void *data, size_t len);
+/* What FD has, straight to stdout: bytes, READ_END, -1 with errno (EINVAL: it cannot be done this way). */
+ssize_t outq_splice(struct server *s, int fd);
+void outq_end(struct server *s);
 void outq_cork(struct server *s, bool on);
 /* Wait for what is left, as long as DEADLINE. */
 void outq_drain(struct server *s, int64_t deadline);
@@ -204,7 +210,6 @@ void dgram_ready(struct loop *loop, struct loop_watch *w, uint32_t events);
  * packets right before it may be taken for it. */
 bool packets_ended(int fd);
 
-#define READ_END (-2)
 /* Read from C's connection into the scratch buffer. Bytes, READ_END; -1: nothing now, or C is gone
  * (*GONE). A record that is too long closes it. */
 ssize_t client_read(struct client *c, bool *gone);

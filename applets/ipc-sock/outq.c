@@ -3,9 +3,16 @@
 #define _GNU_SOURCE
 #include "ipc-sock.h"
 
+#include "fd.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SPLICE_MOST (1024 * 1024)
 
 static void failed(struct server *s, int err)
 {
@@ -49,9 +56,63 @@ static void ready(struct loop *loop, struct loop_watch *w, uint32_t events)
 		collect_resume(s);
 }
 
+/* Bytes as they are, into a file or /dev/null, need not come by us. */
+static void open_pipe(struct server *s)
+{
+	struct stat st;
+	int *p = s->outq.pipe, out = s->outq.watch.fd;
+	if (s->role != ROLE_COLLECT || s->type != SOCK_STREAM || s->frame.kind != FRAME_RAW ||
+		s->json || s->records_max > 0 || fstat(out, &st) < 0 ||
+		!(S_ISREG(st.st_mode) || (S_ISCHR(st.st_mode) && !isatty(out))))
+		return;
+	if (pipe2(p, O_CLOEXEC | O_NONBLOCK) < 0)
+		p[0] = p[1] = -1;
+	else
+		(void)fd_pipe_size(p[1], SPLICE_MOST);
+}
+
+void outq_end(struct server *s)
+{
+	fd_close(s->outq.pipe[0]);
+	fd_close(s->outq.pipe[1]);
+	s->outq.pipe[0] = s->outq.pipe[1] = -1;
+}
+
+ssize_t outq_splice(struct server *s, int fd)
+{
+	struct outq *q = &s->outq;
+	ssize_t n =
+		splice(fd, NULL, q->pipe[1], NULL, SPLICE_MOST, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+	if (n < 0 && errno == EINVAL)
+		outq_end(s);
+	if (n <= 0)
+		return n == 0 ? READ_END : -1;
+	for (ssize_t left = n; left > 0;) {
+		ssize_t m =
+			splice(q->pipe[0], NULL, q->watch.fd, NULL, (size_t)left, SPLICE_F_MOVE);
+		if (m < 0 && errno == EINVAL) {
+			/* A file opened to append, say: what is in the pipe goes by us, once. */
+			char buf[4096];
+			m = read(q->pipe[0], buf,
+				(size_t)left < sizeof buf ? (size_t)left : sizeof buf);
+			if (m > 0 && fd_write(q->watch.fd, buf, (size_t)m) < 0)
+				m = -1;
+		}
+		if (m < 0 && errno == EINTR)
+			continue;
+		if (m <= 0) {
+			failed(s, m == 0 ? EIO : errno);
+			return n;
+		}
+		left -= m;
+	}
+	return n;
+}
+
 int outq_start(struct server *s)
 {
 	s->outq.watch = (struct loop_watch){.fd = s->call->out.fd, .ready = ready};
+	open_pipe(s);
 	if (s->role != ROLE_COLLECT && !s->json)
 		return 0;
 	/* With no events: only to learn that its reader has gone. A file cannot be watched. */

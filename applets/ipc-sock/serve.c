@@ -39,6 +39,7 @@ void server_undo(void *server, intptr_t n)
 	loop_remove(&s->loop, &s->outq.watch);
 	loop_remove(&s->loop, &s->input);
 	loop_end(&s->loop);
+	outq_end(s);
 	buf_free(&s->outq.buf);
 	buf_free(&s->pending);
 	hub_free(s);
@@ -168,7 +169,7 @@ int server_init(struct server *s, struct call *call, enum role role, int type)
 		.status = -1,
 		.next_id = 1,
 		.deadline = DEADLINE_NONE};
-	s->outq.watch.fd = s->input.fd = -1;
+	s->outq.watch.fd = s->input.fd = s->outq.pipe[0] = s->outq.pipe[1] = -1;
 	const char *why = addr_parse(&s->addr, call->args[0].str);
 	if (why != NULL)
 		return call_fail(call, ST_USAGE, 0, "%s: %s", call->args[0].str, why);
