@@ -38,6 +38,7 @@ struct flow {
 	bool eof;    /* nothing more comes */
 	bool waits;  /* for room at .out rather than for bytes from .in */
 	bool always; /* .in is a file: never waits */
+	bool wide;   /* .out has as large a buffer as can be */
 	uint64_t done;
 };
 
@@ -122,6 +123,19 @@ static enum step copy_step(struct pump *p, struct flow *f)
 	return STEP_MORE;
 }
 
+/* A lot is to be moved: as much as the kernel allows may be under way, so that both sides work at once. */
+static void widen(struct pump *p, struct flow *f)
+{
+	int want = 1 << 20;
+	if (f->wide)
+		return;
+	f->wide = true;
+	if (f->out == p->sock)
+		(void)setsockopt(f->out, SOL_SOCKET, SO_SNDBUF, &want, sizeof want);
+	else
+		(void)fd_pipe_size(f->out, want);
+}
+
 static enum step kernel_step(struct pump *p, struct flow *f)
 {
 	ssize_t n = move(f);
@@ -142,6 +156,8 @@ static enum step kernel_step(struct pump *p, struct flow *f)
 		return out_failed(p, f, errno) ? STEP_OUT_FAILED : STEP_IN_FAILED;
 	/* Bytes were there when poll(2) said so; if they still are, it is the other side that waits. */
 	f->waits = f->always || wait_fd(f->in, POLLIN, DEADLINE_NOW, NULL) > 0;
+	if (f->waits)
+		widen(p, f);
 	return STEP_WAIT;
 }
 
@@ -286,8 +302,6 @@ static void choose(struct pump *p)
 	p->up.how = p->up.always ? BY_SENDFILE : S_ISFIFO(in) ? BY_SPLICE : BY_COPY;
 	/* Not into a pipe opened to append: splice(2) refuses, and neither do small answers gain. */
 	p->down.how = S_ISFIFO(out) && (flags & O_APPEND) == 0 ? BY_SPLICE : BY_COPY;
-	if (p->down.how == BY_SPLICE)
-		(void)fd_pipe_size(p->down.out, 1 << 20);
 }
 
 int pump_stream(struct call *call, const struct addr *a, int sock, int64_t idle)
