@@ -176,13 +176,15 @@ static int look(const struct addr *a, int type, int64_t deadline, const struct s
 	if (a->family == AF_UNIX && a->is_path && lstat(a->path, &st) < 0)
 		return -1;
 	if (a->family == AF_UNIX && sockdiag_find(a, a->is_path ? &st : NULL, &d) > 0) {
-		errno = d.type != type ? EPROTOTYPE : ECONNREFUSED;
-		return d.type == type && (d.listening || type == SOCK_DGRAM) ? 0 : -1;
+		bool right = type == 0 || d.type == type;
+		errno = right ? ECONNREFUSED : EPROTOTYPE;
+		return right && (d.listening || d.type == SOCK_DGRAM) ? 0 : -1;
 	}
 	/* Not in our network namespace, or not unix: there is no other way. */
-	int fd = sock_connect_to(a, type, deadline, stop);
+	int fd = sock_connect_to(a, type != 0 ? type : a->type, deadline, stop);
 	fd_close(fd);
-	return fd < 0 ? -1 : 0;
+	/* Somebody is there, only of another type. */
+	return fd >= 0 || (type == 0 && errno == EPROTOTYPE) ? 0 : -1;
 }
 
 typedef int attempt_fn(const struct addr *, int, int64_t, const struct stop *);

@@ -1067,7 +1067,30 @@ s.send(b"one"); s.send(b"two"); assert s.recv(100) == b"one" and s.recv(100) == 
 	kill -KILL "$PID"
 	wait $c
 	stop $relay
-	status 64 ipc-sock relay -t dgram ./r ./s
+}
+
+@test "relay of datagrams: each sender has a session of its own, also towards other kinds" {
+	tcp serve --echo UDP
+	local server=$PID to=$PORT
+	tcp relay UDP "udp:127.0.0.1:$to"
+	[[ $(ipc-sock send --reply -w 20 "udp:127.0.0.1:$PORT" one two) == $'one\ntwo' ]]
+	python3 -c '
+import socket, sys
+cs = []
+for i in range(10):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(20)
+    s.connect(("127.0.0.1", int(sys.argv[1]))); cs.append(s)
+for n in range(20):
+    for i, s in enumerate(cs): s.send(b"%d-%d" % (i, n))
+    for i, s in enumerate(cs): assert s.recv(100) == b"%d-%d" % (i, n)' "$PORT"
+	stop
+	stop $server
+	serve -t seqpacket --echo ./q
+	server=$PID
+	ready ipc-sock relay --ready-fd 8 -t dgram --to-type seqpacket ./d ./q
+	[[ $(ipc-sock send --reply -w 20 ./d packet) == packet ]]
+	stop
+	stop $server
 }
 
 @test "relay between psql and PostgreSQL's unix socket" {
@@ -1141,6 +1164,10 @@ s.send(b"one"); s.send(b"two"); assert s.recv(100) == b"one" and s.recv(100) == 
 @test "wait: until it listens, 124, 75; not on a path that is only bound" {
 	status 124 ipc-sock wait -w 0.1 ./s
 	status 75 ipc-sock wait -n ./s
+	serve -t seqpacket --echo ./q
+	status 0 ipc-sock wait -w 10 ./q
+	status 64 ipc-sock wait -w 10 -t stream ./q
+	stop
 	mkfifo hold
 	python3 -c '
 import socket, sys

@@ -144,7 +144,7 @@ static int begin(struct client *c, int fd)
 }
 
 /* A new connection. It is served, or closed. */
-static void greet(struct server *s, int fd)
+void server_greet(struct server *s, int fd)
 {
 	struct client *c = calloc(1, sizeof *c);
 	if (c == NULL) {
@@ -189,7 +189,7 @@ void server_accept(struct loop *loop, struct loop_watch *w, uint32_t events)
 			accept_failed(s, errno);
 			return;
 		}
-		greet(s, fd);
+		server_greet(s, fd);
 		if (s->n >= s->max || (s->count > 0 && s->served >= s->count))
 			server_accepting(s, false);
 	}

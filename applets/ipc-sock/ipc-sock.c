@@ -138,7 +138,7 @@ static const struct opt pair_opts[] = {
 };
 
 static const struct opt wait_opts[] = {
-	[S_TYPE] = T_OPT(types, "stream (default), dgram or seqpacket"),
+	[S_TYPE] = T_OPT(types, "only for a socket of this type"),
 };
 
 static const struct operand addr_operand[] = {

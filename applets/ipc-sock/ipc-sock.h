@@ -156,6 +156,8 @@ void server_stop(struct server *s);
 
 /* client.c */
 void server_accept(struct loop *loop, struct loop_watch *w, uint32_t events);
+/* A new connection FD (-1: a session of datagrams). It is served, or closed. */
+void server_greet(struct server *s, int fd);
 void server_accepting(struct server *s, bool on);
 void client_close(struct client *c, int wstatus);
 /* How many connections the user of C has. */
@@ -224,5 +226,6 @@ struct relay;
 int relay_begin(struct client *c, int fd);
 void relay_end(struct client *c);
 void relay_finish(struct client *c);
+void session_ready(struct loop *loop, struct loop_watch *w, uint32_t events);
 
 #endif

@@ -88,7 +88,7 @@ int run_wait(struct call *call)
 	if (why != NULL)
 		return call_fail(call, ST_NOOBJ, 0, "%s: %s", a->text, why);
 	int64_t deadline = call_deadline(call);
-	int type = opt_type(call, a->type);
+	int type = opt_type(call, a->family == AF_UNIX ? 0 : a->type);
 	if (sock_wait(a, type, deadline, &call->stop) == 0)
 		return ST_OK;
 	int err = errno;

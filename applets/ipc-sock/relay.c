@@ -19,6 +19,7 @@
 int run_relay(struct call *call);
 
 #define CLIENTS 1024
+#define SESSION_IDLE (60 * NS_PER_S)
 
 void relay_end(struct client *c)
 {
@@ -35,8 +36,11 @@ void relay_end(struct client *c)
 	way_put_pipe(s->relay, &l->down);
 	buf_free(&l->up.rec);
 	buf_free(&l->down.rec);
+	free(l->peer);
 	free(l);
 	c->link = NULL;
+	if (s->relay->fresh == c)
+		s->relay->fresh = NULL;
 }
 
 /* What each side is waited for. False: both ways have ended. */
@@ -45,10 +49,12 @@ static bool watch_both(struct server *s, struct link *l)
 	/* Done both ways; or one has gone for good, and the other knows. */
 	if ((l->a.shut && (l->b.shut || l->b.hung)) || (l->b.shut && l->a.hung))
 		return false;
+	if (l->peer != NULL && l->b.eof && !l->down.waits)
+		return false;
 	uint32_t a = (l->up.waits || l->a.eof ? 0 : EPOLLIN) | (l->down.waits ? EPOLLOUT : 0);
 	uint32_t b = (l->down.waits || l->b.eof ? 0 : EPOLLIN) | (l->up.waits ? EPOLLOUT : 0);
 	/* One that has hung up would tell so again and again while the other is waited for. */
-	if (a == 0 && l->a.hung)
+	if (l->a.watch.fd < 0 || (a == 0 && l->a.hung))
 		loop_remove(&s->loop, &l->a.watch);
 	else if (loop_add(&s->loop, &l->a.watch, a) < 0)
 		return false;
@@ -59,7 +65,7 @@ static bool watch_both(struct server *s, struct link *l)
 	return true;
 }
 
-static void turn(struct client *c)
+void relay_turn(struct client *c)
 {
 	struct server *s = c->srv;
 	struct link *l = c->link;
@@ -78,7 +84,7 @@ static void side_ready(struct loop *loop, struct loop_watch *w, uint32_t events)
 		side->hung = true;
 	if (!l->connected)
 		return;
-	turn(side->client);
+	relay_turn(side->client);
 }
 
 static void refuse(struct client *c, int err)
@@ -110,7 +116,7 @@ static void joined(struct client *c)
 	l->connected = true;
 	loop_cancel(&s->loop, &l->again);
 	l->b.watch.ready = side_ready;
-	turn(c);
+	relay_turn(c);
 }
 
 /* Not now: later, while --retry lasts. A full backlog is always worth another try until -w is over. */
@@ -171,6 +177,10 @@ int relay_begin(struct client *c, int fd)
 	if (l == NULL)
 		return -1;
 	c->link = l;
+	l->peer = s->relay->peer;
+	s->relay->peer = NULL;
+	l->answer = s->bound->fd;
+	s->relay->fresh = c;
 	l->a = (struct side){.client = c, .watch = {.fd = fd, .ready = side_ready}};
 	l->b = (struct side){.client = c, .watch = {.fd = -1}};
 	l->up = (struct way){.from = &l->a, .to = &l->b, .pipe = {-1, -1}};
@@ -189,12 +199,12 @@ int relay_begin(struct client *c, int fd)
 void relay_finish(struct client *c)
 {
 	struct link *l = c->link;
-	if (!l->connected) {
+	if (!l->connected || l->peer != NULL) {
 		client_close(c, -1);
 		return;
 	}
 	(void)shutdown(l->a.watch.fd, SHUT_RD);
-	turn(c);
+	relay_turn(c);
 }
 
 static void undo_pipes(void *relay, intptr_t n)
@@ -225,9 +235,9 @@ int run_relay(struct call *call)
 	int status = server_init(s, call, ROLE_RELAY, opt_type(call, SOCK_STREAM));
 	if (status >= 0)
 		return status;
-	if (s->type == SOCK_DGRAM)
-		return call_fail(call, ST_USAGE, 0,
-			"%s: datagrams have no connections that could be relayed", s->addr.text);
+	/* Nothing but silence ends the session of one who sends datagrams. */
+	if (s->type == SOCK_DGRAM && s->idle == 0)
+		s->idle = SESSION_IDLE;
 	s->relay = r;
 	if (s->max == UINT64_MAX)
 		s->max = CLIENTS;

@@ -271,8 +271,10 @@ int server_run(struct server *s)
 		status = hub_start(s);
 	if (status != 0)
 		return status;
-	s->listener = (struct loop_watch){
-		.fd = s->bound->fd, .ready = s->type == SOCK_DGRAM ? dgram_ready : server_accept};
+	s->listener = (struct loop_watch){.fd = s->bound->fd,
+		.ready = s->type != SOCK_DGRAM  ? server_accept
+			: s->role == ROLE_RELAY ? session_ready
+						: dgram_ready};
 	if (fd_nonblock(s->bound->fd, true) < 0)
 		return call_error(call, errno, "serve %s", s->addr.text);
 	server_accepting(s, true);

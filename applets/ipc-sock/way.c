@@ -58,7 +58,10 @@ static enum moved push(struct way *w)
 		w->in_pipe -= (size_t)n;
 	}
 	while (w->rec.len > 0) {
-		n = send(w->to->watch.fd, buf_at(&w->rec), w->rec.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		const struct link *l = w->to->client->link;
+		n = w->to->watch.fd >= 0 ? send(w->to->watch.fd, buf_at(&w->rec), w->rec.len,
+						   MSG_DONTWAIT | MSG_NOSIGNAL)
+					 : session_answer(l, buf_at(&w->rec), w->rec.len);
 		if (n < 0)
 			return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? MOVED_NOTHING
 										     : MOVED_FAILED;
@@ -122,7 +125,7 @@ void way_go(struct server *s, struct way *w)
 			give_up(w);
 			return;
 		}
-		if (w->waits || w->from->eof)
+		if (w->waits || w->from->eof || w->from->watch.fd < 0)
 			break;
 		m = pull(s, w);
 		/* A reset comes behind all that could be read: an end like others. */
