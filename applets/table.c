@@ -4,6 +4,8 @@
 extern const struct applet ipc_lock;
 extern const struct applet ipc_fifo;
 extern const struct applet ipc_pipe;
+extern const struct applet ipc_mq;
+extern const struct applet ipc_spool;
 extern const struct applet ipc_event;
 extern const struct applet ipc_barrier;
 extern const struct applet ipc_sock;
@@ -12,6 +14,8 @@ const struct applet *const applets[] = {
 	&ipc_lock,
 	&ipc_fifo,
 	&ipc_pipe,
+	&ipc_mq,
+	&ipc_spool,
 	&ipc_event,
 	&ipc_barrier,
 	&ipc_sock,
