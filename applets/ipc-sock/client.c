@@ -121,7 +121,7 @@ static int begin(struct client *c, int fd)
 	case ROLE_CMD:
 		if (s->idle > 0)
 			set_idle(s, fd);
-		return handler_start(c, fd);
+		return server_cmd_start(c, fd);
 	case ROLE_ECHO: c->watch.ready = echo_ready; break;
 	case ROLE_COLLECT: c->watch.ready = collect_ready; break;
 	case ROLE_RELAY: return relay_begin(c, fd);
@@ -161,7 +161,7 @@ void server_greet(struct server *s, int fd)
 	s->n++;
 	if (!welcome(c, fd)) {
 		s->stats.refused++;
-		report_open(c, "refused");
+		server_report_open(c, "refused");
 		call_note(s->call, 1, "refused uid %ld", c->peer.known ? (long)c->peer.uid : -1L);
 		fd_close(fd);
 		client_close(c, -2);
@@ -170,7 +170,7 @@ void server_greet(struct server *s, int fd)
 	s->served++;
 	s->stats.accepted++;
 	s->stats.peak = s->n > s->stats.peak ? s->n : s->stats.peak;
-	report_open(c, "open");
+	server_report_open(c, "open");
 	if (begin(c, fd) < 0) {
 		s->stats.failed++;
 		fd_close(fd);
@@ -206,7 +206,7 @@ void client_close(struct client *c, int wstatus)
 	struct server *s = c->srv;
 	bool was_full = s->n >= s->max;
 	if (wstatus != -2)
-		report_close(c, wstatus);
+		server_report_close(c, wstatus);
 	if (c->link != NULL)
 		relay_end(c);
 	loop_remove(&s->loop, &c->watch);
@@ -245,7 +245,7 @@ void client_active(struct client *c)
 	append(s, c);
 }
 
-void idle_due(struct loop *loop, struct loop_timer *t)
+void server_idle_due(struct loop *loop, struct loop_timer *t)
 {
 	struct server *s = loop->arg;
 	int64_t now = wait_now();
@@ -303,7 +303,7 @@ ssize_t client_send(struct client *c, const void *data, size_t len)
 	return -1;
 }
 
-size_t record_end(const struct server *s, struct frame frame, const char *data, size_t len,
+size_t sock_record_end(const struct server *s, struct frame frame, const char *data, size_t len,
 	size_t *terminator)
 {
 	*terminator = 0;
@@ -321,7 +321,7 @@ void client_finish(struct client *c)
 	struct server *s = c->srv;
 	c->ending = true;
 	switch (s->role) {
-	case ROLE_CMD: handler_eof(c); return;
+	case ROLE_CMD: server_cmd_eof(c); return;
 	case ROLE_BROADCAST:
 	case ROLE_HUB: hub_finish(c); return;
 	case ROLE_ECHO: echo_finish(c); return;

@@ -149,7 +149,7 @@ static size_t put_whole(struct client *c, const char *data, size_t len)
 		return done;
 	}
 	for (size_t n; !s->loop.quit &&
-		(n = record_end(s, s->frame, data + done, len - done, &terminator)) > 0;
+		(n = sock_record_end(s, s->frame, data + done, len - done, &terminator)) > 0;
 		done += n)
 		collect_record(s, c, NULL, data + done, n - terminator);
 	return done;
@@ -162,7 +162,7 @@ static bool take(struct client *c, const char *data, size_t len)
 	size_t terminator, n;
 	if (c->buf.len > 0) {
 		/* The rest of the record that was begun. */
-		n = record_end(s, s->frame, data, len, &terminator);
+		n = sock_record_end(s, s->frame, data, len, &terminator);
 		if (s->frame.kind == FRAME_SIZE)
 			n = c->buf.len + len >= s->frame.size ? s->frame.size - c->buf.len : 0;
 		size_t more = n > 0 ? n : len;

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-int run_connect(struct call *call);
+int run_sock_connect(struct call *call);
 
 static const char *var(struct call *call, const char *name, const char *value)
 {
@@ -69,7 +69,7 @@ static int run_command(struct call *call, int fd)
 		call, err == ENOENT ? ST_NOCMD : ST_NOEXEC, err, "execute %s", call->command[0]);
 }
 
-int run_connect(struct call *call)
+int run_sock_connect(struct call *call)
 {
 	struct addr *a = call_alloc(call, sizeof *a);
 	int fd;
@@ -78,7 +78,7 @@ int run_connect(struct call *call)
 	const char *why = addr_parse(a, call->args[0].str);
 	if (why != NULL)
 		return call_fail(call, ST_USAGE, 0, "%s: %s", call->args[0].str, why);
-	int type = opt_type(call, a->type);
+	int type = sock_opt_type(call, a->type);
 	int status = sock_connect(call, a, type, call->opt[S_RETRY].num, &fd);
 	if (status != 0)
 		return status;

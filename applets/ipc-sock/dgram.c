@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-int run_send(struct call *call);
-int run_recv(struct call *call);
+int run_sock_send(struct call *call);
+int run_sock_recv(struct call *call);
 
 /* One datagram of LEN bytes from SA. */
 static void handle(struct server *s, int fd, const struct addr_sa *sa, size_t len)
@@ -39,7 +39,7 @@ static void handle(struct server *s, int fd, const struct addr_sa *sa, size_t le
 		s->stats.out += len;
 }
 
-void dgram_ready(struct loop *loop, struct loop_watch *w, uint32_t events)
+void server_dgram_ready(struct loop *loop, struct loop_watch *w, uint32_t events)
 {
 	struct server *s = loop->arg;
 	(void)events;
@@ -63,12 +63,12 @@ void dgram_ready(struct loop *loop, struct loop_watch *w, uint32_t events)
 		server_accepting(s, false);
 }
 
-int run_recv(struct call *call)
+int run_sock_recv(struct call *call)
 {
 	struct server *s = call_alloc(call, sizeof *s);
 	if (s == NULL)
 		return call_error(call, ENOMEM, "recv");
-	int status = server_init(s, call, ROLE_COLLECT, opt_type(call, SOCK_DGRAM));
+	int status = server_init(s, call, ROLE_COLLECT, sock_opt_type(call, SOCK_DGRAM));
 	if (status >= 0)
 		return status;
 	s->count = 0; /* records are counted, not connections */
@@ -113,7 +113,7 @@ static int connect_any(struct sender *s)
 	int64_t until = wait_until(call->opt[S_RETRY].num);
 	until = until < s->deadline ? until : s->deadline;
 	bool any = call->opt[S_TYPE].count == 0 && a->family == AF_UNIX;
-	s->type = opt_type(call, a->type);
+	s->type = sock_opt_type(call, a->type);
 	struct sockdiag d;
 	/* Abstract names are looked up together with the type: the wrong one is just not there. */
 	if (any && !a->is_path && sockdiag_find(a, NULL, &d) > 0) {
@@ -243,7 +243,7 @@ static int print_reply(struct sender *s)
 	return call_flush(s->call);
 }
 
-int run_send(struct call *call)
+int run_sock_send(struct call *call)
 {
 	struct sender *s = call_alloc(call, sizeof *s);
 	struct records src;

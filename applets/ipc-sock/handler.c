@@ -21,7 +21,7 @@
 #endif
 
 /* Can the command be run at all? Better said now than at the first client. */
-int handler_check(struct call *call)
+int server_cmd_check(struct call *call)
 {
 	const char *name = call->command[0], *dirs = getenv("PATH");
 	int err = ENOENT;
@@ -175,7 +175,7 @@ static void ended(struct loop *loop, struct loop_child *child, int wstatus)
 	client_close(c, wstatus);
 }
 
-int handler_start(struct client *c, int fd)
+int server_cmd_start(struct client *c, int fd)
 {
 	struct server *s = c->srv;
 	struct env env;
@@ -204,7 +204,7 @@ int handler_start(struct client *c, int fd)
 
 /* The server stops: the command reads the end of its input after what has come, may answer that,
  * and ends. We take the connection back from it for the farewell. */
-void handler_eof(struct client *c)
+void server_cmd_eof(struct client *c)
 {
 	int fd = (int)syscall(SYS_pidfd_getfd, c->child.watch.fd, 0, 0);
 	if (fd >= 0 && sock_type(fd) >= 0 && shutdown(fd, SHUT_RD) == 0) {
@@ -213,10 +213,10 @@ void handler_eof(struct client *c)
 	}
 	/* It has closed it, or become another user: it is asked to end. */
 	fd_close(fd);
-	handler_signal(c, SIGTERM);
+	server_cmd_signal(c, SIGTERM);
 }
 
-void handler_signal(struct client *c, int sig)
+void server_cmd_signal(struct client *c, int sig)
 {
 	if (c->child.pid > 0 && c->srv->role == ROLE_CMD)
 		kill(-c->child.pid, sig);
@@ -312,7 +312,7 @@ static void stop_command(struct loop *loop, int sig)
 		server_end(s, ST_OK);
 }
 
-int serve_listen_fds(struct server *s)
+int server_listen_fds(struct server *s)
 {
 	struct call *call = s->call;
 	if (s->checks && call->opt[S_ALLOW].count > 0)

@@ -43,7 +43,7 @@ static void stalled(struct loop *loop, struct loop_timer *t)
 {
 	struct server *s = loop->arg;
 	struct backlog *log = &s->log;
-	ring_trim(s);
+	backlog_trim(s);
 	uint64_t line = log->start + (log->end - log->start) / 2;
 	uint64_t rec = log->first + (log->last - log->first) / 2;
 	(void)t;
@@ -64,24 +64,24 @@ static void stalled(struct loop *loop, struct loop_timer *t)
 static bool take_record(struct server *s, const char *data, size_t len, uint64_t from)
 {
 	struct backlog *log = &s->log;
-	if (!ring_room(log, len))
-		ring_trim(s);
-	if (!ring_room(log, len) && s->slow == SLOW_DROP) {
+	if (!backlog_room(log, len))
+		backlog_trim(s);
+	if (!backlog_room(log, len) && s->slow == SLOW_DROP) {
 		for (struct client *c = s->oldest, *next; c != NULL; c = next) {
 			next = c->next;
 			/* Those in the older half; else every record would be a search. */
 			if ((c->pos <= log->start + (log->end - log->start) / 2 ||
 				    c->rec <= log->first + (log->last - log->first) / 2) &&
-				ring_skip(c) < 0)
+				backlog_skip(c) < 0)
 				client_close(c, -1);
 		}
-		ring_trim(s);
+		backlog_trim(s);
 	}
-	if (!ring_room(log, len)) {
+	if (!backlog_room(log, len)) {
 		pause_inputs(s);
 		return false;
 	}
-	ring_append(log, data, len, from);
+	backlog_append(log, data, len, from);
 	return true;
 }
 
@@ -95,7 +95,8 @@ static size_t take_records(struct server *s, const char *data, size_t len, uint6
 	if (!stream && from != 0)
 		frame.kind = FRAME_RAW;
 	*bad = false;
-	while (done < len && (n = record_end(s, frame, data + done, len - done, &terminator)) > 0) {
+	while (done < len &&
+		(n = sock_record_end(s, frame, data + done, len - done, &terminator)) > 0) {
 		*bad = n - terminator > s->record_max;
 		if (*bad || !take_record(s, data + done, stream ? n : n - terminator, from))
 			return done;
@@ -206,7 +207,7 @@ static void progress(struct server *s)
 	struct backlog *log = &s->log;
 	if (!log->full || s->loop.quit)
 		return;
-	ring_trim(s);
+	backlog_trim(s);
 	if (log->end - log->start <= log->size / 2 && log->last - log->first <= log->nmarks / 2)
 		resume(s);
 }
@@ -257,14 +258,14 @@ static bool feed(struct client *c)
 	struct server *s = c->srv;
 	int r = send_rest(c);
 	for (size_t len; r > 0;) {
-		const char *piece = ring_piece(c, &len);
+		const char *piece = backlog_piece(c, &len);
 		if (len == 0)
 			break;
 		if (s->type != SOCK_STREAM)
-			piece = ring_packet(c, piece, len);
+			piece = backlog_packet(c, piece, len);
 		ssize_t n = client_send(c, piece, len);
 		if (n > 0)
-			ring_advance(c, (size_t)n);
+			backlog_advance(c, (size_t)n);
 		/* After the end of stdin the grace is for those who do not go on. */
 		if (n > 0 && s->stopping && s->input_eof)
 			(void)loop_at(&s->loop, &s->grace_over, wait_now() + s->grace);
@@ -355,7 +356,7 @@ int hub_input(struct server *s)
 int hub_start(struct server *s)
 {
 	struct backlog *log = &s->log;
-	int status = ring_start(s);
+	int status = backlog_start(s);
 	log->stall.due = stalled;
 	if (status != 0 || s->role == ROLE_HUB)
 		return status;

@@ -164,14 +164,14 @@ static const struct operand pair_operands[] = {
 	{.name = "CMD", .arg = ARG_STR, .min = 3, .help = "two commands with -- between them"},
 	{.name = NULL}};
 
-int run_serve(struct call *call);
-int run_connect(struct call *call);
-int run_send(struct call *call);
-int run_recv(struct call *call);
-int run_relay(struct call *call);
-int run_pair(struct call *call);
-int run_wait(struct call *call);
-int run_stat(struct call *call);
+int run_sock_serve(struct call *call);
+int run_sock_connect(struct call *call);
+int run_sock_send(struct call *call);
+int run_sock_recv(struct call *call);
+int run_sock_relay(struct call *call);
+int run_sock_pair(struct call *call);
+int run_sock_wait(struct call *call);
+int run_sock_stat(struct call *call);
 
 static const struct verb verbs[] = {
 	{.name = "serve",
@@ -183,7 +183,7 @@ static const struct verb verbs[] = {
 		.flags = VERB_SPAWNS | VERB_COMMAND | VERB_GRACEFUL,
 		.example = "ipc-sock serve --max-clients 20 ./sum -- ./sum.sh",
 		.example_says = "sum.sh talks to each client on stdin and stdout",
-		.run = run_serve},
+		.run = run_sock_serve},
 	{.name = "connect",
 		.summary = "join stdin and stdout, or a command, to a socket",
 		.std = STD_WAIT | STD_FRAME,
@@ -192,7 +192,7 @@ static const struct verb verbs[] = {
 		.flags = VERB_SPAWNS | VERB_COMMAND,
 		.example = "echo stats | ipc-sock connect --retry 5 ./admin",
 		.example_says = "send a line, print the whole answer",
-		.run = run_connect},
+		.run = run_sock_connect},
 	{.name = "send",
 		.summary = "send records, one datagram or packet each",
 		.std = STD_WAIT | STD_FRAME,
@@ -201,7 +201,7 @@ static const struct verb verbs[] = {
 		.flags = VERB_INPROC,
 		.example = "ipc-sock send --reply -w 2 ./box 'how are you?'",
 		.example_says = "one datagram there, one back",
-		.run = run_send},
+		.run = run_sock_send},
 	{.name = "recv",
 		.summary = "receive records and print them",
 		.std = STD_WAIT | STD_FRAME | STD(COUNT) | STD(FOLLOW) | STD(MODE) | STD(JSON) |
@@ -211,7 +211,7 @@ static const struct verb verbs[] = {
 		.flags = VERB_INPROC | VERB_GRACEFUL,
 		.example = "ipc-sock recv -c 3 ./box",
 		.example_says = "three datagrams as three lines",
-		.run = run_recv},
+		.run = run_sock_recv},
 	{.name = "relay",
 		.summary = "join each client of one socket to another socket",
 		.std = STD(TIMEOUT) | STD(MODE) | STD(JSON) | STD(READY_FD) | STD(PIDFILE),
@@ -220,7 +220,7 @@ static const struct verb verbs[] = {
 		.flags = VERB_INPROC | VERB_GRACEFUL,
 		.example = "ipc-sock relay tcp:127.0.0.1:5432 /run/postgresql/.s.PGSQL.5432",
 		.example_says = "reach a unix socket over TCP",
-		.run = run_relay},
+		.run = run_sock_relay},
 	{.name = "pair",
 		.summary = "join two commands by a socketpair, both ways",
 		.usage = "[OPTIONS] -- CMD [ARG...] -- CMD [ARG...]",
@@ -229,7 +229,7 @@ static const struct verb verbs[] = {
 		.flags = VERB_SPAWNS | VERB_RAW,
 		.example = "ipc-sock pair -- ./asks.sh -- ./answers.sh",
 		.example_says = "the stdin and stdout of each is the other",
-		.run = run_pair},
+		.run = run_sock_pair},
 	{.name = "wait",
 		.summary = "wait until a socket accepts connections",
 		.std = STD_WAIT,
@@ -238,7 +238,7 @@ static const struct verb verbs[] = {
 		.flags = VERB_INPROC,
 		.example = "ipc-sock wait -w 10 tcp:localhost:8080",
 		.example_says = "124 when nobody listens there within 10 s",
-		.run = run_wait},
+		.run = run_sock_wait},
 	{.name = "stat",
 		.summary = "show a socket: state, owner, queue",
 		.std = STD(JSON),
@@ -246,7 +246,7 @@ static const struct verb verbs[] = {
 		.flags = VERB_INPROC,
 		.example = "ipc-sock stat -J ./sum",
 		.example_says = "type, listening or dead, pid of the server",
-		.run = run_stat},
+		.run = run_sock_stat},
 };
 
 const struct applet ipc_sock = {
@@ -256,7 +256,7 @@ const struct applet ipc_sock = {
 	VERBS(verbs),
 };
 
-int opt_type(const struct call *call, int dflt)
+int sock_opt_type(const struct call *call, int dflt)
 {
 	return call->opt[S_TYPE].count > 0 ? sock_types[call->opt[S_TYPE].num] : dflt;
 }

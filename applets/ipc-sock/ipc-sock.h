@@ -39,7 +39,7 @@ enum {
 /* The values of -t; the same order as its choices. */
 extern const int sock_types[];
 /* The socket type that -t asks for, or DFLT. */
-int opt_type(const struct call *call, int dflt);
+int sock_opt_type(const struct call *call, int dflt);
 
 enum role { ROLE_CMD, ROLE_ECHO, ROLE_COLLECT, ROLE_BROADCAST, ROLE_HUB, ROLE_RELAY };
 enum slow { SLOW_CLOSE, SLOW_DROP, SLOW_WAIT };
@@ -166,20 +166,20 @@ unsigned client_of_uid(struct client *c);
 void client_active(struct client *c);
 /* The server stops: what C still gets is the farewell and the end of the stream. */
 void client_finish(struct client *c);
-void idle_due(struct loop *loop, struct loop_timer *t);
+void server_idle_due(struct loop *loop, struct loop_timer *t);
 
 /* handler.c */
-int handler_check(struct call *call);
-int handler_start(struct client *c, int fd);
-void handler_eof(struct client *c);
-void handler_signal(struct client *c, int sig);
-int serve_listen_fds(struct server *s);
+int server_cmd_check(struct call *call);
+int server_cmd_start(struct client *c, int fd);
+void server_cmd_eof(struct client *c);
+void server_cmd_signal(struct client *c, int sig);
+int server_listen_fds(struct server *s);
 
 /* report.c */
-void report_open(struct client *c, const char *event);
-void report_close(struct client *c, int wstatus);
-void report_stats(struct server *s);
-void report_usr1(struct loop *loop, struct loop_signal *sig);
+void server_report_open(struct client *c, const char *event);
+void server_report_close(struct client *c, int wstatus);
+void server_report_stats(struct server *s);
+void server_report_usr1(struct loop *loop, struct loop_signal *sig);
 
 /* outq.c */
 int outq_start(struct server *s);
@@ -206,7 +206,7 @@ int hub_input(struct server *s);
 void hub_left(struct server *s);
 void hub_finish(struct client *c);
 void hub_free(struct server *s);
-void dgram_ready(struct loop *loop, struct loop_watch *w, uint32_t events);
+void server_dgram_ready(struct loop *loop, struct loop_watch *w, uint32_t events);
 
 /* An empty packet and the end of a SOCK_SEQPACKET connection both read as 0 bytes. Is this the end? Only empty
  * packets right before it may be taken for it. */
@@ -218,7 +218,7 @@ ssize_t client_read(struct client *c, bool *gone);
 /* Send; bytes taken (0: no room now); -1: C is gone. */
 ssize_t client_send(struct client *c, const void *data, size_t len);
 /* The length of the record at DATA with its terminator, 0 when it is not whole. */
-size_t record_end(const struct server *s, struct frame frame, const char *data, size_t len,
+size_t sock_record_end(const struct server *s, struct frame frame, const char *data, size_t len,
 	size_t *terminator);
 
 /* relay.c */

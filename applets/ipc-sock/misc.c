@@ -12,9 +12,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-int run_pair(struct call *call);
-int run_wait(struct call *call);
-int run_stat(struct call *call);
+int run_sock_pair(struct call *call);
+int run_sock_wait(struct call *call);
+int run_sock_stat(struct call *call);
 
 /* The words from I on, up to END, as an argv. */
 static char **argv_of(struct call *call, unsigned i, unsigned end)
@@ -36,7 +36,7 @@ static int wait_both(struct call *call, struct wait_signals *w, const pid_t pid[
 	return status[0] != 0 ? status[0] : status[1];
 }
 
-int run_pair(struct call *call)
+int run_sock_pair(struct call *call)
 {
 	unsigned split = 0;
 	int fds[2];
@@ -49,7 +49,7 @@ int run_pair(struct call *call)
 	char **left = argv_of(call, 0, split), **right = argv_of(call, split + 1, call->nargs);
 	if (left == NULL || right == NULL)
 		return call_fail(call, ST_EARLY, ENOMEM, "start %s", call->args[0].str);
-	if (socketpair(AF_UNIX, opt_type(call, SOCK_STREAM) | SOCK_CLOEXEC, 0, fds) < 0)
+	if (socketpair(AF_UNIX, sock_opt_type(call, SOCK_STREAM) | SOCK_CLOEXEC, 0, fds) < 0)
 		return call_fail(call, ST_EARLY, errno, "make a pair of sockets");
 	call_own(call, fds[0]);
 	call_own(call, fds[1]);
@@ -74,7 +74,7 @@ int run_pair(struct call *call)
 	return status;
 }
 
-int run_wait(struct call *call)
+int run_sock_wait(struct call *call)
 {
 	struct addr *a = call_alloc(call, sizeof *a);
 	if (a == NULL)
@@ -88,7 +88,7 @@ int run_wait(struct call *call)
 	if (why != NULL)
 		return call_fail(call, ST_NOOBJ, 0, "%s: %s", a->text, why);
 	int64_t deadline = call_deadline(call);
-	int type = opt_type(call, a->family == AF_UNIX ? 0 : a->type);
+	int type = sock_opt_type(call, a->family == AF_UNIX ? 0 : a->type);
 	if (sock_wait(a, type, deadline, &call->stop) == 0)
 		return ST_OK;
 	int err = errno;
@@ -169,7 +169,7 @@ static void print_table(struct call *call, const char *name, const struct file *
 		out_fmt(out, "queue    %u of %u\n", d->queued, d->backlog);
 }
 
-int run_stat(struct call *call)
+int run_sock_stat(struct call *call)
 {
 	struct addr *a = call_alloc(call, sizeof *a);
 	struct file f = {.there = false};

@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-int run_relay(struct call *call);
+int run_sock_relay(struct call *call);
 
 #define CLIENTS 1024
 #define SESSION_IDLE (60 * NS_PER_S)
@@ -218,7 +218,7 @@ static void undo_pipes(void *relay, intptr_t n)
 	}
 }
 
-int run_relay(struct call *call)
+int run_sock_relay(struct call *call)
 {
 	struct relay *r = call_alloc(call, sizeof *r);
 	struct server *s = call_alloc(call, sizeof *s);
@@ -232,7 +232,7 @@ int run_relay(struct call *call)
 	why = addr_resolve(&r->to, false);
 	if (why != NULL)
 		return call_fail(call, ST_NOOBJ, 0, "%s: %s", to, why);
-	int status = server_init(s, call, ROLE_RELAY, opt_type(call, SOCK_STREAM));
+	int status = server_init(s, call, ROLE_RELAY, sock_opt_type(call, SOCK_STREAM));
 	if (status >= 0)
 		return status;
 	/* Nothing but silence ends the session of one who sends datagrams. */

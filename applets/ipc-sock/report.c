@@ -36,7 +36,7 @@ static void end(struct server *s, struct line *l)
 		outq_put(s, l->out.buf, l->out.len);
 }
 
-void report_open(struct client *c, const char *event)
+void server_report_open(struct client *c, const char *event)
 {
 	struct server *s = c->srv;
 	struct line l;
@@ -55,7 +55,7 @@ void report_open(struct client *c, const char *event)
 	end(s, &l);
 }
 
-void report_close(struct client *c, int wstatus)
+void server_report_close(struct client *c, int wstatus)
 {
 	struct server *s = c->srv;
 	struct line l;
@@ -75,7 +75,7 @@ void report_close(struct client *c, int wstatus)
 	end(s, &l);
 }
 
-void report_stats(struct server *s)
+void server_report_stats(struct server *s)
 {
 	struct stats t = s->stats;
 	struct line l;
@@ -107,8 +107,8 @@ void report_stats(struct server *s)
 	(void)call_fail(s->call, 0, 0, "%s:%s", s->addr.text, text);
 }
 
-void report_usr1(struct loop *loop, struct loop_signal *sig)
+void server_report_usr1(struct loop *loop, struct loop_signal *sig)
 {
 	(void)sig;
-	report_stats(loop->arg);
+	server_report_stats(loop->arg);
 }

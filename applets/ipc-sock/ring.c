@@ -30,7 +30,7 @@ void hub_free(struct server *s)
 	s->log.marks = NULL;
 }
 
-void ring_trim(struct server *s)
+void backlog_trim(struct server *s)
 {
 	struct backlog *log = &s->log;
 	log->start = log->end;
@@ -43,12 +43,12 @@ void ring_trim(struct server *s)
 	}
 }
 
-bool ring_room(const struct backlog *log, size_t len)
+bool backlog_room(const struct backlog *log, size_t len)
 {
 	return log->end - log->start + len <= log->size && log->last - log->first < log->nmarks;
 }
 
-void ring_append(struct backlog *log, const char *data, size_t len, uint64_t from)
+void backlog_append(struct backlog *log, const char *data, size_t len, uint64_t from)
 {
 	size_t at = (size_t)(log->end & (log->size - 1));
 	size_t first = len < log->size - at ? len : log->size - at;
@@ -58,7 +58,7 @@ void ring_append(struct backlog *log, const char *data, size_t len, uint64_t fro
 	*mark_at(log, log->last++) = (struct mark){.end = log->end, .from = from};
 }
 
-int ring_skip(struct client *c)
+int backlog_skip(struct client *c)
 {
 	struct backlog *log = &c->srv->log;
 	if (c->rec == log->last)
@@ -78,7 +78,7 @@ int ring_skip(struct client *c)
 }
 
 /* The next bytes that are C's in one piece: *LEN of them; 0 when there are none. */
-const char *ring_piece(struct client *c, size_t *len)
+const char *backlog_piece(struct client *c, size_t *len)
 {
 	struct backlog *log = &c->srv->log;
 	bool records = c->srv->type != SOCK_STREAM;
@@ -101,7 +101,7 @@ const char *ring_piece(struct client *c, size_t *len)
 	return log->data + at;
 }
 
-void ring_advance(struct client *c, size_t n)
+void backlog_advance(struct client *c, size_t n)
 {
 	struct backlog *log = &c->srv->log;
 	c->pos += n;
@@ -111,7 +111,7 @@ void ring_advance(struct client *c, size_t n)
 }
 
 /* A packet that wraps round the end of the ring is put together first. */
-const char *ring_packet(struct client *c, const char *piece, size_t len)
+const char *backlog_packet(struct client *c, const char *piece, size_t len)
 {
 	struct server *s = c->srv;
 	size_t first = (size_t)(s->log.data + s->log.size - piece);
@@ -122,7 +122,7 @@ const char *ring_packet(struct client *c, const char *piece, size_t len)
 	return s->scratch;
 }
 
-int ring_start(struct server *s)
+int backlog_start(struct server *s)
 {
 	struct backlog *log = &s->log;
 	log->size = RING_LEAST;

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-int run_serve(struct call *call);
+int run_sock_serve(struct call *call);
 
 #define CMD_CLIENTS 256          /* --max-clients with a command */
 #define RECORD_MAX (1024 * 1024) /* -S */
@@ -196,7 +196,7 @@ static void stop_now(struct loop *loop, struct loop_timer *t)
 	bool again = s->n > 0;
 	(void)t;
 	for (struct client *c = s->oldest; c != NULL; c = c->next)
-		handler_signal(c, s->stop_signal < 0 ? SIGKILL : SIGTERM);
+		server_cmd_signal(c, s->stop_signal < 0 ? SIGKILL : SIGTERM);
 	if (s->role == ROLE_CMD && again && s->stop_signal >= 0) {
 		/* Commands get a second to obey. */
 		s->stop_signal = -1 - s->stop_signal;
@@ -236,7 +236,7 @@ static void on_stop(struct loop *loop, int sig)
 	}
 	/* The second signal: at once. */
 	for (struct client *c = s->oldest; c != NULL; c = c->next)
-		handler_signal(c, SIGTERM);
+		server_cmd_signal(c, SIGTERM);
 	server_end(s, ST_OK);
 }
 
@@ -246,7 +246,7 @@ static void too_late(struct loop *loop, struct loop_timer *t)
 	struct server *s = loop->arg;
 	int err = wait_expired(t->at);
 	if (s->type == SOCK_DGRAM)
-		dgram_ready(loop, &s->listener, EPOLLIN);
+		server_dgram_ready(loop, &s->listener, EPOLLIN);
 	if (!loop->quit)
 		server_end(s, call_waited(s->call, err, "receive from %s", s->addr.text));
 }
@@ -259,9 +259,9 @@ int server_run(struct server *s)
 	if (s->scratch == NULL)
 		return call_error(call, ENOMEM, "serve");
 	raise_limit(s);
-	s->idle_check.due = idle_due;
+	s->idle_check.due = server_idle_due;
 	s->loop.stopped = on_stop;
-	s->usr1 = (struct loop_signal){.sig = SIGUSR1, .came = report_usr1};
+	s->usr1 = (struct loop_signal){.sig = SIGUSR1, .came = server_report_usr1};
 	if (loop_signal(&s->loop, &s->usr1) < 0) {
 		s->usr1.sig = 0;
 		return call_error(call, errno, "take SIGUSR1");
@@ -274,7 +274,7 @@ int server_run(struct server *s)
 	s->listener = (struct loop_watch){.fd = s->bound->fd,
 		.ready = s->type != SOCK_DGRAM  ? server_accept
 			: s->role == ROLE_RELAY ? session_ready
-						: dgram_ready};
+						: server_dgram_ready};
 	if (fd_nonblock(s->bound->fd, true) < 0)
 		return call_error(call, errno, "serve %s", s->addr.text);
 	server_accepting(s, true);
@@ -306,7 +306,7 @@ static int role_of(const struct call *call, enum role *role)
 	return *role != ROLE_CMD;
 }
 
-int run_serve(struct call *call)
+int run_sock_serve(struct call *call)
 {
 	enum role role;
 	bool builtin = role_of(call, &role);
@@ -317,15 +317,15 @@ int run_serve(struct call *call)
 	if (s == NULL)
 		return call_error(call, ENOMEM, "serve");
 	if (!builtin) {
-		int status = handler_check(call);
+		int status = server_cmd_check(call);
 		if (status != 0)
 			return status;
 	}
-	int status = server_init(s, call, role, opt_type(call, SOCK_STREAM));
+	int status = server_init(s, call, role, sock_opt_type(call, SOCK_STREAM));
 	if (status >= 0)
 		return status;
 	if (call->opt[S_LISTEN_FDS].count > 0)
-		return serve_listen_fds(s);
+		return server_listen_fds(s);
 	if (s->type == SOCK_DGRAM && role != ROLE_ECHO && role != ROLE_COLLECT)
 		return call_fail(call, ST_USAGE, 0,
 			"datagrams have no connections: --echo, --collect or --listen-fds, or ipc-sock recv");

@@ -18,7 +18,8 @@ static int start(const char *text)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&sun, sizeof sun) < 0)
 		return perror("connect"), exit(1), -1;
-	if (text != NULL && (send(fd, text, strlen(text), MSG_NOSIGNAL) < 0 || shutdown(fd, SHUT_WR) < 0) &&
+	if (text != NULL &&
+		(send(fd, text, strlen(text), MSG_NOSIGNAL) < 0 || shutdown(fd, SHUT_WR) < 0) &&
 		errno != EPIPE && errno != ENOTCONN)
 		return perror("send"), exit(1), -1;
 	return fd;
