@@ -119,6 +119,26 @@ s = socket.socket(socket.AF_UNIX); s.bind("./p"); s.listen(1); print(flush=True)
 	done
 }
 
+@test "serve: two that find the same dead socket do not take it from each other" {
+	need strace
+	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "no strace under the sanitizer"
+	python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("./s")'
+	# The first is held up right before it removes the dead path.
+	strace -f -o trace -e trace=unlink -e inject=unlink:delay_enter=1500000:when=1 \
+		ipc-sock serve --echo ./s 2>err.1 3>&- &
+	local first=$! second
+	until_true grep -q unlink trace
+	bg ipc-sock serve --echo ./s 2>err.2
+	second=$!
+	decided() { [[ -s err.1 || -s err.2 ]]; }
+	until_true decided
+	grep -q "left alone" err.2
+	wait $second || [[ $? == 75 ]]
+	[[ $(echo one | ipc-sock connect ./s) == one ]]
+	kill "$(pgrep -P $first)"
+	wait $first || :
+}
+
 @test "serve: at the end only the own path is removed" {
 	serve --echo ./s
 	mv s moved
@@ -460,6 +480,7 @@ s = socket.socket(socket.AF_UNIX); s.connect("./s"); print(flush=True); time.sle
 		assert lines[-1] == b"", lines[-1]
 		bad = [l for l in lines[:-1] if len(l) != 606 or not l.endswith(b"z" * 600)]
 		assert not bad, bad[:3]
+		assert lines[-2].startswith(b"12000-"), lines[-2]
 		print(len(lines) - 1, flush=True)
 	PY
 	python3 slow.py >slow 2>slow.err 3>&- 9>&- &
@@ -730,13 +751,15 @@ assert len(ok) == 200, len(ok)'
 	need strace
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "no strace under the sanitizer"
 	mkfifo ready
-	strace -f -o trace -e trace=accept4 -e inject=accept4:error=EMFILE:when=1..3 \
+	strace -f -o trace -e trace=accept4,epoll_ctl -e inject=accept4:error=EMFILE:when=1..3 \
 		ipc-sock serve --ready-fd 8 --echo ./s 8>ready 2>err 3>&- &
 	local tracer=$!
 	read -r -t 20 <ready
 	[[ $(echo patient | ipc-sock connect ./s) == patient ]]
 	grep -q 'goes on when there is room' err
 	[[ $(grep -c EMFILE trace) == 3 && $(wc -l <err) == 1 ]]
+	# Each time it stopped listening for a while.
+	[[ $(grep -c "EPOLL_CTL_MOD.*events=0" trace) == 3 ]]
 	kill "$(pgrep -P $tracer)"
 	wait $tracer || :
 }
