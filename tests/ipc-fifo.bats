@@ -20,6 +20,15 @@ holds() { # holds FILE BYTES
 watches() { # watches PID: it has seen the beginning of a record
 	readlink "/proc/$1/fd/"* | grep -q signalfd
 }
+asleep() { # asleep PID: whenever it is looked at, and it uses no time
+	local i ticks
+	ticks=$(awk '{ print $14 + $15 }' "/proc/$1/stat")
+	for ((i = 0; i < 15; i++)); do
+		ipc-fifo stat ./f >/dev/null
+		blocked "$1" || return 1
+	done
+	(($(awk '{ print $14 + $15 }' "/proc/$1/stat") - ticks <= 2))
+}
 # after START MS: at least MS have passed since START (date +%s%N).
 after() {
 	(($(date +%s%N) - $1 >= $2 * 1000000))
@@ -608,10 +617,7 @@ b' c
 	pid=$!
 	until_true watches $pid
 	until_true blocked $pid
-	before=$(awk '{ print $14 + $15 }' /proc/$pid/stat) n=$(sed -n 's/^voluntary_ctxt_switches:\t//p' /proc/$pid/status)
-	for i in 1 2 3 4 5 6 7 8 9 10; do ipc-fifo stat ./f >/dev/null; done
-	(($(sed -n 's/^voluntary_ctxt_switches:\t//p' /proc/$pid/status) - n <= 2))
-	(($(awk '{ print $14 + $15 }' /proc/$pid/stat) - before <= 2))
+	asleep $pid
 	echo >&9
 	finish $pid 0
 	exec 9>&-
@@ -706,9 +712,7 @@ END'
 	until_true grep -qx one got
 	until_true blocked "$PID"
 	! ls -l "/proc/$PID/fd" 2>/dev/null | grep '/f$' | grep -v 'lr-x'
-	n=$(sed -n 's/^voluntary_ctxt_switches:\t//p' "/proc/$PID/status")
-	for i in 1 2 3 4 5; do ipc-fifo stat ./f >/dev/null; done
-	(($(sed -n 's/^voluntary_ctxt_switches:\t//p' "/proc/$PID/status") - n <= 2))
+	asleep "$PID"
 	echo two >f
 	until_true grep -qx two got
 	kill -TERM "$PID"
