@@ -72,8 +72,10 @@ host() {
 		const struct applet *const applets[] = {&leaky, NULL};
 	EOF
 	mapfile -t libs < <(find "$OBJ/lib" -name '*.o')
-	$(sed 's/ .*//' "$IPCBOX_BUILD/flags") -I"$ROOT/lib" $([[ $(<"$IPCBOX_BUILD/flags") != *-static* ]] || echo -static -no-pie) \
-		-o leaky leaky.c "$OBJ/tests/contract/contract.o" "${libs[@]}"
+	local cc link=()
+	read -r cc _ <"$IPCBOX_BUILD/flags"
+	[[ $(<"$IPCBOX_BUILD/flags") != *-static* ]] || link=(-static -no-pie)
+	"$cc" -I"$ROOT/lib" "${link[@]}" -o leaky leaky.c "$OBJ/tests/contract/contract.o" "${libs[@]}"
 	for what in fd mask handler umask cwd env child alarm map flag; do
 		echo "0 ipc-leaky do $what" >case
 		! ./leaky case >out 2>&1
