@@ -23,7 +23,7 @@ _ipcbox_applet() {
 # Sets what the verb $1 ("APPLET VERB") takes: flags, options with values (OPTION:ACTION), operands
 # (ACTION, ACTION* for any number), and whether a command may follow.
 _ipcbox_record() {
-	command= flags= valued= operands=
+	command='' flags='' valued='' operands=''
 	case $1 in
 	'ipc-lock run')
 		flags='-s --shared -x --exclusive --tree --exec --share-fd --remove -n --nonblock -h --help -q --quiet -v --verbose'
@@ -363,7 +363,10 @@ _ipcbox_action() {
 		_ipcbox_reply "${list[@]/#/${2-}}"
 		;;
 	user) COMPREPLY+=($(compgen -u -- "${cur#"${2-}"}")) ;;
-	pid) _ipcbox_reply $(cd /proc && printf "${2-}%s " [0-9]*) ;;
+	pid)
+		list=(/proc/[0-9]*)
+		_ipcbox_reply "${list[@]/#\/proc\//${2-}}"
+		;;
 	path) _ipcbox_files "${2-}" ;;
 	command) COMPREPLY+=($(compgen -c -- "${cur#"${2-}"}")) ;;
 	object)

@@ -79,12 +79,7 @@ static void message(struct call *call, int errnum, const char *fmt, va_list ap)
 	const char *applet = call->applet != NULL ? call->applet->name : "ipcbox";
 	const char *verb = call->verb != NULL ? call->verb->name : NULL;
 	/* As a drop-in it speaks with that name: "flock: ...". */
-<<<<<<< ours
 	if (call->alias) {
-=======
-	if (verb != NULL && call->applet != NULL && call->verb == call->applet->fallback &&
-		call->applet->alias != NULL) {
->>>>>>> theirs
 		applet = call->applet->alias;
 		verb = NULL;
 	}

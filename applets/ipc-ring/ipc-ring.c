@@ -73,8 +73,7 @@ static const struct verb verbs[] = {
 		.operands = one_ring,
 		.std = STD(MODE),
 		.flags = VERB_INPROC, /* short */
-		.example =
-			"ipc-ring create -S 1M log; seq 9 | ipc-ring put log",
+		.example = "ipc-ring create -S 1M log; seq 9 | ipc-ring put log",
 		.example_says = "`ipc-ring get -f log` prints them, until `ipc-ring close log`",
 		.run = run_create},
 	{.name = "put",
