@@ -42,7 +42,7 @@ int newfile_open(struct newfile *f, int dirfd, const char *path, unsigned mode)
 	int e = errno;
 	if (f->tmp == NULL)
 		free(tmp);
-	errno = e;
+	errno = e;                 // NOLINT(clang-analyzer-unix.Malloc): both are kept in f
 	return f->fd < 0 ? -1 : 0; // NOLINT(clang-analyzer-unix.Malloc): tmp is kept in f
 }
 
