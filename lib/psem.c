@@ -138,8 +138,8 @@ int psem_post(struct psem *s, unsigned k)
 void psem_set(struct psem *s, unsigned n)
 {
 	uint64_t v = load(s);
-	while (!__atomic_compare_exchange_n(&s->map->data, &v, (v >> 32 << 32) + n, true,
-		__ATOMIC_RELEASE, __ATOMIC_RELAXED))
+	while (!__atomic_compare_exchange_n(
+		&s->map->data, &v, (v >> 32 << 32) + n, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
 		;
 	futex_wake(value_word(s), INT_MAX);
 }
