@@ -260,7 +260,7 @@ struct sem *sem_open_word(struct call *call, const char *word, unsigned flags, u
 	}
 	s->call = call; /* the rest is zero; no need to touch all pages of slots */
 	s->text = word;
-	s->fd = s->posix.fd = -1;
+	s->fd = s->ino = s->posix.fd = -1;
 	s->at.dirfd = AT_FDCWD;
 	const char *why = object_parse(&s->obj, word);
 	if (why != NULL) {

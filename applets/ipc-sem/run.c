@@ -64,6 +64,8 @@ static int command(struct sem *s, unsigned k)
 	if (wait_hold(&w) < 0)
 		return call_fail(call, ST_EARLY, errno, "block signals");
 	status = spawn_call(call, &sp, &pid);
+	if (status == 0 && s->kind == SEM_SLOTS)
+		slots_kept(s, keeper.pid);
 	if (status == 0)
 		status = wait_child(&w, pid, false, false, DEADLINE_NONE, &wstatus) < 0
 			? call_fail(call, ST_INTERNAL, errno, "wait for %s", call->command[0])

@@ -27,6 +27,8 @@ struct sem {
 	struct object_at at;
 	int fd;          /* the gate's, the turn's, and of slots that are not guarded */
 	unsigned n, top; /* how many slots; none at or above top was ever taken */
+	int ino;         /* inotify(7), -1: none */
+	unsigned taken;  /* at the last look for free ones */
 	unsigned held;   /* how many we hold */
 	/* SEM_POSIX */
 	struct psem posix;
@@ -51,10 +53,11 @@ struct sem *sem_open_word(struct call *call, const char *word, unsigned flags, u
 
 /* What stands in the file for a slot: hints, believed as far as /proc and the locks agree. */
 struct claim {
-	int64_t since; /* CLOCK_REALTIME, seconds */
-	int32_t pid;   /* the one that holds it */
-	int32_t owner; /* the process that a keeper holds it for; 0: none */
-	char command[112];
+	int64_t since;  /* CLOCK_REALTIME, seconds */
+	int32_t pid;    /* the one that took it, or the keeper of an owner's slot */
+	int32_t owner;  /* the process that a keeper holds it for; 0: none */
+	int32_t keeper; /* of run: the end of it is the end of the slot's use; 0: none yet */
+	char command[108];
 };
 
 int slots_open(struct sem *s, unsigned flags, unsigned n, bool *made); /* EBADMSG: no such file */
@@ -69,6 +72,8 @@ int slots_take(struct sem *s, unsigned k, const int *fds, int32_t owner, int64_t
 void slots_give(struct sem *s);
 void slots_ring(struct sem *s);
 int slots_claim(struct sem *s, unsigned slot, pid_t pid, pid_t owner);
+/* KEEPER keeps the slots that we hold. */
+void slots_kept(struct sem *s, pid_t keeper);
 bool slots_claimed(struct sem *s, unsigned slot, struct claim *c);
 /* Is SLOT taken? 1, 0, -1. */
 int slots_taken(struct sem *s, unsigned slot);

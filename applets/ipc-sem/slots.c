@@ -9,9 +9,11 @@
  * is first come, first served. So one that waits for many slots is not starved by those behind it,
  * and holds none while it waits: no deadlock.
  *
- * The first sleeps in poll(2) on inotify(7): who gives slots back writes a byte (IN_MODIFY), and who
- * dies is closed by the kernel (IN_CLOSE_WRITE; each holder has a description of its own). The kernel
- * tells of the close an instant before it drops the locks, hence a few looks more after each event.
+ * The first sleeps in poll(2) on pidfds of the holders: a holder's process, or its keeper, ends with the
+ * use of the slot. When that lasts longer, inotify(7) joins, which sees all else: a change of how many
+ * there are, the removal, the closing of a description that no claim told of. Not at once, since
+ * closing an inotify descriptor costs ten milliseconds. The kernel tells of a close an instant before it
+ * drops the locks, hence a few looks more after each event.
  */
 #define _GNU_SOURCE
 #include "sem.h"
@@ -137,7 +139,8 @@ int slots_open(struct sem *s, unsigned flags, unsigned n, bool *made)
 void slots_close(struct sem *s)
 {
 	fd_close(s->fd);
-	s->fd = -1;
+	fd_close(s->ino);
+	s->fd = s->ino = -1;
 	object_at_close(&s->at);
 }
 
@@ -196,6 +199,7 @@ static int choose(struct sem *s, unsigned k)
 	unsigned taken = 0;
 	int any = any_taken(s, 0, SLOTS_MAX);
 	s->held = 0;
+	s->taken = 0;
 	if (any < 0)
 		return -1;
 	for (unsigned i = 0; i < s->top && (any != 0 || s->held < k); i++) {
@@ -206,6 +210,7 @@ static int choose(struct sem *s, unsigned k)
 		if (r == 0 && i < s->n && s->held < k)
 			s->slot[s->held++] = (uint16_t)i;
 	}
+	s->taken = taken;
 	if (s->held == k && taken + k <= s->n)
 		return 0;
 	s->held = 0;
@@ -246,6 +251,14 @@ int slots_claim(struct sem *s, unsigned slot, pid_t pid, pid_t owner)
 	return fd_pwrite(s->fd, &c, sizeof c, claim_at(slot));
 }
 
+void slots_kept(struct sem *s, pid_t keeper)
+{
+	int32_t pid = keeper;
+	for (unsigned i = 0; i < s->held; i++)
+		(void)fd_pwrite(s->fd, &pid, sizeof pid,
+			claim_at(s->slot[i]) + (off_t)offsetof(struct claim, keeper));
+}
+
 bool slots_claimed(struct sem *s, unsigned slot, struct claim *c)
 {
 	if (fd_pread(s->fd, c, sizeof *c, claim_at(slot)) != sizeof *c)
@@ -282,43 +295,99 @@ static bool removed(const struct sem *s)
 
 /* ---- waiting for a change of the file */
 
+#define PIDFDS 64
+#define SHORT (20 * NS_PER_MS) /* a wait longer than this gets inotify */
+
 struct watch {
-	int ino; /* -1: too many of them, look every few ms instead */
-	int64_t pause;
+	struct pollfd p[1 + PIDFDS]; /* inotify, holders */
+	nfds_t n;
+	int64_t start, pause;
 };
 
-static void watch_start(struct watch *w, const struct sem *s)
+static void watch_file(struct watch *w, struct sem *s)
 {
 	char path[40];
 	snprintf(path, sizeof path, "/proc/self/fd/%d", s->fd);
 	w->pause = NS_PER_S;
-	w->ino = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (w->ino < 0 ||
-		inotify_add_watch(w->ino, path, IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB) >= 0)
+	s->ino = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (s->ino < 0 ||
+		inotify_add_watch(s->ino, path, IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB) >= 0)
 		return;
-	fd_close(w->ino);
-	w->ino = -1;
+	fd_close(s->ino);
+	s->ino = -1;
+}
+
+static void watch_start(struct watch *w)
+{
+	w->start = wait_now();
+	w->pause = NS_PER_MS;
+	w->n = 1;
+}
+
+/* inotify is left to slots_close: closing it takes its time. */
+static void watch_end(struct watch *w)
+{
+	while (w->n > 1)
+		fd_close(w->p[--w->n].fd);
+}
+
+/* Open pidfds of the holders. True when something has changed since the last look for free slots. */
+static bool watch_holders(struct watch *w, struct sem *s, bool *unknown)
+{
+	unsigned taken = 0;
+	*unknown = false;
+	for (unsigned i = 0; i < s->top; i++) {
+		struct claim c;
+		if (slots_taken(s, i) <= 0)
+			continue;
+		taken++;
+		int fd = -1;
+		if (w->n <= PIDFDS && slots_claimed(s, i, &c))
+			fd = wait_pidfd(c.keeper > 0 ? c.keeper : c.pid);
+		if (fd < 0)
+			*unknown = true;
+		else
+			w->p[w->n++] = (struct pollfd){.fd = fd, .events = POLLIN};
+	}
+	return taken != s->taken;
 }
 
 /* Until something may have changed. 0; -1 ETIMEDOUT, EAGAIN, EINTR. */
-static int watch_wait(struct watch *w, struct sem *s, int64_t deadline)
+static int watch_wait(struct watch *w, struct sem *s, bool holders, int64_t deadline)
 {
 	char buf[4096];
+	bool unknown = false;
 	if (deadline == DEADLINE_NOW)
 		return bad(EAGAIN);
-	int64_t until = wait_until(w->ino < 0 ? 20 * NS_PER_MS : w->pause);
-	struct pollfd p = {.fd = w->ino, .events = POLLIN};
-	int r = wait_poll(&p, 1, until < deadline ? until : deadline, &s->call->stop);
-	if (r > 0) {
-		(void)read(w->ino, buf, sizeof buf);
-		w->pause = NS_PER_MS;
+	int64_t now = wait_now();
+	bool late = !holders || now - w->start >= SHORT;
+	if (late && s->ino < 0 && w->start > 0) {
+		w->start = 0; /* try it once */
+		watch_file(w, s);
+		return 0; /* look again, now that nothing is missed */
+	}
+	if (holders && watch_holders(w, s, &unknown)) {
+		watch_end(w);
 		return 0;
 	}
-	if (r < 0 && errno != ETIMEDOUT)
-		return -1;
-	if (deadline != DEADLINE_NONE && wait_now() >= deadline)
+	int64_t until = wait_until(unknown || late ? w->pause : SHORT);
+	if (late && s->ino < 0)
+		until = wait_until(SHORT); /* no inotify to be had: look at times */
+	w->p[0] = (struct pollfd){.fd = s->ino, .events = POLLIN};
+	int r = wait_poll(w->p, w->n, until < deadline ? until : deadline, &s->call->stop);
+	int e = errno;
+	if (r > 0) {
+		if (w->p[0].revents != 0)
+			(void)read(s->ino, buf, sizeof buf);
+		w->pause = NS_PER_MS;
+	} else {
+		w->pause = w->pause < NS_PER_S / 4 ? w->pause * 4 : NS_PER_S;
+	}
+	watch_end(w);
+	if (r < 0 && e != ETIMEDOUT)
+		return bad(e);
+	if (r < 0 && deadline != DEADLINE_NONE && wait_now() >= deadline)
 		return bad(ETIMEDOUT);
-	w->pause = w->pause < NS_PER_S / 4 ? w->pause * 4 : NS_PER_S;
 	return 0;
 }
 
@@ -327,17 +396,16 @@ static int wait_turn(struct sem *s, unsigned k, const int *fds, int32_t owner, i
 {
 	struct watch w;
 	int r;
-	watch_start(&w, s);
+	watch_start(&w);
 	for (;;) {
 		r = slots_gate(s);
 		if (r == 0) {
 			r = removed(s) ? bad(ENOENT) : pick(s, k, fds, owner);
 			slots_ungate(s);
 		}
-		if (r == 0 || errno != EAGAIN || (r = watch_wait(&w, s, deadline)) < 0)
+		if (r == 0 || errno != EAGAIN || (r = watch_wait(&w, s, true, deadline)) < 0)
 			break;
 	}
-	fd_close(w.ino);
 	return r;
 }
 
@@ -383,13 +451,13 @@ int slots_zero(struct sem *s, int64_t deadline)
 {
 	struct watch w;
 	int r;
-	watch_start(&w, s);
+	watch_start(&w);
 	for (;;) {
 		int count = look(s) < 0 ? -1 : slots_count(s);
 		r = count < 0 ? -1 : removed(s) ? bad(ENOENT) : 0;
-		if (r < 0 || (unsigned)count >= s->n || (r = watch_wait(&w, s, deadline)) < 0)
+		if (r < 0 || (unsigned)count >= s->n ||
+			(r = watch_wait(&w, s, false, deadline)) < 0)
 			break;
 	}
-	fd_close(w.ino);
 	return r;
 }

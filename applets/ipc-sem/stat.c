@@ -301,7 +301,7 @@ static int slots_row(void *arg, const char *name, const char *kind)
 	(void)kind;
 	if (s == NULL)
 		return 0;
-	*s = (struct sem){.call = l->call, .fd = -1};
+	*s = (struct sem){.call = l->call, .fd = -1, .ino = -1};
 	if (object_parse(&s->obj, name) == NULL && slots_open(s, SEM_READ, 0, &made) == 0 &&
 		fstat(s->fd, &st) == 0) {
 		int count = slots_count(s);
