@@ -20,6 +20,12 @@ waiting() { # SEM N: N processes wait
 	[[ $(ipc-sem stat -J "$1" | python3 -c 'import json,sys; w = json.load(sys.stdin)["waiters"]; print(w if isinstance(w, int) else len(w))') == "$2" ]]
 }
 
+# queued N: one holds the turn of s, and N more wait for it in fcntl(2)
+queued() {
+	grep ":$(stat -c %i "$IPC_DIR/s.sem") 1099511627777 " /proc/locks >queue || return 1
+	[[ $(grep -c -- '->' queue) == "$1" ]]
+}
+
 holders() { # SEM: their pids
 	ipc-sem stat -J "$1" | python3 -c 'import json,sys; print(*[h["pid"] for h in json.load(sys.stdin)["holders"]])'
 }
@@ -143,8 +149,7 @@ c_sem() {
 	for i in 1 2 3 4 5; do
 		bg ipc-sem run -w 60 s -- sh -c "echo $i >>order"
 		pids+=($!)
-		until_true waiting s $i
-		until_true blocked $!
+		until_true queued $((i - 1))
 	done
 	: >fifo
 	for p in "${pids[@]}"; do wait "$p"; done
@@ -191,8 +196,7 @@ c_sem() {
 	for i in 1 2 3; do
 		bg ipc-sem run -w 60 s -- true
 		pids+=($!)
-		until_true waiting s $i
-		until_true blocked "${pids[-1]}"
+		until_true queued $((i - 1))
 	done
 	kill -KILL "${pids[0]}" "${pids[1]}"
 	until_true waiting s 1
@@ -349,13 +353,11 @@ c_sem() {
 	status 75 ipc-sem run -n --take 3 s -- true
 	bg ipc-sem run -w 60 --take 3 s -- sh -c 'echo "$IPC_SLOTS" >>order'
 	a=$!
-	until_true waiting s 1
-	until_true blocked $a
+	until_true queued 0
 	free s 2
 	bg ipc-sem run -w 60 s -- sh -c 'echo one >>order'
 	b=$!
-	until_true waiting s 2
-	until_true blocked $b
+	until_true queued 1
 	: >fifo
 	wait $a
 	wait $b

@@ -102,7 +102,7 @@ static const struct verb verbs[] = {
 		OPTS(take_opts),
 		.operands = one_sem,
 		.std = STD_WAIT | STD(MODE),
-		.flags = VERB_SPAWNS,
+		.flags = VERB_SPAWNS | VERB_HIDDEN,
 		.run = run_wait},
 	{.name = "try",
 		.summary = "as wait, but do not wait: 1 when there is none",
