@@ -22,7 +22,7 @@ waiting() { # SEM N: N processes wait
 
 # queued N: one holds the turn of s, and N more wait for it in fcntl(2)
 queued() {
-	grep ":$(stat -c %i "$IPC_DIR/s.sem") 1099511627777 " /proc/locks >queue || return 1
+	grep ":$(stat -c %i "$IPC_DIR/s.sem") 1099511627778 " /proc/locks >queue || return 1
 	[[ $(grep -c -- '->' queue) == "$1" ]]
 }
 
