@@ -270,7 +270,7 @@ c_sem() {
 	status 75 ipc-sem run -n s -- true
 	status 9 ipc-sem run -n -E 9 s -- true
 	: >fifo
-	wait $first
+	wait "$first"
 }
 
 @test "waiting costs no CPU" {
@@ -419,8 +419,8 @@ c_sem() {
 }
 
 @test "the keeper of a shell's slot holds no pipe open and dies with post" {
-	out=$(ipc-sem wait --owner $$ s; echo done)
-	[[ $out == done ]]
+	out=$(ipc-sem wait --owner $$ s; echo ended)
+	[[ $out == ended ]]
 	free s 0
 	keeper=$(holders s)
 	[[ $(readlink /proc/"$keeper"/fd/* | grep -c pipe:) == 0 ]]

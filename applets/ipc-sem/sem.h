@@ -49,6 +49,9 @@ struct sem {
 struct sem *sem_open_word(struct call *call, const char *word, unsigned flags, unsigned value,
 	bool *made, int *status);
 
+/* Close it before the host does. */
+void sem_shut(struct sem *s);
+
 /* ---- slots.c: a file of slots. -1 with errno where nothing else is said. */
 
 /* What stands in the file for a slot: hints, believed as far as /proc and the locks agree. */
@@ -85,6 +88,18 @@ int slots_zero(struct sem *s, int64_t deadline);
 int slots_reopen(struct sem *s);
 /* Which byte of the file is the lock of a slot. */
 int64_t slots_byte(unsigned slot);
+
+/* ---- watch.c: sleep until slots may have changed */
+#define PIDFDS 64
+struct watch {
+	struct pollfd p[1 + PIDFDS]; /* inotify, holders */
+	nfds_t n;
+	int64_t start, pause;
+};
+void watch_start(struct watch *w);
+/* Until something may have changed since the last look; HOLDERS: since that of slots_take. 0; -1 with
+ * ETIMEDOUT, EAGAIN, EINTR. */
+int watch_wait(struct watch *w, struct sem *s, bool holders, int64_t deadline);
 
 /* ---- guard.c: slots held for a process that is not our child. A status. */
 int guard_take(struct sem *s, unsigned k, pid_t owner, int64_t deadline);
