@@ -43,7 +43,7 @@ int newfile_open(struct newfile *f, int dirfd, const char *path, unsigned mode)
 	if (f->tmp == NULL)
 		free(tmp);
 	errno = e;
-	return f->fd < 0 ? -1 : 0;
+	return f->fd < 0 ? -1 : 0; // NOLINT(clang-analyzer-unix.Malloc): tmp is kept in f
 }
 
 static int link_to(struct newfile *f, const char *path)

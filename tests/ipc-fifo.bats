@@ -17,6 +17,18 @@ reads() {
 holds() { # holds FILE BYTES
 	[[ $(ipc-fifo stat "$1" | sed -n 's/^bytes *//p') == "$2" ]]
 }
+watches() { # watches PID: it has seen the beginning of a record
+	readlink "/proc/$1/fd/"* | grep -q signalfd
+}
+asleep() { # asleep PID: whenever it is looked at, and it uses no time
+	local i ticks
+	ticks=$(awk '{ print $14 + $15 }' "/proc/$1/stat")
+	for ((i = 0; i < 15; i++)); do
+		ipc-fifo stat ./f >/dev/null
+		blocked "$1" || return 1
+	done
+	(($(awk '{ print $14 + $15 }' "/proc/$1/stat") - ticks <= 2))
+}
 # after START MS: at least MS have passed since START (date +%s%N).
 after() {
 	(($(date +%s%N) - $1 >= $2 * 1000000))
@@ -242,7 +254,7 @@ sum() {
 	strace -o r.log -e trace=read,write,splice ipc-fifo read ./f >got
 	finish $pid 0
 	cmp data got
-	! grep -E '^(read|write)\(' w.log r.log
+	status 1 grep -E '^(read|write)\(' w.log r.log
 	grep -q ^splice w.log
 	grep -q ^splice r.log
 }
@@ -382,7 +394,7 @@ sum() {
 	exec 9>&-
 	finish "$PID" 0
 	[[ $(wc -l <got) == 4000 ]]
-	! grep -qE 'a[^a]|b[^b]|c[^c]|d[^d]' got
+	status 1 grep -qE 'a[^a]|b[^b]|c[^c]|d[^d]' got
 	[[ $(tr -d '\n' <got | wc -c) == $(awk 'BEGIN { for (i = 0; i < 1000; i++) s += 4 * (i * 7 % 4095); print s }') ]]
 }
 
@@ -582,13 +594,13 @@ b' c
 		bg ipc-fifo read -c 1 ./f
 		pid=$!
 		until_true blocked $pid
-		until_true grep -q signalfd <(ls -l /proc/$pid/fd)
+		until_true watches $pid
 		kill -$s $pid
 		finish $pid $((128 + $(kill -l $s)))
 	done
 	bg ipc-fifo read -c 2 ./f >got
 	pid=$!
-	until_true grep -q signalfd <(ls -l /proc/$pid/fd)
+	until_true watches $pid
 	printf 'cd' >&9
 	printf 'ef\ngh' >&9
 	until_true grep -qx abcdef got
@@ -603,12 +615,9 @@ b' c
 	printf 'ab' >&9
 	bg ipc-fifo read -c 1 ./f
 	pid=$!
-	until_true grep -q signalfd <(ls -l /proc/$pid/fd)
+	until_true watches $pid
 	until_true blocked $pid
-	before=$(awk '{ print $14 + $15 }' /proc/$pid/stat) n=$(sed -n 's/^voluntary_ctxt_switches:\t//p' /proc/$pid/status)
-	for i in 1 2 3 4 5 6 7 8 9 10; do ipc-fifo stat ./f >/dev/null; done
-	(($(sed -n 's/^voluntary_ctxt_switches:\t//p' /proc/$pid/status) - n <= 2))
-	(($(awk '{ print $14 + $15 }' /proc/$pid/stat) - before <= 2))
+	asleep $pid
 	echo >&9
 	finish $pid 0
 	exec 9>&-
@@ -702,10 +711,8 @@ END'
 	echo one >f
 	until_true grep -qx one got
 	until_true blocked "$PID"
-	! ls -l "/proc/$PID/fd" 2>/dev/null | grep '/f$' | grep -v 'lr-x'
-	n=$(sed -n 's/^voluntary_ctxt_switches:\t//p' "/proc/$PID/status")
-	for i in 1 2 3 4 5; do ipc-fifo stat ./f >/dev/null; done
-	(($(sed -n 's/^voluntary_ctxt_switches:\t//p' "/proc/$PID/status") - n <= 2))
+	[[ -z $(ls -l "/proc/$PID/fd" 2>/dev/null | grep '/f$' | grep -v 'lr-x') ]]
+	asleep "$PID"
 	echo two >f
 	until_true grep -qx two got
 	kill -TERM "$PID"
