@@ -346,6 +346,16 @@ c_sem() {
 	status 75 ipc-sem run s -- ipc-sem run -n s -- true
 }
 
+@test "a holder of an abolished slot keeps others from a free one below" {
+	ipc-sem create --value 2 s
+	status 0 ipc-sem run s -- ipc-sem wait --owner $$ s
+	[[ $(ipc-sem stat -J s) == *'"slot":1,'* ]]
+	ipc-sem set s 1
+	status 75 ipc-sem run -n s -- true
+	ipc-sem post --owner $$ s
+	status 0 ipc-sem run -n s -- true
+}
+
 @test "weights: all or none, and those behind do not overtake" {
 	mkfifo fifo
 	ipc-sem create --value 3 s
