@@ -217,7 +217,7 @@ static int stat_posix(struct sem *s, struct json *json)
 static int stat_sysv(struct sem *s, struct json *json)
 {
 	struct call *call = s->call;
-	struct semid_ds ds;
+	struct semid_ds ds = {0};
 	union semun un = {.buf = &ds};
 	if (semctl(s->id, 0, IPC_STAT, un) < 0)
 		return call_error(call, errno, "look at %s", s->text);
@@ -335,7 +335,7 @@ static void posix_rows(struct listing *l)
 static int sysv_row(void *arg, int id)
 {
 	struct listing *l = arg;
-	struct semid_ds ds;
+	struct semid_ds ds = {0};
 	union semun un = {.buf = &ds};
 	if (semctl(id, 0, IPC_STAT, un) < 0)
 		return 0;

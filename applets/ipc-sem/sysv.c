@@ -45,7 +45,7 @@ static int sysv_make(struct sem *s, key_t key, unsigned mode, unsigned value)
 
 static int check_index(struct sem *s)
 {
-	struct semid_ds ds;
+	struct semid_ds ds = {0};
 	union semun un = {.buf = &ds};
 	if (semctl(s->id, 0, IPC_STAT, un) < 0)
 		return errno == EACCES ? 0 : call_error(s->call, gone(errno), "open %s", s->text);
@@ -98,7 +98,7 @@ int sysv_open(struct sem *s, unsigned flags, unsigned value, bool *made)
 
 void sysv_settle(struct sem *s)
 {
-	struct semid_ds ds;
+	struct semid_ds ds = {0};
 	union semun un = {.buf = &ds};
 	/* Between semget(2) and the first semop(2) or SETVAL a maker needs no second. */
 	while (semctl(s->id, 0, IPC_STAT, un) == 0 && ds.sem_otime == 0 &&
@@ -153,7 +153,7 @@ int sysv_remove(struct sem *s)
 int sysv_each(int (*fn)(void *arg, int id), void *arg)
 {
 	struct seminfo info;
-	struct semid_ds ds;
+	struct semid_ds ds = {0};
 	union semun un = {.info = &info}, at = {.buf = &ds};
 	int top = semctl(0, 0, SEM_INFO, un);
 	for (int i = 0; i <= top; i++) {
