@@ -707,7 +707,9 @@ END'
 	chmod 0644 f
 	touch got
 	chmod 666 got
-	ready as_nobody "$BIN/ipc-fifo" read -f --ready-fd 8 ./f >got
+	local nobody=()
+	[[ $(id -u) != 0 ]] || nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+	ready "${nobody[@]}" "$BIN/ipc-fifo" read -f --ready-fd 8 ./f >got
 	echo one >f
 	until_true grep -qx one got
 	until_true blocked "$PID"
