@@ -5,6 +5,8 @@ extern const struct applet ipc_lock;
 extern const struct applet ipc_fifo;
 extern const struct applet ipc_pipe;
 extern const struct applet ipc_mq;
+extern const struct applet ipc_ring;
+extern const struct applet ipc_spool;
 extern const struct applet ipc_event;
 extern const struct applet ipc_barrier;
 
@@ -13,6 +15,8 @@ const struct applet *const applets[] = {
 	&ipc_fifo,
 	&ipc_pipe,
 	&ipc_mq,
+	&ipc_ring,
+	&ipc_spool,
 	&ipc_event,
 	&ipc_barrier,
 	NULL,
