@@ -775,7 +775,7 @@ END'
 	for how in file pipe; do
 		bg ipc-fifo read ./f >got.1
 		p1=$!
-		bg cp g 2
+		bg cp g got.2
 		p2=$!
 		bg ipc-fifo read ./h >got.3
 		p3=$!
