@@ -106,6 +106,13 @@ lint:
 bench: all
 	@IPCBOX_BUILD=$(abspath $(BUILD)) BENCH_CC="$(CC)" tests/bench/run $(B)
 
+# Longer than check: kills at random (N of them), and the models (spin).
+N = 1000
+torture: all
+	@set -e; export PATH="$(abspath $(BUILD))/bin:$$PATH"; tests/torture/ring.py $(N); tests/torture/spool.sh $(N)
+model:
+	@tests/model/run
+
 demo: all
 	@PATH="$(abspath $(BUILD))/bin:$$PATH" tests/demo
 
@@ -166,4 +173,4 @@ clean:
 
 -include $(OBJ:.o=.d) $(PIC:.o=.d) $(wildcard $(BUILD)/obj/tests/*/*.d)
 FORCE:
-.PHONY: all check check-all sanitize coverage lint bench demo completions builtins install uninstall clean FORCE
+.PHONY: all check check-all sanitize coverage lint bench torture model demo completions builtins install uninstall clean FORCE

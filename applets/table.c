@@ -9,6 +9,7 @@ extern const struct applet ipc_ring;
 extern const struct applet ipc_spool;
 extern const struct applet ipc_event;
 extern const struct applet ipc_barrier;
+extern const struct applet ipc_sock;
 
 const struct applet *const applets[] = {
 	&ipc_lock,
@@ -19,5 +20,6 @@ const struct applet *const applets[] = {
 	&ipc_spool,
 	&ipc_event,
 	&ipc_barrier,
+	&ipc_sock,
 	NULL,
 };

@@ -42,8 +42,8 @@ int ring_open(struct call *call, struct ring *r, const char *word, int flags, ui
 		(size_t)(offsetof(struct ring_file, data) + size), NULL);
 	if (status != 0)
 		return status;
-	r->f = (struct ring_file *)(void *)r->m.shared.base;
-	r->cap = (r->m.shared.size - offsetof(struct ring_file, data)) & ~UINT64_C(7);
+	r->f = (struct ring_file *)(void *)r->m->shared.base;
+	r->cap = (r->m->shared.size - offsetof(struct ring_file, data)) & ~UINT64_C(7);
 	return 0;
 }
 
@@ -56,16 +56,16 @@ static bool sane(const struct ring *r)
 int ring_lock(struct call *call, struct ring *r, int64_t deadline)
 {
 	int status;
-	if (mapped_lock(call, &r->m, deadline, &status) < 0)
+	if (mapped_lock(call, r->m, deadline, &status) < 0)
 		return status;
 	/* Nothing to repair after a holder's death: what it had not published is not there. */
 	r->locked = true;
 	r->turn = __atomic_load_n(&r->f->active, __ATOMIC_RELAXED) & 1;
 	r->s = r->f->state[r->turn];
 	if (!sane(r))
-		status = call_fail(call, ST_DATA, 0, "%s: damaged", r->m.obj.text);
+		status = call_fail(call, ST_DATA, 0, "%s: damaged", r->m->obj.text);
 	else if (r->f->gone != 0)
-		status = call_fail(call, ST_NOOBJ, 0, "%s: was removed", r->m.obj.text);
+		status = call_fail(call, ST_NOOBJ, 0, "%s: was removed", r->m->obj.text);
 	else
 		return 0;
 	ring_unlock(r);
@@ -75,7 +75,7 @@ int ring_lock(struct call *call, struct ring *r, int64_t deadline)
 void ring_unlock(struct ring *r)
 {
 	r->locked = false;
-	shared_unlock(&r->m.shared);
+	shared_unlock(&r->m->shared);
 }
 
 void ring_publish(struct ring *r)
@@ -206,7 +206,7 @@ static bool moved(const struct ring *r, const struct ring_state *seen, bool clos
 
 int ring_wait(struct call *call, struct ring *r, enum ring_what what, int64_t deadline)
 {
-	const char *word = r->m.obj.text, *why = what == RING_DATA ? "empty" : "full";
+	const char *word = r->m->obj.text, *why = what == RING_DATA ? "empty" : "full";
 	struct ring_state seen = r->s;
 	bool closed = r->f->closed != 0;
 	if (deadline == DEADLINE_NOW) {
@@ -225,7 +225,7 @@ int ring_wait(struct call *call, struct ring *r, enum ring_what what, int64_t de
 	ring_unlock(r);
 	if (futex_wait(bell_of(r, what), bell, deadline, &call->stop) < 0)
 		return call_waited(call, errno, "%s: %s", word, why);
-	if (!shared_intact(&r->m.shared))
-		return mapped_done(call, &r->m, 0);
+	if (!shared_intact(&r->m->shared))
+		return mapped_done(call, r->m, 0);
 	return ring_lock(call, r, deadline);
 }

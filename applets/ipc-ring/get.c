@@ -70,7 +70,7 @@ static int fill(struct call *call, struct getter *g, int *status)
 		if (len == -1)
 			return 0;
 		if (len < 0) {
-			*status = call_fail(call, ST_DATA, 0, "%s: damaged", r->m.obj.text);
+			*status = call_fail(call, ST_DATA, 0, "%s: damaged", r->m->obj.text);
 			return -1;
 		}
 		g->odd = g->frame.kind == FRAME_SIZE && (size_t)len != g->frame.size;
@@ -128,7 +128,7 @@ static int write_batch(struct call *call, struct getter *g)
 			errno == EINTR) {
 			call_warn(call, 0,
 				"%s: stopped while stdout took nothing: %llu records are lost",
-				g->r->m.obj.text, (unsigned long long)g->held);
+				g->r->m->obj.text, (unsigned long long)g->held);
 			return ST_SIGNAL + call_stopped(call);
 		}
 		ssize_t n = write(call->out.fd, g->buf + at, g->len - at);
@@ -154,7 +154,7 @@ static int as_file(struct call *call, struct getter *g)
 static int run_command(struct call *call, struct getter *g)
 {
 	struct spawn_fd in = {.from = as_file(call, g), .to = 0};
-	const char *env[] = {call_fmt(call, "IPC_OBJECT=%s", g->r->m.obj.text), NULL};
+	const char *env[] = {call_fmt(call, "IPC_OBJECT=%s", g->r->m->obj.text), NULL};
 	if (in.from < 0 || env[0] == NULL)
 		return call_fail(call, ST_EARLY, errno, "give the record to %s", call->command[0]);
 	struct spawn s = {.argv = call->command, .env = env, .fds = &in, .nfds = 1};
@@ -174,7 +174,7 @@ static int get_all(struct call *call, struct getter *g)
 			return g->done > 0 || call->std[STD_FOLLOW].count > 0
 				? ST_OK
 				: call_fail(call, ST_NOPEER, 0, "%s: closed and empty",
-					  g->r->m.obj.text);
+					  g->r->m->obj.text);
 		int wrote = g->held == 0        ? 0
 			: call->command != NULL ? run_command(call, g)
 						: write_batch(call, g);
@@ -185,7 +185,7 @@ static int get_all(struct call *call, struct getter *g)
 		if (g->odd && g->want > 0)
 			return call_fail(call, ST_DATA, 0,
 				"%s: the next record is not %zu bytes long; it is still there",
-				g->r->m.obj.text, g->frame.size);
+				g->r->m->obj.text, g->frame.size);
 		if (call_stopped(call) != 0)
 			return ST_SIGNAL + call_stopped(call);
 	}
@@ -196,7 +196,10 @@ int ring_get(struct call *call)
 {
 	struct ring r;
 	bool follow = call->std[STD_FOLLOW].count > 0, count = call->std[STD_COUNT].count > 0;
-	struct getter g = {.r = &r,
+	struct getter *g = call_alloc(call, sizeof *g); /* freed after its undo has run */
+	if (g == NULL)
+		return call_error(call, ENOMEM, "get");
+	*g = (struct getter){.r = &r,
 		.frame = frame_of(call),
 		.want = count    ? (uint64_t)call->std[STD_COUNT].num
 			: follow ? UINT64_MAX
@@ -205,19 +208,19 @@ int ring_get(struct call *call)
 			: call->opt[GET_BATCH].count > 0 ? (uint64_t)call->opt[GET_BATCH].num
 							 : UINT64_MAX};
 	/* A command gets the bytes of the record and nothing else. */
-	if (call->command != NULL && g.frame.kind != FRAME_SIZE)
-		g.frame.kind = FRAME_RAW;
+	if (call->command != NULL && g->frame.kind != FRAME_SIZE)
+		g->frame.kind = FRAME_RAW;
 	int status = ring_open(call, &r, call->args[0].str,
 		call->opt[GET_CREATE].count > 0 ? SHARED_CREATE : 0,
 		call->opt[GET_SIZE].count > 0 ? (uint64_t)call->opt[GET_SIZE].num : RING_DEFAULT);
 	if (status != 0)
 		return status;
-	g.cap = g.want == 1 ? 4096 : BATCH_BYTES;
-	g.buf = malloc(g.cap);
-	if (g.buf == NULL || call_undo(call, undo_free, &g, 0) < 0)
+	g->cap = g->want == 1 ? 4096 : BATCH_BYTES;
+	g->buf = malloc(g->cap);
+	if (g->buf == NULL || call_undo(call, undo_free, g, 0) < 0)
 		return call_error(call, ENOMEM, "get");
 	status = call_ready(call);
 	if (status == 0)
-		status = get_all(call, &g);
-	return mapped_done(call, &r.m, status);
+		status = get_all(call, g);
+	return mapped_done(call, r.m, status);
 }

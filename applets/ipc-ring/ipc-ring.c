@@ -73,9 +73,8 @@ static const struct verb verbs[] = {
 		.operands = one_ring,
 		.std = STD(MODE),
 		.flags = VERB_INPROC, /* short */
-		.example =
-			"ipc-ring create -S 1M log; ipc-ring get -f log & seq 9 | ipc-ring put log",
-		.example_says = "the reader prints the records, until `ipc-ring close log`",
+		.example = "ipc-ring create -S 1M log; seq 9 | ipc-ring put log",
+		.example_says = "`ipc-ring get -f log` prints them, until `ipc-ring close log`",
 		.run = run_create},
 	{.name = "put",
 		.summary = "put records into the ring; wait while it is full",
@@ -124,9 +123,9 @@ static int run_create(struct call *call)
 		return call_fail(call, ST_USAGE, 0, "-S BYTES is missing: how large a ring");
 	int status = ring_open(
 		call, &r, call->args[0].str, SHARED_CREATE | (excl ? SHARED_EXCL : 0), size);
-	if (status != 0 || r.m.shared.created || r.cap == ((size + 7) & ~UINT64_C(7)))
+	if (status != 0 || r.m->shared.created || r.cap == ((size + 7) & ~UINT64_C(7)))
 		return status;
-	return call_fail(call, ST_EXISTS, 0, "%s: exists with %llu bytes, not %llu", r.m.obj.text,
+	return call_fail(call, ST_EXISTS, 0, "%s: exists with %llu bytes, not %llu", r.m->obj.text,
 		(unsigned long long)r.cap, (unsigned long long)size);
 }
 
@@ -150,7 +149,7 @@ static int run_close(struct call *call)
 	__atomic_store_n(&r.f->closed, 1, __ATOMIC_RELEASE);
 	ring_unlock(&r);
 	wake_all(&r);
-	return mapped_done(call, &r.m, ST_OK);
+	return mapped_done(call, r.m, ST_OK);
 }
 
 static int remove_one(struct call *call, const char *word)
@@ -161,12 +160,12 @@ static int remove_one(struct call *call, const char *word)
 		status = ring_lock(call, &r, DEADLINE_NONE);
 	if (status != 0)
 		return status;
-	status = mapped_unlink(call, &r.m);
+	status = mapped_unlink(call, r.m);
 	if (status == 0)
 		r.f->gone = 1;
 	ring_unlock(&r);
 	wake_all(&r);
-	mapped_close(call, &r.m);
+	mapped_close(call, r.m);
 	return status;
 }
 

@@ -30,7 +30,7 @@ static int next_record(struct call *call, struct putter *p, struct next *n, int 
 	*status = errno == EMSGSIZE
 		? call_fail(call, ST_DATA, 0,
 			  "%s: record %llu is longer than the ring can hold (%llu bytes)",
-			  p->r->m.obj.text, (unsigned long long)(p->done + p->pending + 1),
+			  p->r->m->obj.text, (unsigned long long)(p->done + p->pending + 1),
 			  (unsigned long long)ring_longest(p->r))
 		: errno == EBADMSG ? call_fail(call, ST_DATA, 0, "stdin ends inside record %llu",
 					     (unsigned long long)(p->done + p->pending + 1))
@@ -64,7 +64,7 @@ static int drop(struct call *call, struct putter *p, uint64_t need)
 	while (ring_free(r) < need) {
 		int64_t len = ring_next(r);
 		if (len < 0)
-			return call_fail(call, ST_DATA, 0, "%s: damaged", r->m.obj.text);
+			return call_fail(call, ST_DATA, 0, "%s: damaged", r->m->obj.text);
 		r->s.head += ring_need((uint64_t)len);
 		r->s.drops++;
 	}
@@ -102,7 +102,7 @@ static int make_room(struct call *call, struct putter *p, uint64_t need)
 static int closed(struct call *call, struct putter *p)
 {
 	hand_over(p);
-	return call_fail(call, ST_NOPEER, 0, "%s: closed", p->r->m.obj.text);
+	return call_fail(call, ST_NOPEER, 0, "%s: closed", p->r->m->obj.text);
 }
 
 /* The record in hand and all that are there without waiting. 0, or a status. *MORE: there may be more. */
@@ -159,7 +159,7 @@ int ring_put(struct call *call)
 	status = put_all(call, &p);
 	records_end(&p.src);
 	if (status != 0 && p.done > 0)
-		call_warn(call, 0, "%s: %llu records were put before", r.m.obj.text,
+		call_warn(call, 0, "%s: %llu records were put before", r.m->obj.text,
 			(unsigned long long)p.done);
-	return mapped_done(call, &r.m, status);
+	return mapped_done(call, r.m, status);
 }

@@ -41,7 +41,7 @@ struct ring_file {
 
 /* One process's view. What is read from the mapping is checked and kept here. */
 struct ring {
-	struct mapped m;
+	struct mapped *m;
 	struct ring_file *f;
 	uint64_t cap;
 	struct ring_state s;            /* the valid state, while locked */

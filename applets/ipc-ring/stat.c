@@ -37,7 +37,7 @@ static void show_users(struct call *call, const struct ring *r, struct show *sho
 {
 	struct stat st;
 	bool hidden = false;
-	if (fstat(r->m.shared.fd, &st) == 0)
+	if (fstat(r->m->shared.fd, &st) == 0)
 		(void)proc_each_fd(&st, false, show_user, show, &hidden);
 	if (hidden)
 		call_note(call, 1, "some processes cannot be looked into");
@@ -50,7 +50,7 @@ static void print_json(struct call *call, const struct ring *r, bool closed, uin
 	const struct ring_state *s = &r->s;
 	json_start(&j, &call->out);
 	json_open(&j, NULL, '{');
-	json_str(&j, "object", r->m.obj.text);
+	json_str(&j, "object", r->m->obj.text);
 	json_uint(&j, "size", r->cap);
 	json_uint(&j, "used", s->tail - s->head);
 	json_uint(&j, "records", s->puts - s->gets - s->drops);
@@ -96,5 +96,5 @@ int ring_stat(struct call *call)
 		print_json(call, &r, closed, repairs);
 	else
 		print_table(call, &r, closed, repairs);
-	return mapped_done(call, &r.m, ST_OK);
+	return mapped_done(call, r.m, ST_OK);
 }

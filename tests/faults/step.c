@@ -38,7 +38,8 @@ static void skip(pid_t pid, int *st)
 		if (WIFEXITED(*st) || WIFSIGNALED(*st))
 			return;
 		if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof info, &info) > 0 &&
-			info.op == PTRACE_SYSCALL_INFO_ENTRY && info.entry.nr == SYS_set_robust_list)
+			info.op == PTRACE_SYSCALL_INFO_ENTRY &&
+			info.entry.nr == SYS_set_robust_list)
 			return;
 	}
 }
@@ -79,9 +80,10 @@ static long run(char **argv, long steps, int *ended)
 static void drain(const char *cmd, const char *file, char *buf, size_t size)
 {
 	char line[1024];
-	snprintf(line, sizeof line, "'%s' put -w 10 '%s' end && '%s' close '%s' && '%s' get -f -w 10 '%s'", cmd,
-		file, cmd, file, cmd, file);
-	FILE *f = popen(line, "r");
+	snprintf(line, sizeof line,
+		"'%s' put -w 10 '%s' end && '%s' close '%s' && '%s' get -f -w 10 '%s'", cmd, file,
+		cmd, file, cmd, file);
+	FILE *f = popen(line, "r"); // NOLINT(cert-env33-c): the names are ours
 	size_t n = fread(buf, 1, size - 1, f);
 	buf[n] = '\0';
 	if (pclose(f) != 0)
