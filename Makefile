@@ -32,7 +32,10 @@ CFLAGS_LINK = -fno-pie -ffunction-sections -fdata-sections -fno-asynchronous-unw
 LDFLAGS_LINK = -static -no-pie -Wl,--gc-sections -Wl,-z,norelro -Wl,-z,noseparate-code -Wl,--build-id=none
 endif
 
-COMMON = -Ilib -I. -DIPCBOX_VERSION='"$(VERSION)"' $(CPPFLAGS)
+# Whose semaphores other programs here speak, whatever we are linked with.
+SYSTEM_LIBC := $(if $(wildcard /lib/*/libc.so.6 /lib/libc.so.6 /lib64/libc.so.6 /usr/lib*/libc.so.6),GLIBC,MUSL)
+
+COMMON = -DSYSTEM_$(SYSTEM_LIBC) -Ilib -I. -DIPCBOX_VERSION='"$(VERSION)"' $(CPPFLAGS)
 ALL_CPPFLAGS = $(COMMON) $(CPPFLAGS_LINK)
 ALL_CFLAGS = -std=gnu17 $(WARN) $(CFLAGS_LINK) $(CFLAGS)
 COMPILE = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP

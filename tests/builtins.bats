@@ -62,6 +62,8 @@ inproc() { # lines "APPLET VERB" of the verbs that run in-process
 @test "status, stdout and message are those of the program, for every in-process verb" {
 	local args
 	while read -r a v; do
+		# What ls shows are the machine's objects, which other tests make and remove meanwhile.
+		[[ $v != ls ]] || continue
 		for args in --help --no-such-option "" "-n ./missing/object" "-n ./missing/object x y z" "-n 'bad	name'" "-w nonsense x"; do
 			printf '%s %s %s\n' "$a" "$v" "$args" >line
 			local s1=0 s2=0
