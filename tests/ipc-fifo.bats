@@ -257,7 +257,8 @@ sum() {
 	strace -o r.log -e trace=read,write,splice ipc-fifo read ./f >got
 	finish $pid 0
 	cmp data got
-	lacks '^(read|write)\(' w.log r.log
+	# A dynamic loader reads the heads of libraries; the data are zeros.
+	lacks '^(read|write)\([0-9]+, "\\0' w.log r.log
 	grep -q ^splice w.log
 	grep -q ^splice r.log
 }
