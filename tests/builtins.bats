@@ -104,7 +104,10 @@ inproc() { # lines "APPLET VERB" of the verbs that run in-process
 	cat >commands <<-'EOF'
 		state() {
 			for f in /proc/$$/fd/*; do echo "${f##*/} $(readlink "$f")"; done | grep -vE 'pipe:|/before|/after|/fd/| $'
-			grep -E 'Sig[BIP]|Shd|Threads' /proc/$$/status
+			# Read by the shell itself: while it forks, it blocks signals for a moment.
+			while read -r k v; do
+				case $k in Sig[BIP]* | Shd* | Threads*) echo "$k $v" ;; esac
+			done </proc/$$/status
 			trap -p
 			umask
 			pwd
