@@ -135,13 +135,15 @@ builtins:
 	@echo "ipcbox.so: not built, bash's headers are not here (bash-builtins)"
 endif
 
+# A shell that is not built with a sanitizer cannot load what is.
+PLAIN = $(filter-out -fsanitize=% -fno-sanitize%,$(1))
 $(BUILD)/ipcbox.so: $(PIC)
 	@echo "ipcbox.so: linking ($(HOSTCC))"
-	@$(HOSTCC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $(PIC)
+	@$(HOSTCC) -shared $(call PLAIN,$(CFLAGS) $(LDFLAGS)) -o $@ $(PIC)
 
 $(BUILD)/pic/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	@$(HOSTCC) $(COMMON) -std=gnu17 $(WARN) $(CFLAGS) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
+	@$(HOSTCC) $(COMMON) -std=gnu17 $(WARN) $(call PLAIN,$(CFLAGS)) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
 $(BUILD)/pic/lib/host_bash.o: COMMON += -I$(BUILD)/pic $(subst -I,-isystem ,$(BASH_CPPFLAGS))
 $(BUILD)/pic/lib/host_bash.o: $(BUILD)/pic/builtins.inc
 $(BUILD)/pic/builtins.inc: $(BUILD)/flags $(filter applets/ipc-%,$(APPLETS))
