@@ -11,6 +11,8 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #ifndef SCM_PIDFD
 #define SCM_PIDFD 4
@@ -50,6 +52,13 @@ static int again(int sock, short events, int64_t deadline, const struct stop *st
 	return wait_fd(sock, events, deadline, stop) < 0 ? -1 : 0;
 }
 
+/* musl's own sendmsg(2) refuses control data of more than 1024 bytes, which 253 descriptors are. Its structs
+ * have the kernel's layout, with padding that is zero here. */
+static ssize_t send_message(int sock, const struct msghdr *msg, int flags)
+{
+	return (ssize_t)syscall(SYS_sendmsg, sock, msg, flags);
+}
+
 int cmsg_send(int sock, const void *data, size_t len, const int *fds, size_t nfds, int64_t deadline,
 	const struct stop *stop)
 {
@@ -61,7 +70,7 @@ int cmsg_send(int sock, const void *data, size_t len, const int *fds, size_t nfd
 	struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	if (nfds > 0) {
-		memset(&control.align, 0, sizeof control.align);
+		memset(&control, 0, sizeof control);
 		msg.msg_control = control.buf;
 		msg.msg_controllen = (socklen_t)CMSG_SPACE(nfds * sizeof(int));
 		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
@@ -76,7 +85,7 @@ int cmsg_send(int sock, const void *data, size_t len, const int *fds, size_t nfd
 		(deadline != DEADLINE_NONE || (stop != NULL && stop->mask != NULL) ? MSG_DONTWAIT
 										   : 0);
 	while (iov.iov_len > 0) {
-		ssize_t n = sendmsg(sock, &msg, flags);
+		ssize_t n = send_message(sock, &msg, flags);
 		if (n < 0) {
 			if (again(sock, POLLOUT, deadline, stop) < 0)
 				return -1;
