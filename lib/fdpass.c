@@ -32,18 +32,39 @@ const char *fdpass_name(const char *name)
 	return check(name, strlen(name));
 }
 
-/* One message; when the kernel refuses since too many are under way, again once ours have arrived. */
+/* Sleep for *PAUSE, and twice as long the next time. */
+static int pause_for(int64_t *pause, int64_t deadline, const struct stop *stop)
+{
+	struct pollfd none = {.fd = -1};
+	int64_t until = wait_until(*pause);
+	*pause *= 2;
+	if (wait_poll(&none, 1, until < deadline ? until : deadline, stop) < 0 && errno == EINTR)
+		return -1;
+	errno = wait_expired(deadline);
+	return deadline != DEADLINE_NONE && wait_now() >= deadline ? -1 : 0;
+}
+
+/* One message; when the kernel refuses since too many are under way, again once ours have arrived. It takes
+ * them off its count an instant after it says that they have, and says nothing about others': a second
+ * of looking again must do. */
 static int send_batch(int sock, const char *text, size_t len, const int *fds, size_t n,
 	int64_t deadline, const struct stop *stop)
 {
+	int64_t pause = NS_PER_MS;
 	while (cmsg_send(sock, text, len, fds, n, deadline, stop) < 0) {
 		if (errno != ETOOMANYREFS)
 			return -1;
 		int r = cmsg_drain(sock, deadline, stop);
-		if (r == 0)
-			errno = ETOOMANYREFS;
-		if (r <= 0)
+		if (r < 0)
 			return -1;
+		if (r > 0)
+			pause = NS_PER_MS;
+		else if (pause > NS_PER_S || deadline == DEADLINE_NOW) {
+			errno = ETOOMANYREFS;
+			return -1;
+		} else if (pause_for(&pause, deadline, stop) < 0) {
+			return -1;
+		}
 	}
 	return 0;
 }
