@@ -274,7 +274,7 @@ c.sendall(b"\x06")'
 	peer "
 c, _ = listen('\\0${name#@}').accept()
 n = 0
-while not os.path.exists('read'): time.sleep(0.01)
+while not os.path.exists('read.now'): time.sleep(0.01)
 while True:
     text, fds, *_ = socket.recv_fds(c, 65536, 253)
     if not text: break
@@ -288,7 +288,7 @@ print(n)"
 	peer "
 c, _ = listen('\\0${name#@}').accept()
 n = 0
-while not os.path.exists('read'): time.sleep(0.01)
+while not os.path.exists('read.now'): time.sleep(0.01)
 while True:
     text, fds, *_ = socket.recv_fds(c, 65536, 253)
     if not text: break
@@ -298,11 +298,11 @@ print(n)"
 	bg as_nobody bash -c 'ulimit -n 64; exec "$@" 5</dev/null' - "$BIN/ipc-sendfd" -w 60 --allow any "$name" "${many[@]}"
 	local p=$!
 	until_true blocked $p
-	: >read
+	touch read.now
 	wait $p
 	ended 0
 	[[ $(<got) == 3000 ]]
-	rm -f read
+	rm -f read.now
 	cat >hog.py <<-'PY'
 		import array, os, socket, subprocess, sys
 		a, b = socket.socketpair()

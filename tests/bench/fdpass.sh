@@ -1,5 +1,5 @@
 # tests/bench/fdpass.sh: ipc-sendfd and ipc-recvfd: descriptors a second, one way.
-# shellcheck shell=sh source=tests/bench/lib.sh
+# shellcheck shell=sh disable=SC3045 source=tests/bench/lib.sh
 . "${BENCH_DIR:?run it with make bench}/lib.sh"
 
 bench_cc fdpass || exit 1
