@@ -11,6 +11,8 @@ extern const struct applet ipc_sem;
 extern const struct applet ipc_event;
 extern const struct applet ipc_barrier;
 extern const struct applet ipc_sock;
+extern const struct applet ipc_sendfd;
+extern const struct applet ipc_recvfd;
 
 const struct applet *const applets[] = {
 	&ipc_lock,
@@ -23,5 +25,7 @@ const struct applet *const applets[] = {
 	&ipc_event,
 	&ipc_barrier,
 	&ipc_sock,
+	&ipc_sendfd,
+	&ipc_recvfd,
 	NULL,
 };

@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 int fd_open(int dirfd, const char *path, int flags, unsigned mode)
@@ -154,6 +156,16 @@ int fd_fill_std(void)
 		closed |= 1 << fd;
 	}
 	return closed;
+}
+
+bool fd_was_closed(int fd)
+{
+	struct stat st;
+	int flags = fd >= 0 && fd < 3 ? fcntl(fd, F_GETFL) : -1;
+	if (flags < 0 || fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode))
+		return false;
+	return st.st_rdev == makedev(1, 3) &&
+		(flags & O_ACCMODE) == (fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
 int fd_pipe_size(int fd, int want)

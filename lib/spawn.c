@@ -23,7 +23,9 @@ struct child {
 	char **envp;
 	char **sh_argv; /* {"/bin/sh", path, args...} for scripts without #! */
 	char *path;     /* room for DIR/NAME */
-	int moved[SPAWN_MAX_FDS];
+	int *from;      /* per entry of .fds: where its descriptor is now, PLACED when done */
+	size_t *uses;   /* per descriptor up to .top: how many entries are still made from it */
+	int top;        /* the highest .to */
 	pid_t parent;
 	volatile int err, execed;
 };
@@ -63,18 +65,36 @@ static char **make_env(const struct spawn *s)
 	return envp;
 }
 
+static int prepare_fds(struct child *c, const struct spawn *s)
+{
+	if (s->nfds == 0)
+		return 0;
+	for (size_t i = 0; i < s->nfds; i++)
+		c->top = s->fds[i].to > c->top ? s->fds[i].to : c->top;
+	c->from = malloc(s->nfds * sizeof *c->from);
+	c->uses = calloc((size_t)c->top + 1, sizeof *c->uses);
+	if (c->from == NULL || c->uses == NULL)
+		return ENOMEM;
+	for (size_t i = 0; i < s->nfds; i++) {
+		c->from[i] = s->fds[i].from >= 0 ? s->fds[i].from : -1;
+		if (c->from[i] >= 0 && c->from[i] <= c->top)
+			c->uses[c->from[i]]++;
+	}
+	return 0;
+}
+
 static int prepare(struct child *c, const struct spawn *s)
 {
 	size_t argc = count((const char *const *)s->argv);
 	const char *path = getenv("PATH");
 	*c = (struct child){.s = s};
-	if (s->nfds > SPAWN_MAX_FDS)
-		return EINVAL;
 	c->parent = getpid();
 	c->envp = s->env != NULL ? make_env(s) : environ;
 	c->sh_argv = malloc((argc + 2) * sizeof *c->sh_argv);
 	c->path = malloc((path != NULL ? strlen(path) : 16) + strlen(s->argv[0]) + 16);
-	return c->envp == NULL || c->sh_argv == NULL || c->path == NULL ? ENOMEM : 0;
+	if (c->envp == NULL || c->sh_argv == NULL || c->path == NULL)
+		return ENOMEM;
+	return prepare_fds(c, s);
 }
 
 static void finish(struct child *c)
@@ -83,6 +103,8 @@ static void finish(struct child *c)
 		free(c->envp);
 	free(c->sh_argv);
 	free(c->path);
+	free(c->from);
+	free(c->uses);
 }
 
 static void try_exec(struct child *c, char *file)
@@ -131,26 +153,64 @@ static int search_exec(struct child *c)
 	}
 }
 
-/* Two passes, so that no target overwrites a source that is still to come. */
-static int move_fds(struct child *c)
+#define PLACED (-2)
+
+/* Is the descriptor that entry I shall replace still needed for another one? */
+static bool is_source(const struct child *c, size_t i)
+{
+	int to = c->s->fds[i].to;
+	return c->uses[to] > (c->from[i] == to ? 1 : 0);
+}
+
+static int place(struct child *c, size_t i)
+{
+	int from = c->from[i], to = c->s->fds[i].to;
+	c->from[i] = PLACED;
+	if (from < 0) {
+		close(to);
+		return 0;
+	}
+	if (from <= c->top)
+		c->uses[from]--;
+	return (from == to ? fcntl(to, F_SETFD, 0) : dup2(from, to)) < 0 ? errno : 0;
+}
+
+/* Entries wait for each other in a ring: keep what the first one will replace elsewhere. */
+static int break_ring(struct child *c)
 {
 	const struct spawn *s = c->s;
-	int top = 2;
-	for (size_t i = 0; i < s->nfds; i++)
-		top = s->fds[i].to > top ? s->fds[i].to : top;
-	for (size_t i = 0; i < s->nfds; i++) {
-		c->moved[i] = s->fds[i].from;
-		if (c->moved[i] >= 0 &&
-			(c->moved[i] = fcntl(c->moved[i], F_DUPFD_CLOEXEC, top + 1)) < 0)
-			return errno;
-	}
-	for (size_t i = 0; i < s->nfds; i++) {
-		if (c->moved[i] < 0)
-			close(s->fds[i].to);
-		else if (dup2(c->moved[i], s->fds[i].to) < 0)
-			return errno;
-	}
+	size_t i = 0;
+	while (c->from[i] == PLACED)
+		i++;
+	int to = s->fds[i].to, aside = fcntl(to, F_DUPFD_CLOEXEC, c->top + 1);
+	if (aside < 0)
+		return errno;
+	for (size_t k = 0; k < s->nfds; k++)
+		if (c->from[k] == to)
+			c->from[k] = aside;
+	c->uses[to] = 0;
 	return 0;
+}
+
+/* Each goes to its place as soon as no other one has its source there. Walking up and down in turn
+ * moves a row of neighbours in one pass, whichever way it goes. */
+static int move_fds(struct child *c)
+{
+	size_t n = c->s->nfds, left = n;
+	int err = 0;
+	for (bool up = true; left > 0 && err == 0; up = !up) {
+		size_t before = left;
+		for (size_t k = 0; k < n && err == 0; k++) {
+			size_t i = up ? k : n - 1 - k;
+			if (c->from[i] == PLACED || is_source(c, i))
+				continue;
+			err = place(c, i);
+			left--;
+		}
+		if (left == before)
+			err = break_ring(c);
+	}
+	return err;
 }
 
 /* exec resets caught signals, but one that is pending must not run our handler in the memory that

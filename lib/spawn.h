@@ -13,14 +13,13 @@
 struct call;
 
 struct spawn_fd {
-	int from,
-		to; /* FROM is duplicated onto TO; FROM -1 closes TO. Any order, overlaps allowed */
+	int from, to; /* FROM is duplicated onto TO; FROM -1 closes TO. Any number, any order,
+		       * overlaps allowed; each TO once */
 };
 
-#define SPAWN_GROUP 1    /* its own process group */
-#define SPAWN_SESSION 2  /* its own session */
-#define SPAWN_DIE 4      /* SIGKILL when the spawning thread dies (PR_SET_PDEATHSIG) */
-#define SPAWN_MAX_FDS 64 /* more .fds than this: EINVAL */
+#define SPAWN_GROUP 1   /* its own process group */
+#define SPAWN_SESSION 2 /* its own session */
+#define SPAWN_DIE 4     /* SIGKILL when the spawning thread dies (PR_SET_PDEATHSIG) */
 
 struct spawn {
 	char *const *argv;
