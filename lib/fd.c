@@ -156,6 +156,24 @@ int fd_fill_std(void)
 	return closed;
 }
 
+int fd_truncate(int fd, off_t size)
+{
+	int r;
+	do
+		r = ftruncate(fd, size);
+	while (r < 0 && errno == EINTR);
+	return r;
+}
+
+int fd_allocate(int fd, off_t size)
+{
+	int e;
+	do
+		e = posix_fallocate(fd, 0, size);
+	while (e == EINTR);
+	return e;
+}
+
 int fd_pipe_size(int fd, int want)
 {
 	int now = fcntl(fd, F_GETPIPE_SZ);
