@@ -168,6 +168,24 @@ bool fd_was_closed(int fd)
 		(flags & O_ACCMODE) == (fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
+int fd_truncate(int fd, off_t size)
+{
+	int r;
+	do
+		r = ftruncate(fd, size);
+	while (r < 0 && errno == EINTR);
+	return r;
+}
+
+int fd_allocate(int fd, off_t size)
+{
+	int e;
+	do
+		e = posix_fallocate(fd, 0, size);
+	while (e == EINTR);
+	return e;
+}
+
 int fd_pipe_size(int fd, int want)
 {
 	int now = fcntl(fd, F_GETPIPE_SZ);
