@@ -63,7 +63,7 @@ static const struct opt opts[] = {
 		.metavar = "DUR",
 		.min = 1000000,
 		.max = INT64_C(86400) * 1000000000,
-		.help = "spend about DUR in all (default: 9s at most)"},
+		.help = "spend about DUR in all, or less (default: 8s)"},
 	[OPT_QUICK] = {.name = "quick", .help = "rough numbers, in a second or two"},
 	[OPT_PIN] = {.name = "pin", .group = 1, .help = "each process stays on its own processor"},
 	[OPT_ONE_CPU] = {.name = "one-cpu", .group = 1, .help = "all processes on one processor"},
@@ -92,7 +92,7 @@ const struct applet ipc_bench = {
 };
 
 #define CELL_TIME (500 * NS_PER_MS) /* at most, unless --time says more */
-#define RUN_TIME (9 * NS_PER_S)     /* doubled where the machine is noisy */
+#define RUN_TIME (8 * NS_PER_S)     /* doubled where the machine is noisy */
 #define QUICK_TIME (12 * NS_PER_MS) /* a measurement of --quick */
 #define LEAST_TIME (2 * NS_PER_MS)
 

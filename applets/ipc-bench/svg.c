@@ -11,12 +11,12 @@
 #include <string.h>
 #include <time.h>
 
-#define LEFT 170
+#define LEFT 186
 #define PANEL 360
-#define GAP 30
+#define GAP 44
 #define TOP 118
 #define STEP 11 /* between sizes within a row */
-#define PAD 9   /* above and below them */
+#define PAD 7   /* above and below them */
 #define COLOURS 6
 #define ROOM 10 /* free pixels at both ends of an axis */
 
@@ -210,7 +210,7 @@ static void put_axis(struct plot *p, unsigned panel)
 		for (int i = 0; i > n; i--)
 			v /= 10;
 		double x = x_of(p, panel, v);
-		for (unsigned k = 2; k < 10 && n < p->high[panel]; k += 3) {
+		for (unsigned k = 2; k < 6 && n < p->high[panel]; k += 3) {
 			double minor = x_of(p, panel, v * k);
 			out_fmt(out, "<path class=\"n\" d=\"M%.1f %uV%u\"/>\n", minor, TOP, bottom);
 		}
