@@ -144,6 +144,8 @@ static void say_why(const struct bench *b, struct result *r, int err)
 {
 	if (b->why[0] != '\0')
 		snprintf(r->why, sizeof r->why, "%s", b->why);
+	else if (b->ctl->err == ECANCELED) /* the step says it all */
+		snprintf(r->why, sizeof r->why, "%s", b->ctl->step);
 	else if (b->ctl->err != 0)
 		snprintf(r->why, sizeof r->why, "%s: %s",
 			b->ctl->step != NULL ? b->ctl->step : "play", strerror(b->ctl->err));

@@ -19,6 +19,8 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static int bench_run(struct call *call);
 
@@ -50,7 +52,7 @@ static const struct opt opts[] = {
 		.arg = ARG_CHOICE,
 		.metavar = "PATTERN",
 		.choices = patterns,
-		.help = "recommend for this; measures it where needed"},
+		.help = "recommend for request, stream, broadcast or queue"},
 	[OPT_RECEIVERS] = {.letter = 'j',
 		.name = "receivers",
 		.arg = ARG_UINT,
@@ -257,6 +259,13 @@ static int run_all(struct bench *b)
 	return status;
 }
 
+/* Where the plot goes: a file that gets its name when it is whole; or, when there is something else by
+ * that name (a device, a FIFO, a symbolic link), that itself. */
+struct plot_file {
+	struct newfile file;
+	bool whole;
+};
+
 static void drop_svg(void *arg, intptr_t unused)
 {
 	(void)unused;
@@ -264,15 +273,34 @@ static void drop_svg(void *arg, intptr_t unused)
 }
 
 /* Begun before anything is measured, so that a name that cannot be written costs no time. */
-static int open_svg(struct call *call, struct newfile **f)
+static int open_svg(struct call *call, struct plot_file **f)
 {
 	const char *path = call->opt[OPT_SVG].str;
+	struct stat st;
 	*f = call_alloc(call, sizeof **f);
 	if (*f == NULL)
 		return call_error(call, ENOMEM, "prepare");
-	if (newfile_open(*f, AT_FDCWD, path, 0644) < 0)
+	(*f)->whole = lstat(path, &st) < 0 || S_ISREG(st.st_mode);
+	int bad = 0;
+	if ((*f)->whole)
+		bad = newfile_open(&(*f)->file, AT_FDCWD, path, 0644);
+	else
+		bad = (*f)->file.fd = call_open(call, AT_FDCWD, path, O_WRONLY | O_NONBLOCK, 0);
+	if (bad < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return call_fail(call, ST_EXISTS, errno, "create %s", path);
+	if (bad < 0)
 		return call_error(call, errno, "create %s", path);
-	call_undo(call, drop_svg, *f, 0);
+	if ((*f)->whole)
+		call_undo(call, drop_svg, &(*f)->file, 0);
+	return 0;
+}
+
+static int write_svg(struct bench *b, struct plot_file *f)
+{
+	if (!f->whole)
+		(void)!ftruncate(f->file.fd, 0); /* devices and pipes have nothing to cut */
+	if (svg_write(b, f->file.fd) < 0 || (f->whole && newfile_replace(&f->file) < 0))
+		return call_error(b->call, errno, "write %s", b->call->opt[OPT_SVG].str);
 	return 0;
 }
 
@@ -288,7 +316,7 @@ static int put_list(struct call *call)
 	return table_end(&t, &call->out) < 0 ? call_stdout_error(call, call->out.err) : ST_OK;
 }
 
-static int report(struct call *call, struct bench *b, struct newfile *svg)
+static int report(struct call *call, struct bench *b, struct plot_file *svg)
 {
 	unsigned all, noisy = noisy_results(b, &all);
 	if (call->std[STD_JSON].count > 0)
@@ -296,8 +324,8 @@ static int report(struct call *call, struct bench *b, struct newfile *svg)
 	else
 		report_table(b);
 	int status = call_flush(call);
-	if (status == 0 && svg != NULL && (svg_write(b, svg->fd) < 0 || newfile_replace(svg) < 0))
-		status = call_error(call, errno, "write %s", svg->path);
+	if (status == 0 && svg != NULL)
+		status = write_svg(b, svg);
 	if (noisy > 0)
 		call_warn(call, 0,
 			"the machine is too noisy: %u of %u measurements are uncertain by more than 10 %%; "
@@ -311,7 +339,7 @@ static int report(struct call *call, struct bench *b, struct newfile *svg)
 
 static int bench_run(struct call *call)
 {
-	struct newfile *svg = NULL;
+	struct plot_file *svg = NULL;
 	if (call->opt[OPT_LIST].count > 0)
 		return put_list(call);
 	struct bench *b = call_alloc(call, sizeof *b);

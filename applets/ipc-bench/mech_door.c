@@ -46,8 +46,11 @@ static int ask(struct bench *b, int fd)
 	if (n == 1 && status == 0)
 		return 0;
 	if (n >= 0)
-		errno = n == 0 ? EPIPE : ENOEXEC;
-	return bench_step(b, n == 1 ? "run cat" : "read the status");
+		errno = n == 0 ? EPIPE : status == 127 ? ENOENT : ECANCELED;
+	return bench_step(b,
+		n < 1                   ? "read the status"
+			: status == 127 ? "run cat"
+					: "cat did not end with status 0");
 }
 
 static int door_call(struct bench *b)
