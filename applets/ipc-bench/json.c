@@ -4,10 +4,10 @@
 
 #include <string.h>
 
-/* A number with a fraction: out.h has one such shape. */
+/* A number with a fraction: out.h has one such shape, for less than 9e9. */
 static void put_fraction(struct json *j, const char *key, double v)
 {
-	json_seconds(j, key, (int64_t)(v * 1e9));
+	json_seconds(j, key, (int64_t)((v < 9e9 ? v : 9e9) * 1e9));
 }
 
 static void put_result(
@@ -22,7 +22,7 @@ static void put_result(
 		json_uint(j, "samples", r->samples);
 	} else if (r->done) {
 		put_fraction(j, "messages", r->rate);
-		put_fraction(j, "bytes", r->rate * (double)size);
+		json_uint(j, "bytes", (uint64_t)(r->rate * (double)size + 0.5));
 		if (p >= BROADCAST)
 			json_uint(j, "receivers", b->workers);
 	}

@@ -67,7 +67,7 @@ static int mq_one(struct chan *c, unsigned n)
 			(long long)sysctl_of("/proc/sys/fs/mqueue/msgsize_max", 8192));
 	else if (err == EMFILE)
 		snprintf(c->b->why, sizeof c->b->why,
-			"more than ulimit -q allows for message queues");
+			"no room: see ulimit -q (message queues), ulimit -n (descriptors)");
 	errno = err;
 	return bench_step(c->b, "make a queue");
 }

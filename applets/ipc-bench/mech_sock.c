@@ -105,7 +105,7 @@ static int sock_recv(struct chan *c, unsigned char *msg, size_t size)
 /* Take the connection that PORT's owner CLIENT made, and nobody else's. */
 static int accept_ours(int server, int client)
 {
-	struct sockaddr_in want, got;
+	struct sockaddr_in want = {0}, got = {0};
 	socklen_t len = sizeof want;
 	if (getsockname(client, (struct sockaddr *)&want, &len) < 0)
 		return -1;

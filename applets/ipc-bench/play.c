@@ -165,7 +165,8 @@ static int batch_request(struct driver *d, double *value)
 	for (unsigned i = 0; i < n; i++)
 		hist_add(&d->hist, d->sample[i]);
 	qsort(d->sample, n, sizeof *d->sample, by_value);
-	*value = d->sample[n / 2];
+	unsigned middle = n / 2;
+	*value = d->sample[middle];
 	return 0;
 }
 

@@ -89,7 +89,7 @@ double series_spread(const struct series *s)
 
 double stats_log10(double x)
 {
-	double n = 0;
+	int n = 0;
 	if (x <= 0)
 		return -12;
 	for (; x >= 10; n++)
