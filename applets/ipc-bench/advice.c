@@ -75,7 +75,7 @@ static unsigned simplest(const struct bench *b, unsigned size, enum pattern p, u
 	return best;
 }
 
-/* Beyond which difference two results are no longer alike? */
+/* Are they too uncertain to tell one from the other? */
 static bool within_noise(
 	const struct bench *b, unsigned size, enum pattern p, unsigned a, unsigned c)
 {

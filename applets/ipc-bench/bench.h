@@ -47,9 +47,8 @@ struct chan {
 	unsigned from, to; /* players; a queue has many at one end */
 };
 
-#define M_QUEUE 1   /* several receivers may take from one channel */
-#define M_POLLS 2   /* burns a processor while it waits */
-#define M_BY_HAND 4 /* takes code of one's own around it */
+#define M_QUEUE 1 /* several receivers may take from one channel */
+#define M_POLLS 2 /* burns a processor while it waits */
 
 /* One mechanism. Its functions return 0, or -1 with errno and bench_step's word for the step. */
 struct mech {
@@ -117,7 +116,7 @@ struct bench {
 	size_t sizes[MAX_SIZES];
 	bool wanted[NPATTERNS], given; /* given: by --pattern */
 	enum pattern chief;            /* what bars and order go by */
-	bool pin, one_cpu, quick, limited;
+	bool pin, one_cpu, quick;
 	unsigned total, finished; /* measurements, for the progress */
 	int64_t started, drawn;
 	bool tty, draw;
