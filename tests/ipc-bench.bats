@@ -106,6 +106,8 @@ gone() {
 	json "all(x['mechanism'] == 'pipe' for x in d['recommended'])"
 	quick -J -t door,tcp -S 64
 	json "all(x['mechanism'] == 'tcp' for x in d['recommended'])"
+	quick -J -t tcp,ring -S 64 # tcp is the simpler one, and sends ten times fewer
+	json "[x['mechanism'] for x in d['recommended'] if x['pattern'] == 'stream'] == ['ring']"
 }
 
 @test "--pattern queue: one channel for several, and who cannot says so" {
@@ -207,6 +209,14 @@ two_cpus() {
 	until_true gone $kids
 	[[ -z $(queues $kids) ]]
 	[[ -z $(ls -A | grep -v '^out$') ]]
+	# Those that no vanished queue wakes.
+	bg ipc-bench -q --time 60s -t pipe -S 64 >out
+	pid=$!
+	until_true has_players $pid 2
+	kids=$(players $pid)
+	kill -KILL $pid
+	wait $pid || :
+	until_true gone $kids
 }
 
 @test "a process of the measurement that is killed fails that one alone" {
