@@ -13,6 +13,7 @@ extern const struct applet ipc_barrier;
 extern const struct applet ipc_sock;
 extern const struct applet ipc_sendfd;
 extern const struct applet ipc_recvfd;
+extern const struct applet ipc_bench;
 
 const struct applet *const applets[] = {
 	&ipc_lock,
@@ -27,5 +28,6 @@ const struct applet *const applets[] = {
 	&ipc_sock,
 	&ipc_sendfd,
 	&ipc_recvfd,
+	&ipc_bench,
 	NULL,
 };

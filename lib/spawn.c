@@ -219,31 +219,42 @@ static const int caught[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2,
 	SIGCHLD, SIGWINCH, SIGCONT, SIGPIPE};
 #define NCAUGHT (sizeof caught / sizeof *caught)
 
-static void reset_signals(void)
+static void default_actions(void)
 {
 	struct sigaction act, dfl = {.sa_handler = SIG_DFL};
-	sigset_t none;
 	for (size_t i = 0; i < NCAUGHT; i++)
 		if (sigaction(caught[i], NULL, &act) == 0 && act.sa_handler != SIG_DFL &&
 			(act.sa_handler != SIG_IGN || caught[i] == SIGPIPE))
 			sigaction(caught[i], &dfl, NULL);
+}
+
+static void reset_signals(void)
+{
+	sigset_t none;
+	default_actions();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* What .flags say; 0 or an errno. */
+static int settle(unsigned flags, pid_t parent)
+{
+	if ((flags & SPAWN_DIE) != 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			raise(SIGKILL);
+	}
+	if ((flags & SPAWN_SESSION) != 0 && setsid() < 0)
+		return errno;
+	return (flags & SPAWN_GROUP) != 0 && setpgid(0, 0) < 0 ? errno : 0;
 }
 
 /* The part that the child does before exec; 0 or an errno. */
 static int become(struct child *c)
 {
-	if ((c->s->flags & SPAWN_DIE) != 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != c->parent)
-			raise(SIGKILL);
-	}
-	if ((c->s->flags & SPAWN_SESSION) != 0 && setsid() < 0)
-		return errno;
-	if ((c->s->flags & SPAWN_GROUP) != 0 && setpgid(0, 0) < 0)
-		return errno;
-	int err = move_fds(c);
+	int err = settle(c->s->flags, c->parent);
+	if (err == 0)
+		err = move_fds(c);
 	if (err == 0)
 		reset_signals();
 	return err;
@@ -308,6 +319,25 @@ int spawn_exec(const struct spawn *s)
 		sigaction(caught[i], &acts[i], NULL);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 	finish(&c);
+	return err;
+}
+
+int spawn_fork(int (*fn)(void *arg), void *arg, unsigned flags, pid_t *pid)
+{
+	sigset_t all, old;
+	pid_t parent = getpid();
+	/* Until it has reset them, the child must not run our handlers. */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &old);
+	*pid = fork();
+	if (*pid == 0) {
+		default_actions();
+		int bad = settle(flags, parent);
+		sigprocmask(SIG_SETMASK, &old, NULL);
+		_exit(bad != 0 ? 127 : fn(arg));
+	}
+	int err = *pid < 0 ? errno : 0;
+	sigprocmask(SIG_SETMASK, &old, NULL);
 	return err;
 }
 

@@ -40,6 +40,12 @@ int spawn(const struct spawn *s, pid_t *pid, int *execed);
 /* Replace this process by CMD: returns only an errno. */
 int spawn_exec(const struct spawn *s);
 
+/* For work that takes a process of its own but no program: a child, in a copy of our memory, that runs
+ * FN(ARG) and ends with what it returned, nothing unwound. Signals have their default actions there; the
+ * mask is ours as it stands, so that stop signals which a graceful verb blocks do not end the child before
+ * its parent. FLAGS as above. 0 and *PID, or an errno. fork(2). */
+int spawn_fork(int (*fn)(void *arg), void *arg, unsigned flags, pid_t *pid);
+
 /* Spawn for a verb: a failure is reported with CMD's name and gives 127 (not found), 126 (cannot be
  * executed) or 125 (fork failed). 0 when it runs. */
 int spawn_call(struct call *call, const struct spawn *s, pid_t *pid);
