@@ -4,6 +4,7 @@
 #include "spawn.h"
 
 #include "call.h"
+#include "sig.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -158,14 +159,12 @@ static void reset_signals(void)
 	static const int sigs[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM,
 		SIGURG, SIGCHLD, SIGWINCH, SIGCONT};
 	struct sigaction act, dfl = {.sa_handler = SIG_DFL};
-	sigset_t none;
 	for (size_t i = 0; i < sizeof sigs / sizeof *sigs; i++)
 		if (sigaction(sigs[i], NULL, &act) == 0 && act.sa_handler != SIG_DFL &&
 			act.sa_handler != SIG_IGN)
 			sigaction(sigs[i], &dfl, NULL);
 	sigaction(SIGPIPE, &dfl, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	sig_change(SIG_SETMASK, 0, NULL);
 }
 
 /* The part that the child does before exec; 0 or an errno. */
@@ -180,6 +179,9 @@ static int become(struct child *c)
 		return errno;
 	if ((c->s->flags & SPAWN_GROUP) != 0 && setpgid(0, 0) < 0)
 		return errno;
+	/* All signals are blocked here: the background group that we are is not stopped by TTOU. */
+	if ((c->s->flags & SPAWN_FOREGROUND) != 0)
+		(void)tcsetpgrp(c->s->tty, getpid());
 	int err = move_fds(c);
 	if (err == 0)
 		reset_signals();
@@ -203,13 +205,13 @@ static __attribute__((noinline)) pid_t fork_child(struct child *c)
 int spawn(const struct spawn *s, pid_t *pid, int *execed)
 {
 	struct child c;
-	sigset_t all, old;
+	uint64_t old;
 	int err = prepare(&c, s);
 	*execed = 0;
 	if (err == 0) {
-		/* Until it has reset them, the child must not run our handlers. */
-		sigfillset(&all);
-		sigprocmask(SIG_BLOCK, &all, &old);
+		/* Until it has reset them, the child must not run our handlers. By system call: musl's
+		 * function would give the mask back without RTMIN. */
+		sig_change(SIG_BLOCK, SIG_ALL, &old);
 		*pid = fork_child(&c);
 		err = *pid < 0 ? errno : c.err;
 		*execed = c.execed;
@@ -218,7 +220,7 @@ int spawn(const struct spawn *s, pid_t *pid, int *execed)
 			while (waitpid(*pid, &st, 0) < 0 && errno == EINTR)
 				;
 		}
-		sigprocmask(SIG_SETMASK, &old, NULL);
+		sig_change(SIG_SETMASK, old, NULL);
 	}
 	finish(&c);
 	return err;
