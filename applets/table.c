@@ -2,8 +2,10 @@
 #include "applet.h"
 
 extern const struct applet ipc_lock;
+extern const struct applet ipc_signal;
 
 const struct applet *const applets[] = {
 	&ipc_lock,
+	&ipc_signal,
 	NULL,
 };
