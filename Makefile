@@ -1,8 +1,9 @@
-# ipcbox: one binary, many names. `make`, `make demo`, `make check`, `make install`.
+# ipcbox: one binary, many names. `make`, `make check`, `make demo`, `make install`.
 #
 #   LINK=musl|static|dynamic   force the way of linking (default: the first that works here)
 #   CC=clang BUILD=build-x     another compiler, another place
 #   PREFIX= DESTDIR=           where make install puts things
+#   T=tests/x.bats V=1         check: only these files; say more (time per file, skipped tests)
 
 VERSION = 0.1
 BUILD ?= build
@@ -17,6 +18,7 @@ LINK := $(shell if command -v musl-gcc >/dev/null 2>&1; then echo musl; \
 	elif echo 'int main(void){return 0;}' | $(CC) -static -x c - -o /dev/null 2>/dev/null; \
 	then echo static; else echo dynamic; fi)
 endif
+HOSTCC := $(CC)
 ifeq ($(LINK),musl)
 ifeq ($(origin CC),default)
 CC := musl-gcc
@@ -30,29 +32,39 @@ CFLAGS_LINK = -fno-pie -ffunction-sections -fdata-sections -fno-asynchronous-unw
 LDFLAGS_LINK = -static -no-pie -Wl,--gc-sections -Wl,-z,norelro -Wl,-z,noseparate-code -Wl,--build-id=none
 endif
 
-ALL_CPPFLAGS = -Ilib -I. -DIPCBOX_VERSION='"$(VERSION)"' $(CPPFLAGS_LINK) $(CPPFLAGS)
+COMMON = -Ilib -I. -DIPCBOX_VERSION='"$(VERSION)"' $(CPPFLAGS)
+ALL_CPPFLAGS = $(COMMON) $(CPPFLAGS_LINK)
 ALL_CFLAGS = -std=gnu17 $(WARN) $(CFLAGS_LINK) $(CFLAGS)
+COMPILE = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP
+LINKIT = $(CC) $(ALL_CFLAGS) $(LDFLAGS_LINK) $(LDFLAGS)
 
 LIB = $(filter-out lib/host_%.c,$(wildcard lib/*.c))
 APPLETS = $(wildcard applets/*.c applets/*/*.c)
 # The applets' names are their files' (or folders') names.
-NAMES = $(sort $(patsubst applets/%/,%,$(sort $(dir $(wildcard applets/*/*.c)))) \
+NAMES := $(sort $(patsubst applets/%/,%,$(sort $(dir $(wildcard applets/*/*.c)))) \
 	$(patsubst applets/%.c,%,$(wildcard applets/ipc-*.c)))
-OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,main.c $(LIB) $(APPLETS))
+PARTS = $(patsubst %.c,$(BUILD)/obj/%.o,$(LIB) $(APPLETS))
+OBJ = $(BUILD)/obj/main.o $(PARTS)
 
 all: $(BUILD)/ipcbox $(BUILD)/bin
 
 $(BUILD)/ipcbox: $(OBJ)
 	@echo "ipcbox: linking with $(LINK) ($(CC))"
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS_LINK) $(LDFLAGS) -o $@ $(OBJ) $(LDLIBS)
+	@$(LINKIT) -o $@ $(OBJ) $(LDLIBS)
 
 $(BUILD)/bin: $(BUILD)/ipcbox
 	@rm -rf $@ && mkdir -p $@
 	@for n in ipcbox $(NAMES); do ln -s ../ipcbox $@/$$n || exit; done
 
-$(BUILD)/obj/%.o: %.c $(KERNEL_HEADERS) Makefile
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(KERNEL_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  cc $<"; $(COMPILE) -c -o $@ $<
+
+# Other flags, other objects.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(subst ','\'',$(COMPILE) $(LINKIT))' | cmp -s - $@ || \
+		echo '$(subst ','\'',$(COMPILE) $(LINKIT))' >$@
 
 # musl has no kernel headers of its own, and glibc's must not be seen.
 $(BUILD)/include/linux:
@@ -61,11 +73,97 @@ $(BUILD)/include/linux:
 		for p in /usr/include/$$d /usr/include/$$(gcc -print-multiarch)/$$d; do \
 			if [ -d $$p ]; then ln -sfn $$p $(BUILD)/include/$$d; fi; done; done
 
-check: all
-	tests/run $(BUILD) $(T)
+# ---- tests
+
+# The other hosts of the same objects: the contract test and the unit tests of lib/.
+$(BUILD)/contract: $(BUILD)/obj/tests/contract/contract.o $(PARTS)
+	@$(LINKIT) -o $@ $^ $(LDLIBS)
+$(BUILD)/unit: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/unit/*.c)) $(PARTS)
+	@$(LINKIT) -o $@ $^ $(LDLIBS)
+
+check: all $(BUILD)/contract $(BUILD)/unit builtins
+	@tests/run $(if $(V),-v) $(BUILD) $(T)
+
+# Every way of linking, each compiler; all are tried, any failure counts.
+check-all:
+	@s=0; for how in "LINK=musl BUILD=$(BUILD)-musl" "LINK=static CC=gcc BUILD=$(BUILD)-static" \
+		"LINK=dynamic CC=gcc BUILD=$(BUILD)-dynamic" "LINK=dynamic CC=clang BUILD=$(BUILD)-clang"; do \
+		echo "== $$how"; $(MAKE) --no-print-directory check $$how || s=1; done; exit $$s
+
+SANITIZE = -fsanitize=address,undefined
+sanitize:
+	@tests/sanitize $(MAKE) --no-print-directory check LINK=dynamic BUILD=$(BUILD)-asan \
+		CFLAGS="-O1 -g $(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer" LDFLAGS="$(SANITIZE)"
+
+coverage:
+	@rm -rf $(BUILD)-cov
+	@tests/coverage $(BUILD)-cov $(MAKE) --no-print-directory check LINK=dynamic BUILD=$(BUILD)-cov \
+		CFLAGS="-O0 -g --coverage" LDFLAGS=--coverage
+
+lint:
+	@tests/lint $(BUILD)
+
+bench: all
+	@IPCBOX_BUILD=$(abspath $(BUILD)) BENCH_CC="$(CC)" tests/bench/run $(B)
+
+demo: all
+	@PATH="$(abspath $(BUILD))/bin:$$PATH" tests/demo
+
+# ---- completions: generated from the records, committed
+
+completions: all
+	completions/gen $(BUILD)/ipcbox completions
+
+# ---- bash builtins: the same sources as a shared object for `enable -f`
+
+BASH_CPPFLAGS := $(shell pkg-config --cflags bash 2>/dev/null)
+PIC = $(patsubst %.c,$(BUILD)/pic/%.o,lib/host_bash.c $(LIB) $(APPLETS))
+ifneq ($(BASH_CPPFLAGS),)
+builtins: $(BUILD)/ipcbox.so
+else
+builtins:
+	@echo "ipcbox.so: not built, bash's headers are not here (bash-builtins)"
+endif
+
+$(BUILD)/ipcbox.so: $(PIC)
+	@echo "ipcbox.so: linking ($(HOSTCC))"
+	@$(HOSTCC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $(PIC)
+
+$(BUILD)/pic/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@$(HOSTCC) $(COMMON) -std=gnu17 $(WARN) $(CFLAGS) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
+$(BUILD)/pic/lib/host_bash.o: COMMON += -I$(BUILD)/pic $(subst -I,-isystem ,$(BASH_CPPFLAGS))
+$(BUILD)/pic/lib/host_bash.o: $(BUILD)/pic/builtins.h
+$(BUILD)/pic/builtins.h: $(BUILD)/flags $(filter applets/ipc-%,$(APPLETS))
+	@mkdir -p $(@D)
+	@for n in $(NAMES); do echo "BUILTIN(\"$$n\", $$(echo $$n | tr - _))"; done >$@
+
+# ---- install
+
+SHARE = $(DESTDIR)$(PREFIX)/share
+BASHDIR = $(SHARE)/bash-completion/completions
+ZSHDIR = $(SHARE)/zsh/site-functions
+FISHDIR = $(SHARE)/fish/vendor_completions.d
+MAN = $(wildcard man/*.1 man/*.7)
+
+# bash and fish look for a file by the command's name, so each applet gets a link there too.
+install: all
+	mkdir -p $(DESTDIR)$(PREFIX)/bin $(BASHDIR) $(ZSHDIR) $(FISHDIR) $(SHARE)/man/man1 $(SHARE)/man/man7
+	install -m 755 $(BUILD)/ipcbox $(DESTDIR)$(PREFIX)/bin/ipcbox
+	install -m 644 completions/ipcbox.bash $(BASHDIR)/ipcbox
+	install -m 644 completions/ipcbox.fish $(FISHDIR)/ipcbox.fish
+	install -m 644 completions/_ipcbox $(ZSHDIR)/_ipcbox
+	@for n in $(NAMES); do ln -sfn ipcbox $(DESTDIR)$(PREFIX)/bin/$$n && \
+		ln -sfn ipcbox $(BASHDIR)/$$n && ln -sfn ipcbox.fish $(FISHDIR)/$$n.fish || exit; done
+	@for m in $(MAN); do install -m 644 $$m $(SHARE)/man/man$${m##*.}/ || exit; done
+
+uninstall:
+	rm -f $(foreach n,ipcbox $(NAMES),$(DESTDIR)$(PREFIX)/bin/$n $(BASHDIR)/$n $(FISHDIR)/$n.fish)
+	rm -f $(ZSHDIR)/_ipcbox $(foreach m,$(MAN),$(SHARE)/man/man$(subst .,,$(suffix $m))/$(notdir $m))
 
 clean:
-	rm -rf $(BUILD)
+	rm -rf $(BUILD) $(BUILD)-musl $(BUILD)-static $(BUILD)-dynamic $(BUILD)-clang $(BUILD)-asan $(BUILD)-cov
 
--include $(OBJ:.o=.d)
-.PHONY: all check clean
+-include $(OBJ:.o=.d) $(PIC:.o=.d) $(wildcard $(BUILD)/obj/tests/*/*.d)
+FORCE:
+.PHONY: all check check-all sanitize coverage lint bench demo completions builtins install uninstall clean FORCE

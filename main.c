@@ -24,10 +24,24 @@
 #endif
 
 static volatile sig_atomic_t stop_signal;
+static const timer_t *volatile rouse_timer;
 
+/* A signal that comes just before a system call that blocks would be seen only after it: the timer
+ * then interrupts the call. timer_settime(2) is async-signal-safe. */
 static void on_stop(int sig)
 {
+	static const struct itimerspec soon = {.it_value = {0, 5000000}, .it_interval = {0, 5000000}};
+	int saved = errno;
 	stop_signal = sig;
+	if (rouse_timer != NULL)
+		timer_settime(*rouse_timer, 0, &soon, NULL);
+	errno = saved;
+}
+
+static void rouse(void *arg, const timer_t *timer)
+{
+	(void)arg;
+	rouse_timer = timer;
 }
 
 static int stopped(void *arg)
@@ -53,7 +67,7 @@ static void catch_stop(struct call *call, sigset_t *mask)
 	sigprocmask(SIG_BLOCK, &block, mask);
 	for (size_t i = 0; i < sizeof sigs / sizeof *sigs; i++)
 		sigdelset(mask, sigs[i]);
-	call->stop = (struct stop){.signal = stopped, .mask = mask};
+	call->stop = (struct stop){.signal = stopped, .mask = mask, .rouse = rouse};
 }
 
 static void die_of_sigpipe(const struct sigaction *old)

@@ -5,7 +5,7 @@
 
 #include "call.h"
 
-/* The table behind enum std: one meaning per letter for the whole toolbox. */
+/* The table behind enum std: one meaning per letter for the whole toolbox. (lib/std.c) */
 extern const struct opt std_opts[STD_N];
 
 /* The applet called NAME ("ipc-lock", "lock", or its alias), the part behind the last '/' only.

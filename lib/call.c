@@ -63,6 +63,12 @@ int status_of(int errnum)
 	}
 }
 
+/* strerror(3), but in the words of this toolbox for the two ends that a wait can have. */
+static const char *error_text(int errnum)
+{
+	return errnum == EAGAIN ? "would block" : errnum == ETIMEDOUT ? "timed out" : strerror(errnum);
+}
+
 /* "ipc-x verb: TEXT[: strerror]\n" in one write(2), of any length. */
 static void message(struct call *call, int errnum, const char *fmt, va_list ap)
 {
@@ -81,7 +87,7 @@ static void message(struct call *call, int errnum, const char *fmt, va_list ap)
 			len += n > 0 ? (size_t)n : 0;
 		}
 		va_end(again);
-		const char *err = errnum != 0 ? strerror(errnum) : "";
+		const char *err = errnum != 0 ? error_text(errnum) : "";
 		size_t need = len + strlen(err) + 4;
 		if (need <= cap) {
 			n = snprintf(text + len, cap - len, "%s%s\n", errnum != 0 ? ": " : "", err);
@@ -151,6 +157,9 @@ int call_waited(struct call *call, int errnum, const char *fmt, ...)
 	va_list ap;
 	if (errnum == EINTR && call_stopped(call) != 0)
 		return ST_SIGNAL + call_stopped(call);
+	/* -w 0 does not wait either, but it is a timeout: only -n asks for 75. */
+	if (errnum == EAGAIN && call->std[STD_TIMEOUT].count > 0 && call->std[STD_NONBLOCK].count == 0)
+		errnum = ETIMEDOUT;
 	va_start(ap, fmt);
 	int status = errnum == ETIMEDOUT ? fail(call, ST_TIMEOUT, errnum, fmt, ap)
 		: errnum == EAGAIN       ? fail(call, ST_BUSY, errnum, fmt, ap)

@@ -13,6 +13,15 @@ union control {
 	char buf[CMSG_SPACE(CMSG_MAX_FDS * sizeof(int))];
 };
 
+/* The header behind C, NULL at the end. musl's macro mixes signs; nothing of it is ours to mend. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+static struct cmsghdr *next_header(struct msghdr *msg, struct cmsghdr *c)
+{
+	return CMSG_NXTHDR(msg, c);
+}
+#pragma GCC diagnostic pop
+
 void cmsg_close(const int *fds, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -42,11 +51,11 @@ int cmsg_send(int sock, const void *data, size_t len, const int *fds, size_t nfd
 	if (nfds > 0) {
 		memset(&control.align, 0, sizeof control.align);
 		msg.msg_control = control.buf;
-		msg.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
+		msg.msg_controllen = (socklen_t)CMSG_SPACE(nfds * sizeof(int));
 		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(nfds * sizeof(int));
+		c->cmsg_len = (socklen_t)CMSG_LEN(nfds * sizeof(int));
 		memcpy(CMSG_DATA(c), fds, nfds * sizeof(int));
 	}
 	/* Waiting is done by wait_fd, which knows deadlines and stop signals; without either of them the
@@ -73,7 +82,7 @@ int cmsg_send(int sock, const void *data, size_t len, const int *fds, size_t nfd
 static size_t take_fds(struct msghdr *msg, int *fds, size_t cap)
 {
 	size_t n = 0;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = next_header(msg, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
 		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -92,7 +101,7 @@ static size_t take_fds(struct msghdr *msg, int *fds, size_t cap)
 static size_t count_fds(struct msghdr *msg)
 {
 	size_t n = 0;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c))
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = next_header(msg, c))
 		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
 			n += (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 	return n;

@@ -27,10 +27,11 @@ void proc_boot_id(char buf[40]);
  * shown as ?; its name in brackets when it has none; "?" when not visible. Returns BUF. */
 const char *proc_command(pid_t pid, char *buf, size_t size);
 
-/* Call FN for every process that has the file ST (device and inode) open, with one of its
- * descriptors; each process once. LOCKED: only descriptors that hold or wait for a lock on it (the
- * "lock:" lines of fdinfo, which name the true holders of OFD and flock locks where /proc/locks has -1
- * or a dead pid). Stops when FN returns non-zero. *HIDDEN is set when some process could not be
+/* Call FN for every process that has the file ST open (device and inode), once for each, with one
+ * of its descriptors. LOCKED: instead once for each lock that a process holds on it through one of
+ * its descriptors (the "lock:" lines of fdinfo, which name the true holders of OFD and flock locks
+ * where /proc/locks has -1 or a dead pid; whoever shares the open file description holds it too).
+ * Stops when FN returns non-zero. *HIDDEN (may be NULL) is set when some process could not be
  * looked into. 0 or FN's value, -1 with errno. */
 struct proc_fd {
 	pid_t pid;
@@ -41,5 +42,11 @@ struct proc_fd {
 };
 int proc_each_fd(const struct stat *st, bool locked, int (*fn)(void *arg, const struct proc_fd *fd),
 	void *arg, bool *hidden);
+/* The same for one process; a pid that is gone has nothing open. */
+int proc_pid_fds(pid_t pid, const struct stat *st, bool locked,
+	int (*fn)(void *arg, const struct proc_fd *fd), void *arg, bool *hidden);
+/* Read one lock as /proc/locks and fdinfo show it, from behind the "1:": "FLOCK  ADVISORY  WRITE
+ * 47 fe:00:1234 0 EOF". DEV_INO gets "fe:00:1234". What follows it, or NULL: not such a line. */
+const char *proc_parse_lock(const char *line, struct proc_fd *found, char dev_ino[48]);
 
 #endif

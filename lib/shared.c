@@ -7,11 +7,11 @@
 #include "shared.h"
 
 #include "fd.h"
+#include "newfile.h"
 #include "proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -126,43 +126,16 @@ static int check(struct shared *s, const struct shared_type *type, int flags)
 	return (flags & SHARED_RDONLY) != 0 ? 0 : forget_last_boot(s);
 }
 
-/* An unnamed file in the directory of DIRFD/PATH: O_TMPFILE, or a named one (in TMP) where the file
- * system has none. */
-static int make_unnamed(int dirfd, const char *path, unsigned mode, char *tmp, size_t size)
-{
-	const char *slash = strrchr(path, '/');
-	size_t len = slash != NULL ? (size_t)(slash - path + 1) : 0;
-	if (snprintf(tmp, size, "%.*s.", (int)len, path) >= (int)size - 40)
-		return bad(ENAMETOOLONG);
-	int fd = fd_open(dirfd, tmp, O_TMPFILE | O_RDWR, mode);
-	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT)) {
-		tmp[0] = '\0';
-		return fd;
-	}
-	snprintf(tmp + len, size - len, ".tmp.%ld.%llx", (long)getpid(),
-		(unsigned long long)wait_now());
-	return fd_open(dirfd, tmp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
-}
-
-static int publish(struct shared *s, int dirfd, const char *path, const char *tmp)
-{
-	char self[40];
-	snprintf(self, sizeof self, "/proc/self/fd/%d", s->fd);
-	int r = tmp[0] == '\0' ? linkat(AT_FDCWD, self, dirfd, path, AT_SYMLINK_FOLLOW)
-			       : linkat(dirfd, tmp, dirfd, path, 0);
-	return r;
-}
-
 static int create(struct shared *s, int dirfd, const char *path, const struct shared_type *type,
 	size_t size, unsigned mode, void (*init)(void *, size_t, void *), void *arg)
 {
-	char tmp[4200];
-	s->fd = make_unnamed(dirfd, path, mode & 0700, tmp, sizeof tmp);
-	if (s->fd < 0)
+	struct newfile file;
+	if (newfile_open(&file, dirfd, path, mode) < 0)
 		return -1;
-	int e = posix_fallocate(s->fd, 0, (off_t)size);
+	int e = posix_fallocate(file.fd, 0, (off_t)size);
+	s->fd = file.fd;
 	s->size = size;
-	int r = e != 0 ? bad(e) : fchmod(s->fd, mode) < 0 ? -1 : map(s, 0);
+	int r = e != 0 ? bad(e) : map(s, 0);
 	if (r == 0) {
 		memcpy(s->head->magic, type->magic, strnlen(type->magic, sizeof s->head->magic));
 		s->head->version = type->version;
@@ -171,12 +144,9 @@ static int create(struct shared *s, int dirfd, const char *path, const struct sh
 		boot_id(s->head->boot);
 		if (init != NULL)
 			init(s->base, size, arg);
-		r = publish(s, dirfd, path, tmp);
+		r = newfile_link(&file);
 	}
-	e = errno;
-	if (tmp[0] != '\0')
-		unlinkat(dirfd, tmp, 0);
-	errno = e;
+	newfile_end(&file, &s->fd);
 	s->created = r == 0;
 	return r;
 }

@@ -179,9 +179,6 @@ static int become(struct child *c)
 		return errno;
 	if ((c->s->flags & SPAWN_GROUP) != 0 && setpgid(0, 0) < 0)
 		return errno;
-	/* All signals are blocked here: the background group that we are is not stopped by TTOU. */
-	if ((c->s->flags & SPAWN_FOREGROUND) != 0)
-		(void)tcsetpgrp(c->s->tty, getpid());
 	int err = move_fds(c);
 	if (err == 0)
 		reset_signals();
@@ -194,7 +191,9 @@ static __attribute__((noinline)) pid_t fork_child(struct child *c)
 	pid_t pid = vfork();
 	if (pid != 0)
 		return pid;
-	c->err = become(c);
+	c->err = c->s->hook != NULL ? c->s->hook(c->s->hook_arg) : 0;
+	if (c->err == 0)
+		c->err = become(c);
 	if (c->err == 0) {
 		c->execed = 1;
 		c->err = search_exec(c);
@@ -208,6 +207,7 @@ int spawn(const struct spawn *s, pid_t *pid, int *execed)
 	uint64_t old;
 	int err = prepare(&c, s);
 	*execed = 0;
+	*pid = -1;
 	if (err == 0) {
 		/* Until it has reset them, the child must not run our handlers. By system call: musl's
 		 * function would give the mask back without RTMIN. */

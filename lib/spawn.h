@@ -17,11 +17,10 @@ struct spawn_fd {
 		to; /* FROM is duplicated onto TO; FROM -1 closes TO. Any order, overlaps allowed */
 };
 
-#define SPAWN_GROUP 1      /* its own process group */
-#define SPAWN_SESSION 2    /* its own session */
-#define SPAWN_DIE 4        /* SIGKILL when the spawning thread dies (PR_SET_PDEATHSIG) */
-#define SPAWN_FOREGROUND 8 /* its group gets the terminal .tty (tcsetpgrp(3)) before CMD runs */
-#define SPAWN_MAX_FDS 64   /* more .fds than this: EINVAL */
+#define SPAWN_GROUP 1    /* its own process group */
+#define SPAWN_SESSION 2  /* its own session */
+#define SPAWN_DIE 4      /* SIGKILL when the spawning thread dies (PR_SET_PDEATHSIG) */
+#define SPAWN_MAX_FDS 64 /* more .fds than this: EINVAL */
 
 struct spawn {
 	char *const *argv;
@@ -29,7 +28,11 @@ struct spawn {
 	const struct spawn_fd *fds;
 	size_t nfds;
 	unsigned flags;
-	int tty; /* with SPAWN_FOREGROUND: a descriptor on our controlling terminal */
+	/* Run in the child before anything else is done there: in our memory, with every signal
+	 * blocked, free to make system calls and to write where HOOK_ARG points. An errno keeps CMD
+	 * from being started. May be NULL; spawn_exec has no child and no use for it. */
+	int (*hook)(void *arg);
+	void *hook_arg;
 };
 
 /* Start it. 0 and *PID; or an errno: when *EXECED is set execve(2) was what failed. vfork(2)

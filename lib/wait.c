@@ -110,35 +110,26 @@ static void no_op(int sig)
 int wait_timer_start(struct wait_timer *t, int64_t deadline, const struct stop *stop)
 {
 	*t = (struct wait_timer){.deadline = deadline, .stop = stop};
-	if (stop != NULL && stop->mask != NULL) {
-		if (sigprocmask(SIG_SETMASK, stop->mask, &t->oldmask) < 0)
-			return -1;
-		t->masked = true;
-	}
-	if (deadline == DEADLINE_NONE)
+	bool stops = stop != NULL && stop->mask != NULL;
+	if (deadline == DEADLINE_NONE && !stops)
 		return 0;
 	struct sigaction act = {.sa_handler = no_op};
 	struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGURG};
-	sigset_t urg;
-	sigemptyset(&urg);
-	sigaddset(&urg, SIGURG);
-	sigset_t before;
-	if (sigprocmask(SIG_UNBLOCK, &urg, &before) < 0)
+	struct itimerspec its = {.it_interval = {0, 5 * NS_PER_MS}};
+	sigset_t mask;
+	if (timer_create(CLOCK_MONOTONIC, &ev, &t->id) < 0)
 		return -1;
-	if (!t->masked)
-		t->oldmask = before;
-	t->masked = true;
 	sigaction(SIGURG, &act, &t->old);
 	t->armed = true;
-	if (timer_create(CLOCK_MONOTONIC, &ev, &t->id) < 0) {
-		t->armed = false;
-		sigaction(SIGURG, &t->old, NULL);
-		sigprocmask(SIG_SETMASK, &t->oldmask, NULL);
-		return -1;
-	}
-	struct itimerspec its = {.it_interval = {0, 5 * NS_PER_MS}};
-	wait_abs(deadline, CLOCK_MONOTONIC, &its.it_value);
-	return timer_settime(t->id, TIMER_ABSTIME, &its, NULL);
+	sigprocmask(SIG_SETMASK, NULL, &t->oldmask);
+	if (stops && stop->rouse != NULL)
+		stop->rouse(stop->arg, &t->id);
+	if (wait_abs(deadline, CLOCK_MONOTONIC, &its.it_value) != NULL)
+		timer_settime(t->id, TIMER_ABSTIME, &its, NULL);
+	mask = stops ? *stop->mask : t->oldmask;
+	sigdelset(&mask, SIGURG);
+	t->masked = true;
+	return sigprocmask(SIG_SETMASK, &mask, NULL);
 }
 
 bool wait_timer_due(const struct wait_timer *t)
@@ -157,12 +148,14 @@ bool wait_timer_due(const struct wait_timer *t)
 void wait_timer_stop(struct wait_timer *t)
 {
 	int e = errno;
+	if (t->masked)
+		sigprocmask(SIG_SETMASK, &t->oldmask, NULL);
+	if (t->armed && t->stop != NULL && t->stop->rouse != NULL)
+		t->stop->rouse(t->stop->arg, NULL);
 	if (t->armed) {
 		timer_delete(t->id);
 		sigaction(SIGURG, &t->old, NULL);
 	}
-	if (t->masked)
-		sigprocmask(SIG_SETMASK, &t->oldmask, NULL);
 	t->armed = t->masked = false;
 	errno = e;
 }

@@ -20,6 +20,10 @@ struct stop {
 	int (*signal)(void *arg);
 	void *arg;
 	const sigset_t *mask; /* NULL: the current one */
+	/* The host's handler shall start TIMER (5 ms and every 5 ms) when a stop signal comes, until it
+	 * is told another one or NULL. It closes the gap between letting signals through and
+	 * entering a system call that cannot do that itself; see wait_timer_start. May be NULL. */
+	void (*rouse)(void *arg, const timer_t *timer);
 };
 
 #define DEADLINE_NONE INT64_MAX
@@ -57,7 +61,8 @@ int wait_fd(int fd, short events, int64_t deadline, const struct stop *stop);
  *	wait_timer_stop(&t);     // keeps errno: ETIMEDOUT or EINTR when due
  *
  * DEADLINE_NOW must not come here: use the call's own non-blocking form. With a STOP that blocks
- * signals, they are let through while the timer runs. */
+ * signals, they are let through while the timer runs; one that comes before the call has begun to
+ * block starts the timer, so that it is not missed either. */
 struct wait_timer {
 	timer_t id;
 	bool armed, masked;

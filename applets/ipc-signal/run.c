@@ -284,6 +284,16 @@ static int prepare(struct supervisor *s)
 	return 0;
 }
 
+/* In the child, all signals blocked: the terminal is CMD's before CMD can read from it. */
+static int take_foreground(void *arg)
+{
+	(void)arg;
+	if (setpgid(0, 0) < 0)
+		return errno;
+	(void)tcsetpgrp(0, getpid());
+	return 0;
+}
+
 int signal_run(struct call *call)
 {
 	struct supervisor s = {.call = call,
@@ -304,9 +314,9 @@ int signal_run(struct call *call)
 		return status;
 	pid_t foreground = tcgetpgrp(0);
 	s.tty = foreground >= 0 ? 0 : -1;
-	struct spawn spawn = {.argv = call->command, .flags = SPAWN_GROUP | SPAWN_DIE, .tty = 0};
+	struct spawn spawn = {.argv = call->command, .flags = SPAWN_GROUP | SPAWN_DIE};
 	if (foreground >= 0 && foreground == getpgrp())
-		spawn.flags |= SPAWN_FOREGROUND;
+		spawn.hook = take_foreground;
 	s.limit = call_deadline(call);
 	status = spawn_call(call, &spawn, &s.cmd);
 	if (status != 0)
