@@ -1,5 +1,5 @@
 /* ipc-signal ls: what processes do with signals, from /proc/PID/status. Without a PID, those that
- * catch a signal or have one pending. */
+ * catch or block a signal, or have one pending. */
 #include "ipc-signal.h"
 
 #include "fd.h"
@@ -131,7 +131,7 @@ static int list_all(struct listing *l)
 	for (size_t i = 0; i < n; i++) {
 		struct task_signals s;
 		if (list[i].id.pid != getpid() && task_signals(list[i].id.pid, &s) == 0 &&
-			(s.caught | s.pending) != 0)
+			(s.caught | s.blocked | s.pending) != 0)
 			put(l, list[i].id, &s);
 	}
 	free(list);

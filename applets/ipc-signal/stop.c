@@ -15,15 +15,23 @@
 #include <errno.h>
 #include <unistd.h>
 
-static void send(struct target *t, int sig)
+/* A stopped process acts on nothing but KILL until it goes on. */
+static void wake(const struct target *t, int sig)
 {
 	struct task now;
-	if (sig != 0)
-		(void)sig_send(t->pidfd, sig, NULL);
-	/* A stopped process acts on nothing but KILL until it goes on. */
-	if (sig != 0 && sig != SIGKILL && task_read(t->task.id.pid, &now) == 0 && now.state == 'T')
+	if (sig != SIGKILL && task_read(t->task.id.pid, &now) == 0 && now.state == 'T')
 		(void)sig_send(t->pidfd, SIGCONT, NULL);
+}
+
+static void ask_one(struct target *t, int sig)
+{
+	if (t->fate != RUNNING || t->asked)
+		return;
 	t->asked = true;
+	if (sig == 0)
+		return;
+	(void)sig_send(t->pidfd, sig, NULL);
+	wake(t, sig);
 }
 
 /* In one step for each group that our targets are in, but the one that we are in ourselves. */
@@ -32,9 +40,7 @@ static void ask_groups(struct stopping *s)
 	pid_t own = getpgrp();
 	for (size_t i = 0; i < s->n; i++) {
 		pid_t pgrp = s->list[i].task.pgrp;
-		bool first =
-			pgrp != own && pgrp > 0 && !s->list[i].asked && s->list[i].fate == RUNNING;
-		if (!first || s->sig == 0)
+		if (pgrp == own || pgrp <= 0 || s->list[i].asked || s->list[i].fate != RUNNING)
 			continue;
 		int leader = task_open((struct proc_id){.pid = pgrp});
 		bool sent = getpgid(s->list[i].task.id.pid) == pgrp &&
@@ -43,34 +49,33 @@ static void ask_groups(struct stopping *s)
 		for (size_t k = i; sent && k < s->n; k++)
 			if (s->list[k].task.pgrp == pgrp && s->list[k].fate == RUNNING) {
 				s->list[k].asked = true;
-				struct task now;
-				if (task_read(s->list[k].task.id.pid, &now) == 0 &&
-					now.state == 'T')
-					(void)sig_send(s->list[k].pidfd, SIGCONT, NULL);
+				wake(&s->list[k], s->sig);
 			}
 	}
 }
 
-/* Ask those who have not been asked; later on only who was there when asking began. */
+static uint64_t ticks_now(void)
+{
+	struct timespec ts;
+	uint64_t hz = (uint64_t)sysconf(_SC_CLK_TCK);
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (uint64_t)ts.tv_sec * hz + (uint64_t)ts.tv_nsec * hz / NS_PER_S;
+}
+
+/* Ask those who have not been asked; later on only who was there when asking began, and in a group
+ * nobody, since the one kill(2) has reached them all. */
 static void ask(struct stopping *s)
 {
-	if (s->began == 0) {
+	bool first = s->began == 0;
+	if (first) {
 		s->began = wait_now();
-		struct timespec ts;
-		clock_gettime(CLOCK_BOOTTIME, &ts);
-		uint64_t hz = (uint64_t)sysconf(_SC_CLK_TCK);
-		s->began_ticks = (uint64_t)ts.tv_sec * hz + (uint64_t)ts.tv_nsec * hz / NS_PER_S;
-		if (s->group)
-			ask_groups(s);
-		for (size_t i = 0; i < s->n; i++)
-			if (s->list[i].fate == RUNNING && !s->list[i].asked)
-				send(&s->list[i], s->sig);
-		return;
+		s->began_ticks = ticks_now();
 	}
+	if (first && s->group && s->sig != 0)
+		ask_groups(s);
 	for (size_t i = 0; i < s->n; i++)
-		if (s->list[i].fate == RUNNING && !s->list[i].asked &&
-			s->list[i].task.id.start < s->began_ticks)
-			send(&s->list[i], s->sig);
+		if (first || (!s->group && s->list[i].task.id.start < s->began_ticks))
+			ask_one(&s->list[i], s->sig);
 }
 
 static void kill_all(struct stopping *s)
