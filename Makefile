@@ -106,13 +106,20 @@ lint:
 bench: all
 	@IPCBOX_BUILD=$(abspath $(BUILD)) BENCH_CC="$(CC)" tests/bench/run $(B)
 
+# Longer than check: kills at random (N of them), and the models (spin).
+N = 1000
+torture: all
+	@set -e; export PATH="$(abspath $(BUILD))/bin:$$PATH"; tests/torture/ring.py $(N); tests/torture/spool.sh $(N)
+model:
+	@tests/model/run
+
 demo: all
 	@PATH="$(abspath $(BUILD))/bin:$$PATH" tests/demo
 
 # ---- completions: generated from the records, committed
 
 completions: all
-	completions/gen $(BUILD)/ipcbox completions
+	completions/gen $(BUILD)/ipcbox completions .
 
 # ---- bash builtins: the same sources as a shared object for `enable -f`
 
@@ -133,8 +140,8 @@ $(BUILD)/pic/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	@$(HOSTCC) $(COMMON) -std=gnu17 $(WARN) $(CFLAGS) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
 $(BUILD)/pic/lib/host_bash.o: COMMON += -I$(BUILD)/pic $(subst -I,-isystem ,$(BASH_CPPFLAGS))
-$(BUILD)/pic/lib/host_bash.o: $(BUILD)/pic/builtins.h
-$(BUILD)/pic/builtins.h: $(BUILD)/flags $(filter applets/ipc-%,$(APPLETS))
+$(BUILD)/pic/lib/host_bash.o: $(BUILD)/pic/builtins.inc
+$(BUILD)/pic/builtins.inc: $(BUILD)/flags $(filter applets/ipc-%,$(APPLETS))
 	@mkdir -p $(@D)
 	@for n in $(NAMES); do echo "BUILTIN(\"$$n\", $$(echo $$n | tr - _))"; done >$@
 
@@ -166,4 +173,4 @@ clean:
 
 -include $(OBJ:.o=.d) $(PIC:.o=.d) $(wildcard $(BUILD)/obj/tests/*/*.d)
 FORCE:
-.PHONY: all check check-all sanitize coverage lint bench demo completions builtins install uninstall clean FORCE
+.PHONY: all check check-all sanitize coverage lint bench torture model demo completions builtins install uninstall clean FORCE

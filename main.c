@@ -30,7 +30,8 @@ static const timer_t *volatile rouse_timer;
  * then interrupts the call. timer_settime(2) is async-signal-safe. */
 static void on_stop(int sig)
 {
-	static const struct itimerspec soon = {.it_value = {0, 5000000}, .it_interval = {0, 5000000}};
+	static const struct itimerspec soon = {
+		.it_value = {0, 5000000}, .it_interval = {0, 5000000}};
 	int saved = errno;
 	stop_signal = sig;
 	if (rouse_timer != NULL)
@@ -135,6 +136,9 @@ static int install_link(struct call *call, int dirfd, const char *dir, const cha
 			return call_error(call, errno, "replace %s/%s", dir, name);
 	}
 	int r = symbolic ? symlinkat(self, dirfd, name) : linkat(AT_FDCWD, self, dirfd, name, 0);
+	if (r < 0 && errno == EXDEV)
+		return call_fail(call, ST_EXISTS, 0,
+			"%s is on another file system than %s; use --install -s", dir, self);
 	if (r < 0)
 		return call_error(call, errno, "link %s/%s to %s", dir, name, self);
 	return ST_OK;
@@ -145,7 +149,7 @@ static int install(struct call *call, char *const *argv)
 	char self[4096];
 	bool symbolic = argv[0] != NULL && strcmp(argv[0], "-s") == 0;
 	const char *dir = argv[symbolic ? 1 : 0];
-	if (dir == NULL || *dir == '-')
+	if (dir == NULL || *dir == '-' || argv[symbolic ? 2 : 1] != NULL)
 		return call_fail(call, ST_USAGE, 0, "--install [-s] DIR");
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 	if (n < 0 || n == (ssize_t)sizeof self - 1)
@@ -217,6 +221,7 @@ static int host(struct call *call, char *const *argv, sigset_t *mask)
 			return call_fail(
 				call, ST_USAGE, 0, "%s: no such applet; see ipcbox --list", self);
 	}
+	call->alias = alias;
 	if (alias)
 		call->verb = call->applet->fallback;
 	return run(call, argv, mask);

@@ -78,7 +78,8 @@ enum std {
 #define STD_FRAME (STD(LINES) | STD(NULL) | STD(RECORD_SIZE) | STD(RAW))
 
 enum verb_flags {
-	VERB_INPROC = 1,        /* may run inside a shell: short, or waits through lib/wait */
+	VERB_INPROC =
+		1, /* may run inside a shell, unless CMD is given: short, or waits through lib/wait */
 	VERB_SPAWNS = 2,        /* starts processes: always a process of its own */
 	VERB_COMMAND = 4,       /* takes -- CMD [ARG...] */
 	VERB_NEEDS_COMMAND = 8, /* ... and cannot do without */

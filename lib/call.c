@@ -66,7 +66,9 @@ int status_of(int errnum)
 /* strerror(3), but in the words of this toolbox for the two ends that a wait can have. */
 static const char *error_text(int errnum)
 {
-	return errnum == EAGAIN ? "would block" : errnum == ETIMEDOUT ? "timed out" : strerror(errnum);
+	return errnum == EAGAIN       ? "would block"
+		: errnum == ETIMEDOUT ? "timed out"
+				      : strerror(errnum);
 }
 
 /* "ipc-x verb: TEXT[: strerror]\n" in one write(2), of any length. */
@@ -74,13 +76,18 @@ static void message(struct call *call, int errnum, const char *fmt, va_list ap)
 {
 	char small[1024], *text = small;
 	size_t cap = sizeof small;
+	const char *applet = call->applet != NULL ? call->applet->name : "ipcbox";
 	const char *verb = call->verb != NULL ? call->verb->name : NULL;
+	/* As a drop-in it speaks with that name: "flock: ...". */
+	if (call->alias && call->applet != NULL) {
+		applet = call->applet->alias;
+		verb = NULL;
+	}
 	for (;;) {
 		va_list again;
 		va_copy(again, ap);
-		int n = snprintf(text, cap,
-			"%s%s%s: ", call->applet != NULL ? call->applet->name : "ipcbox",
-			verb != NULL ? " " : "", verb != NULL ? verb : "");
+		int n = snprintf(text, cap, "%s%s%s: ", applet, verb != NULL ? " " : "",
+			verb != NULL ? verb : "");
 		size_t len = n > 0 ? (size_t)n : 0;
 		if (len < cap) {
 			n = vsnprintf(text + len, cap - len, fmt, again);
@@ -158,7 +165,8 @@ int call_waited(struct call *call, int errnum, const char *fmt, ...)
 	if (errnum == EINTR && call_stopped(call) != 0)
 		return ST_SIGNAL + call_stopped(call);
 	/* -w 0 does not wait either, but it is a timeout: only -n asks for 75. */
-	if (errnum == EAGAIN && call->std[STD_TIMEOUT].count > 0 && call->std[STD_NONBLOCK].count == 0)
+	if (errnum == EAGAIN && call->std[STD_TIMEOUT].count > 0 &&
+		call->std[STD_NONBLOCK].count == 0)
 		errnum = ETIMEDOUT;
 	va_start(ap, fmt);
 	int status = errnum == ETIMEDOUT ? fail(call, ST_TIMEOUT, errnum, fmt, ap)

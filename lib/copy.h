@@ -31,11 +31,13 @@ struct copy {
 	int64_t idle;              /* ns without a byte after which it gives up; DEADLINE_NONE */
 	const struct stop *stop;   /* may be NULL */
 	struct progress *progress; /* may be NULL */
+	bool as_is;                /* leave the capacity of pipes alone */
 	uint64_t done;             /* bytes moved */
 	bool out_failed;           /* the error came from the OUT side */
 };
 /* Copy until end of file, .max, or an error. 0 at the end; -1 with errno (EPIPE, ENOSPC, ETIMEDOUT,
- * EINTR when a stop signal came ...). Pipes on either side are enlarged by copy_pipe. With .stop or
+ * EINTR when a stop signal came ...). Pipes on either side are enlarged by copy_pipe
+ * unless .as_is. With .stop or
  * .idle it sleeps in wait_poll only; otherwise it just blocks. */
 int copy_stream(struct copy *c);
 /* Enlarge the pipe FD to 1 MiB as far as allowed; one whose size is not the default any more (somebody

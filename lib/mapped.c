@@ -1,8 +1,11 @@
 /* lib/mapped.c: see mapped.h. */
 #include "mapped.h"
 
+#include "proc.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void undo_mapped(void *arg, intptr_t n)
@@ -34,11 +37,14 @@ static int open_failed(
 	}
 }
 
-int mapped_open(struct call *call, struct mapped *m, const char *word,
+int mapped_open(struct call *call, struct mapped **mp, const char *word,
 	const struct mapped_type *type, int flags, size_t size, void *arg)
 {
 	bool create = (flags & SHARED_CREATE) != 0;
 	unsigned mode = call->std[STD_MODE].count > 0 ? (unsigned)call->std[STD_MODE].num : 0600;
+	struct mapped *m = *mp = call_alloc(call, sizeof *m);
+	if (m == NULL)
+		return call_error(call, ENOMEM, "open %s", word);
 	*m = (struct mapped){.at.dirfd = AT_FDCWD, .shared.fd = -1};
 	const char *why = object_parse(&m->obj, word);
 	if (why != NULL)
@@ -77,13 +83,48 @@ int mapped_unlink(struct call *call, struct mapped *m)
 	return 0;
 }
 
+#define STEP (2 * NS_PER_S)      /* then it is asked whether the holder can be one */
+#define PATIENCE (10 * NS_PER_S) /* nobody holds the lock for more than a few microseconds */
+
+static int is_pid(void *arg, const struct proc_fd *fd)
+{
+	return fd->pid == *(const pid_t *)arg;
+}
+
+/* The process that the lock names may be none that has the file open: then the file is damaged or
+ * was copied while locked, and nobody will ever unlock it. */
+static bool impossible_holder(const struct mapped *m, pid_t holder)
+{
+	struct stat st;
+	bool hidden = false;
+	return fstat(m->shared.fd, &st) == 0 &&
+		proc_each_fd(&st, false, is_pid, &holder, &hidden) == 0 && !hidden;
+}
+
 int mapped_lock(struct call *call, struct mapped *m, int64_t deadline, int *status)
 {
-	if (shared_lock(&m->shared, deadline, &call->stop) == 0)
-		return 0;
-	if (errno == EOWNERDEAD) {
-		m->shared.head->repairs++;
-		return 1;
+	int64_t until = wait_now() + PATIENCE;
+	if (deadline == DEADLINE_NOW)
+		deadline = DEADLINE_NONE;
+	for (;;) {
+		int64_t step = wait_now() + STEP;
+		if (shared_lock(&m->shared, step < deadline ? step : deadline, &call->stop) == 0)
+			return 0;
+		if (errno == EOWNERDEAD) {
+			m->shared.head->repairs++;
+			return 1;
+		}
+		if (errno != ETIMEDOUT || (deadline != DEADLINE_NONE && wait_now() >= deadline))
+			break;
+		pid_t holder = (pid_t)(m->shared.head->lock & 0x3fffffff);
+		if (impossible_holder(m, holder)) {
+			shared_void_lock(&m->shared);
+		} else if (wait_now() >= until) {
+			*status = call_fail(call, ST_BUSY, 0,
+				"%s: process %ld has held its lock for 10 s: is it stopped?",
+				m->obj.text, (long)holder);
+			return -1;
+		}
 	}
 	*status = call_waited(call, errno, "lock %s", m->obj.text);
 	return -1;

@@ -22,17 +22,19 @@ struct mapped_type {
 };
 
 /* Open the object that WORD names (a bare word or a file) with FLAGS of shared_open; a new one gets
- * SIZE bytes (0: the type's) and the mode of -m, or 0600. M must live as long as the call: it is
- * closed by the host. 0; or a status, the message written: 64 not such a name, 65 damaged or
+ * SIZE bytes (0: the type's) and the mode of -m, or 0600. *M lives as long as the call, which is why
+ * it is no variable of the verb's: the host closes it after the verb has returned. 0; or a status, the message written: 64 not such a name, 65 damaged or
  * another kind of file, 66 missing, 71 no space, 73 exists, 77 permission. */
-int mapped_open(struct call *call, struct mapped *m, const char *word,
+int mapped_open(struct call *call, struct mapped **m, const char *word,
 	const struct mapped_type *type, int flags, size_t size, void *arg);
 /* Close it now (a host would at the end). */
 void mapped_close(struct call *call, struct mapped *m);
 /* Remove its name. 0 or a status with its message. */
 int mapped_unlink(struct call *call, struct mapped *m);
-/* Lock it, until the call's deadline. 0: locked; 1: locked, the last owner died holding it; else -1 and
- * *STATUS with the message written. */
+/* Lock it, until DEADLINE, and in any case not longer than a lock that is held for microseconds can be
+ * waited for: 75 then, naming the holder. (So
+ * DEADLINE_NOW waits as well: others hold it only in passing.) 0: locked; 1: locked, the last owner died holding it, or
+ * never was one; else -1 and *STATUS with the message written. */
 int mapped_lock(struct call *call, struct mapped *m, int64_t deadline, int *status);
 /* 65 with its message when the file was cut short under us, else STATUS. The last step of a verb. */
 int mapped_done(struct call *call, struct mapped *m, int status);

@@ -13,45 +13,71 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int newfile_open(struct newfile *f, int dirfd, const char *path, unsigned mode)
+/* The temporary name: beside PATH, of this process and instant. NULL without memory. */
+static char *temporary(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	size_t len = slash != NULL ? (size_t)(slash - path) + 1 : 0, size = len + 64;
-	*f = (struct newfile){.fd = -1, .dirfd = dirfd, .path = path, .mode = mode};
-	f->tmp = malloc(size);
-	if (f->tmp == NULL)
-		return -1;
-	snprintf(f->tmp, size, "%.*s.", (int)len, path);
-	f->fd = fd_open(dirfd, f->tmp, O_TMPFILE | O_RDWR, mode & 0700);
-	if (f->fd >= 0) {
-		free(f->tmp);
-		f->tmp = NULL;
-		return 0;
-	}
-	if (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL) {
-		snprintf(f->tmp + len, size - len, ".tmp.%ld.%llx", (long)getpid(),
+	char *tmp = malloc(size);
+	if (tmp != NULL)
+		snprintf(tmp, size, "%.*s.tmp.%ld.%llx", (int)len, path, (long)getpid(),
 			(unsigned long long)wait_now());
-		f->fd = fd_open(dirfd, f->tmp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode & 0700);
+	return tmp;
+}
+
+int newfile_open(struct newfile *f, int dirfd, const char *path, unsigned mode)
+{
+	*f = (struct newfile){.fd = -1, .dirfd = dirfd, .path = path, .mode = mode};
+	char *tmp = temporary(path);
+	if (tmp == NULL)
+		return -1;
+	char *slash = strrchr(tmp, '/'), *name = slash != NULL ? slash + 1 : tmp;
+	name[1] = '\0'; /* "DIR/." */
+	f->fd = fd_open(dirfd, tmp, O_TMPFILE | O_RDWR, mode & 0700);
+	name[1] = 't';
+	if (f->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
+		f->fd = fd_open(dirfd, tmp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode & 0700);
+		f->tmp = f->fd >= 0 ? tmp : NULL;
 	}
-	if (f->fd >= 0)
-		return 0;
 	int e = errno;
-	free(f->tmp);
-	f->tmp = NULL;
-	errno = e;
-	return -1;
+	if (f->tmp == NULL)
+		free(tmp);
+	errno = e;                 // NOLINT(clang-analyzer-unix.Malloc): both are kept in f
+	return f->fd < 0 ? -1 : 0; // NOLINT(clang-analyzer-unix.Malloc): tmp is kept in f
+}
+
+static int link_to(struct newfile *f, const char *path)
+{
+	char self[40];
+	if (f->tmp != NULL)
+		return linkat(f->dirfd, f->tmp, f->dirfd, path, 0);
+	/* AT_EMPTY_PATH would need a privilege. */
+	snprintf(self, sizeof self, "/proc/self/fd/%d", f->fd);
+	return linkat(AT_FDCWD, self, f->dirfd, path, AT_SYMLINK_FOLLOW);
 }
 
 int newfile_link(struct newfile *f)
 {
-	char self[40];
+	return fchmod(f->fd, f->mode) < 0 ? -1 : link_to(f, f->path);
+}
+
+int newfile_replace(struct newfile *f)
+{
 	if (fchmod(f->fd, f->mode) < 0)
 		return -1;
-	if (f->tmp != NULL)
-		return linkat(f->dirfd, f->tmp, f->dirfd, f->path, 0);
-	/* AT_EMPTY_PATH would need a privilege. */
-	snprintf(self, sizeof self, "/proc/self/fd/%d", f->fd);
-	return linkat(AT_FDCWD, self, f->dirfd, f->path, AT_SYMLINK_FOLLOW);
+	if (f->tmp == NULL) {
+		char *tmp = temporary(f->path);
+		if (tmp == NULL)
+			return -1;
+		if (link_to(f, tmp) < 0) {
+			int e = errno;
+			free(tmp);
+			errno = e;
+			return -1;
+		}
+		f->tmp = tmp;
+	}
+	return renameat(f->dirfd, f->tmp, f->dirfd, f->path);
 }
 
 void newfile_end(struct newfile *f, int *fd)

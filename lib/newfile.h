@@ -1,6 +1,6 @@
 /* lib/newfile.h: a file that is complete before it has a name: no reader sees it half-written, and
  * nothing is left behind by a process that is killed on the way (O_TMPFILE, open(2)). Where the file
- * system has no unnamed files a temporary name in the same directory is used.
+ * system has no unnamed files, and to replace another, a temporary name in the same directory is used.
  */
 #ifndef IPC_NEWFILE_H
 #define IPC_NEWFILE_H
@@ -17,6 +17,8 @@ struct newfile {
 int newfile_open(struct newfile *f, int dirfd, const char *path, unsigned mode);
 /* Give it its mode and name, which must be free: -1 with EEXIST else. */
 int newfile_link(struct newfile *f);
+/* The same onto a name that is taken: the old file gives way in one step (rename(2)). */
+int newfile_replace(struct newfile *f);
 /* Forget it: remove the temporary name if there is one. The descriptor is closed unless *FD takes
  * it. errno is kept. */
 void newfile_end(struct newfile *f, int *fd);

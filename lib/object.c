@@ -218,7 +218,9 @@ int object_each(const char *kind, int (*fn)(void *, const char *, const char *),
 	int r = 0;
 	for (struct dirent *e; r == 0 && (e = readdir(dir)) != NULL;) {
 		char *dot = strrchr(e->d_name, '.');
-		if (dot == NULL || dot == e->d_name || (kind != NULL && strcmp(dot + 1, kind) != 0))
+		/* What begins with a dot is "..", or a name that is still being made. */
+		if (dot == NULL || e->d_name[0] == '.' ||
+			(kind != NULL && strcmp(dot + 1, kind) != 0))
 			continue;
 		*dot = '\0';
 		r = fn(arg, e->d_name, dot + 1);

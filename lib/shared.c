@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -188,6 +189,13 @@ int shared_lock(struct shared *s, int64_t deadline, const struct stop *stop)
 void shared_unlock(struct shared *s)
 {
 	futex_unlock(&s->robust, &s->head->lock);
+}
+
+void shared_void_lock(struct shared *s)
+{
+	uint32_t v = __atomic_load_n(&s->head->lock, __ATOMIC_RELAXED);
+	__atomic_compare_exchange_n(&s->head->lock, &v, FUTEX_OWNER_DIED | FUTEX_WAITERS, false,
+		__ATOMIC_RELEASE, __ATOMIC_RELAXED);
 }
 
 bool shared_current(const struct shared *s, int dirfd, const char *path)

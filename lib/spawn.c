@@ -4,7 +4,6 @@
 #include "spawn.h"
 
 #include "call.h"
-#include "sig.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -100,7 +100,8 @@ static void try_exec(struct child *c, char *file)
 	errno = ENOEXEC;
 }
 
-/* execvp(3) with the errno rules of POSIX shells: EACCES is kept when a later directory has none. */
+/* execvp(3) with the errno rules of POSIX shells: EACCES is kept when a later directory has none, but
+ * only for a file that is there; a directory that we may not search has not got it. */
 static int search_exec(struct child *c)
 {
 	char *name = c->s->argv[0];
@@ -121,7 +122,7 @@ static int search_exec(struct child *c)
 		strcpy(c->path + (len > 0 ? len + 1 : 0), name);
 		try_exec(c, c->path);
 		if (errno == EACCES)
-			err = EACCES;
+			err = access(c->path, F_OK) == 0 ? EACCES : err;
 		else if (errno != ENOENT && errno != ENOTDIR)
 			return errno;
 		dirs += len;
@@ -154,17 +155,20 @@ static int move_fds(struct child *c)
 
 /* exec resets caught signals, but one that is pending must not run our handler in the memory that
  * we share: those a host may have caught go back to their default before the mask opens. */
+static const int caught[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGURG,
+	SIGCHLD, SIGWINCH, SIGCONT, SIGPIPE};
+#define NCAUGHT (sizeof caught / sizeof *caught)
+
 static void reset_signals(void)
 {
-	static const int sigs[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM,
-		SIGURG, SIGCHLD, SIGWINCH, SIGCONT};
 	struct sigaction act, dfl = {.sa_handler = SIG_DFL};
-	for (size_t i = 0; i < sizeof sigs / sizeof *sigs; i++)
-		if (sigaction(sigs[i], NULL, &act) == 0 && act.sa_handler != SIG_DFL &&
-			act.sa_handler != SIG_IGN)
-			sigaction(sigs[i], &dfl, NULL);
-	sigaction(SIGPIPE, &dfl, NULL);
-	sig_change(SIG_SETMASK, 0, NULL);
+	sigset_t none;
+	for (size_t i = 0; i < NCAUGHT; i++)
+		if (sigaction(caught[i], NULL, &act) == 0 && act.sa_handler != SIG_DFL &&
+			(act.sa_handler != SIG_IGN || caught[i] == SIGPIPE))
+			sigaction(caught[i], &dfl, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* The part that the child does before exec; 0 or an errno. */
@@ -204,14 +208,14 @@ static __attribute__((noinline)) pid_t fork_child(struct child *c)
 int spawn(const struct spawn *s, pid_t *pid, int *execed)
 {
 	struct child c;
-	uint64_t old;
+	sigset_t all, old;
 	int err = prepare(&c, s);
 	*execed = 0;
 	*pid = -1;
 	if (err == 0) {
-		/* Until it has reset them, the child must not run our handlers. By system call: musl's
-		 * function would give the mask back without RTMIN. */
-		sig_change(SIG_BLOCK, SIG_ALL, &old);
+		/* Until it has reset them, the child must not run our handlers. */
+		sigfillset(&all);
+		sigprocmask(SIG_BLOCK, &all, &old);
 		*pid = fork_child(&c);
 		err = *pid < 0 ? errno : c.err;
 		*execed = c.execed;
@@ -220,7 +224,7 @@ int spawn(const struct spawn *s, pid_t *pid, int *execed)
 			while (waitpid(*pid, &st, 0) < 0 && errno == EINTR)
 				;
 		}
-		sig_change(SIG_SETMASK, old, NULL);
+		sigprocmask(SIG_SETMASK, &old, NULL);
 	}
 	finish(&c);
 	return err;
@@ -229,17 +233,29 @@ int spawn(const struct spawn *s, pid_t *pid, int *execed)
 int spawn_exec(const struct spawn *s)
 {
 	struct child c;
+	struct sigaction acts[NCAUGHT];
+	sigset_t mask;
 	int err = prepare(&c, s);
+	/* When it fails we are still here, and as we were. */
+	sigprocmask(SIG_SETMASK, NULL, &mask);
+	for (size_t i = 0; i < NCAUGHT; i++)
+		sigaction(caught[i], NULL, &acts[i]);
 	if (err == 0)
 		err = become(&c);
 	if (err == 0)
 		err = search_exec(&c);
+	for (size_t i = 0; i < NCAUGHT; i++)
+		sigaction(caught[i], &acts[i], NULL);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 	finish(&c);
 	return err;
 }
 
 static int report(struct call *call, const struct spawn *s, int err, int execed)
 {
+	if (!execed && err == EAGAIN) /* fork(2): RLIMIT_NPROC, pids.max, pid_max */
+		return call_fail(call, ST_EARLY, 0,
+			"start %s: no more processes allowed; see ulimit -u", s->argv[0]);
 	if (!execed)
 		return call_fail(call, ST_EARLY, err, "start %s", s->argv[0]);
 	return call_fail(call, err == ENOENT ? ST_NOCMD : ST_NOEXEC, err, "execute %s", s->argv[0]);
@@ -267,4 +283,50 @@ int spawn_run(struct call *call, const struct spawn *s)
 	}
 	wait_release(&w);
 	return status;
+}
+
+/* 0, or the errno that execve(2) would give for PATH. */
+static int executable(const char *path)
+{
+	struct stat st;
+	if (stat(path, &st) < 0)
+		return errno;
+	return S_ISREG(st.st_mode) && faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 ? 0 : EACCES;
+}
+
+/* The same for NAME searched in the directories of PATH. */
+static int search(const char *name)
+{
+	const char *dirs = getenv("PATH");
+	int err = ENOENT;
+	if (*name == '\0')
+		return ENOENT;
+	if (strchr(name, '/') != NULL)
+		return executable(name);
+	if (dirs == NULL)
+		dirs = "/bin:/usr/bin";
+	char *path = malloc(strlen(dirs) + strlen(name) + 2);
+	if (path == NULL)
+		return ENOMEM;
+	for (;; dirs++) {
+		size_t len = strcspn(dirs, ":");
+		memcpy(path, dirs, len);
+		path[len] = '/';
+		strcpy(path + (len > 0 ? len + 1 : 0), name);
+		int e = executable(path);
+		err = e == 0 || e == EACCES ? e : err;
+		dirs += len;
+		if (e == 0 || *dirs == '\0')
+			break;
+	}
+	free(path);
+	return err;
+}
+
+int spawn_check(struct call *call, const char *name)
+{
+	int err = search(name);
+	if (err == 0)
+		return 0;
+	return call_fail(call, err == EACCES ? ST_NOEXEC : ST_NOCMD, err, "execute %s", name);
 }

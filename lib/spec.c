@@ -9,6 +9,9 @@
  */
 #include "args.h"
 
+/* Said like a flag of the verb: what runs when the first word is no verb. */
+#define FALLBACK 128
+
 static const char *type_name(enum arg arg)
 {
 	static const char *const names[] = {[ARG_NONE] = "flag",
@@ -51,8 +54,8 @@ static void put_choices(struct out *out, const char *const *choices)
 
 static void put_flags(struct out *out, unsigned flags)
 {
-	static const char *const names[] = {
-		"inproc", "spawns", "command", "needs-command", "graceful", "raw", "hidden"};
+	static const char *const names[] = {"inproc", "spawns", "command", "needs-command",
+		"graceful", "raw", "hidden", "fallback"};
 	bool any = false;
 	for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
 		if ((flags >> i & 1) != 0) {
@@ -68,9 +71,9 @@ static void put_verb(struct out *out, const struct applet *a, const struct verb 
 	const char *name = or_dash(v->name);
 	const struct opt *o;
 	out_fmt(out, "verb\t%s\t%s\t", a->name, name);
-	put_flags(out, v->flags);
+	put_flags(out, v->flags | (v == a->fallback ? FALLBACK : 0));
 	out_fmt(out, "\t%s\nusage\t%s\t%s\t", v->summary, a->name, name);
-	help_usage(out, a, v);
+	help_usage(out, a, v, 0);
 	for (unsigned i = 0; (o = args_next_opt(v, &i)) != NULL;) {
 		char letter[2] = {o->letter, '\0'};
 		out_fmt(out, "option\t%s\t%s\t%s\t%s\t%s\t%s\t", a->name, name, or_dash(letter),

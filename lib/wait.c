@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -216,6 +217,70 @@ int wait_child(
 		/* si_code > 0 is the kernel's: the keyboard's ^C went to the whole group already. */
 		if (sig > 0 && sig != SIGCHLD && info.si_code <= 0)
 			kill(group ? -pid : pid, sig);
+	}
+}
+
+static int64_t timeval_ns(struct timeval tv)
+{
+	return (int64_t)tv.tv_sec * NS_PER_S + (int64_t)tv.tv_usec * 1000;
+}
+
+/* Reap whatever has ended until it is one of KIDS: its index, or -1 with ECHILD or EAGAIN. */
+static ssize_t reaped_kid(struct wait_kid *kids, size_t n)
+{
+	struct rusage usage;
+	pid_t got;
+	int st;
+	while ((got = wait4(-1, &st, WNOHANG, &usage)) > 0)
+		for (size_t i = 0; i < n; i++) {
+			if (kids[i].pid != got || kids[i].ended)
+				continue;
+			kids[i].ended = true;
+			kids[i].wstatus = st;
+			kids[i].at = wait_now();
+			kids[i].user = timeval_ns(usage.ru_utime);
+			kids[i].system = timeval_ns(usage.ru_stime);
+			return (ssize_t)i;
+		}
+	if (got == 0)
+		errno = EAGAIN;
+	return -1;
+}
+
+static bool all_ended(const struct wait_kid *kids, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!kids[i].ended)
+			return false;
+	return true;
+}
+
+void wait_kill(const struct wait_kid *kids, size_t n, int sig)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!kids[i].ended && kids[i].pid > 0)
+			kill(kids[i].group ? -kids[i].pid : kids[i].pid, sig);
+}
+
+ssize_t wait_children(struct wait_signals *w, struct wait_kid *kids, size_t n, int64_t deadline)
+{
+	for (;;) {
+		ssize_t i = reaped_kid(kids, n);
+		if (i >= 0)
+			return i;
+		if (errno == ECHILD || all_ended(kids, n)) {
+			errno = ECHILD;
+			return -1;
+		}
+		struct timespec ts;
+		siginfo_t info;
+		int sig = sigtimedwait(&w->set, &info, wait_left(deadline, &ts));
+		if (sig < 0 && errno == EAGAIN) {
+			errno = wait_expired(deadline);
+			return -1;
+		}
+		if (sig > 0 && sig != SIGCHLD && info.si_code <= 0)
+			wait_kill(kids, n, sig);
 	}
 }
 

@@ -93,6 +93,21 @@ void wait_release(struct wait_signals *w);
  * children when REAP. *WSTATUS is as from waitpid(2). 0, or -1 with ETIMEDOUT at DEADLINE. */
 int wait_child(
 	struct wait_signals *w, pid_t pid, bool group, bool reap, int64_t deadline, int *wstatus);
+/* One of several children. The caller sets .pid, and .group when it leads a process group. */
+struct wait_kid {
+	pid_t pid;
+	bool group;           /* signals go to the whole of its group */
+	bool ended;           /* the members below are set then */
+	int wstatus;          /* as from waitpid(2) */
+	int64_t at;           /* wait_now() when it was reaped */
+	int64_t user, system; /* CPU time of it and its children, ns (getrusage(2)) */
+};
+/* wait_child for the N children KIDS: wait until one more of them ends, passing signals on to all that
+ * run. Whatever else has ended is reaped too (exec(2) may have brought children along). Returns the
+ * index of the one that ended; -1 with ETIMEDOUT at DEADLINE, ECHILD when none is left. */
+ssize_t wait_children(struct wait_signals *w, struct wait_kid *kids, size_t n, int64_t deadline);
+/* Send SIG to those of KIDS that run; kill(2)'s errors are not looked at. */
+void wait_kill(const struct wait_kid *kids, size_t n, int sig);
 /* The exit status a shell gives for WSTATUS: the code, or 128 + signal. */
 int wait_status(int wstatus);
 

@@ -1,0 +1,254 @@
+/* ipc-barrier: N processes wait for each other, again and again.
+ *
+ * The last to come is the leader: it runs its CMD, if it has one, while the others still wait, and then
+ * all go on. A party that dies while it waits, times out, or whose CMD fails as leader breaks the
+ * generation for all that wait in it, with 76; those that come later make a new one.
+ *
+ * What surprises: nobody watches all the others. Each party's word in the file is known to the kernel
+ * as its robust futex, and each party sleeps on the word of the one that came before it (the first on
+ * the word of the last): so the kernel itself wakes somebody when a party dies, SIGKILL included.
+ * Should a process be killed in the middle of waking others, they find out within a second.
+ */
+#include "barrier.h"
+
+#include "args.h"
+#include "proc.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct operand one_barrier[] = {
+	{.name = "BARRIER", .arg = ARG_OBJECT, .min = 1, .max = 1, .help = "a bare word or a file"},
+	{0}};
+static const struct operand barriers[] = {
+	{.name = "BARRIER", .arg = ARG_OBJECT, .min = 1, .help = "bare words or files"}, {0}};
+
+static int run_stat(struct call *call);
+static int run_break(struct call *call);
+static int run_rm(struct call *call);
+
+static const struct verb verbs[] = {
+	{.name = "wait",
+		.summary = "wait until N have come; the last runs CMD before all go on",
+		.operands = one_barrier,
+		.std = STD_WAIT | STD(COUNT) | STD(MODE) | STD(READY_FD),
+		.flags = VERB_INPROC |
+			VERB_COMMAND, /* in-process without CMD: sleeps in lib/futex */
+		.example = "ipc-barrier wait -c 3 -w 60 built -- make install",
+		.example_says = "the third to come installs, then all three go on",
+		.run = barrier_wait},
+	{.name = "stat",
+		.summary = "show who waits",
+		.operands = one_barrier,
+		.std = STD(JSON),
+		.flags = VERB_INPROC, /* reads */
+		.run = run_stat},
+	{.name = "break",
+		.summary = "send those that wait away with 76",
+		.operands = one_barrier,
+		.flags = VERB_INPROC, /* one short lock */
+		.run = run_break},
+	{.name = "rm",
+		.summary = "remove barriers, breaking those that are waited at",
+		.operands = barriers,
+		.flags = VERB_INPROC, /* one short lock each */
+		.run = run_rm},
+};
+
+const struct applet ipc_barrier = {.name = "ipc-barrier",
+	.summary = "barriers: N processes go on together, or break together",
+	.kind = "barrier",
+	VERBS(verbs)};
+
+static size_t size_for(uint32_t parties)
+{
+	return sizeof(struct barrier) + 2 * (size_t)parties * sizeof(struct party);
+}
+
+static void init(void *base, size_t size, void *arg)
+{
+	struct barrier *b = base;
+	(void)size;
+	b->parties = *(const uint32_t *)arg;
+}
+
+static const struct mapped_type type = {
+	.kind = "barrier", .file = {"ipcbarr", 1, sizeof(struct barrier)}, .init = init};
+
+static int check(struct call *call, struct mapped *m, uint32_t parties)
+{
+	const struct barrier *b = barrier_of(m);
+	uint32_t have = b->parties;
+	if (have < 1 || have > BARRIER_MAX || m->shared.size < size_for(have) || b->arrived > have)
+		return call_fail(call, ST_DATA, 0, "%s: damaged", m->obj.text);
+	if (parties != 0 && parties != have)
+		return call_fail(call, ST_DATA, 0,
+			"%s: is for %u parties, not %u (ipc-barrier rm frees the name)",
+			m->obj.text, have, parties);
+	return 0;
+}
+
+int barrier_open(struct call *call, struct mapped **opened, const char *word, uint32_t parties)
+{
+	for (;;) {
+		int status = mapped_open(call, opened, word, &type, parties > 0 ? SHARED_CREATE : 0,
+			size_for(parties), &parties);
+		struct mapped *m = *opened;
+		if (status != 0 || mapped_lock(call, m, call_deadline(call), &status) < 0)
+			return status;
+		status = check(call, m, parties);
+		bool gone = barrier_of(m)->gone != 0;
+		if (status == 0 && gone && shared_current(&m->shared, m->at.dirfd, m->at.rel))
+			status = call_fail(call, ST_DATA, 0, "%s: damaged",
+				word);  /* it loses its name first */
+		if (m->shared.rebooted) /* those that waited went down with the machine */
+			barrier_of(m)->arrived = barrier_of(m)->leading = 0;
+		if (status == 0 && !gone)
+			return 0;
+		shared_unlock(&m->shared);
+		if (status != 0)
+			return status;
+		mapped_close(call, m);
+		if (parties == 0)
+			return call_fail(call, ST_NOOBJ, 0, "%s: no such barrier", word);
+	}
+}
+
+bool barrier_was_broken(const struct barrier *b, uint32_t gen)
+{
+	return (b->outcome[gen / 64 % 16] >> (gen % 64) & 1) != 0;
+}
+
+int64_t barrier_dead(struct barrier *b)
+{
+	uint32_t n = b->arrived <= b->parties ? b->arrived : 0;
+	for (uint32_t i = 0; i < n; i++)
+		if (futex_dead(
+			    __atomic_load_n(&barrier_party(b, b->gen, i)->word, __ATOMIC_ACQUIRE)))
+			return i;
+	return -1;
+}
+
+void barrier_end(struct mapped *m, bool broken)
+{
+	struct barrier *b = barrier_of(m);
+	uint32_t gen = b->gen, n = b->arrived <= b->parties ? b->arrived : 0;
+	uint64_t bit = UINT64_C(1) << (gen % 64);
+	uint64_t *outcome = &b->outcome[gen / 64 % 16];
+	*outcome = broken ? *outcome | bit : *outcome & ~bit;
+	b->broken += broken;
+	b->arrived = 0;
+	b->leading = 0;
+	/* From here on the generation has ended, whatever happens to us. */
+	__atomic_store_n(&b->gen, gen + 1, __ATOMIC_RELEASE);
+	for (uint32_t i = 0; i < n; i++)
+		__atomic_store_n(&barrier_party(b, gen, i)->word, 0, __ATOMIC_RELEASE);
+	shared_unlock(&m->shared);
+	for (uint32_t i = 0; i < n; i++)
+		futex_wake(&barrier_party(b, gen, i)->word, INT_MAX);
+}
+
+static void stat_json(struct call *call, const struct mapped *m, const struct barrier *b,
+	const struct party *party)
+{
+	struct json j;
+	json_start(&j, &call->out);
+	json_open(&j, NULL, '{');
+	json_str(&j, "object", m->obj.text);
+	json_uint(&j, "parties", b->parties);
+	json_uint(&j, "arrived", b->arrived);
+	json_uint(&j, "generation", b->gen);
+	json_uint(&j, "broken", b->broken);
+	json_bool(&j, "leading", b->leading != 0);
+	json_open(&j, "waiters", '[');
+	for (uint32_t i = 0; i < b->arrived; i++) {
+		json_open(&j, NULL, '{');
+		json_int(&j, "pid", party[i].owner);
+		json_int(&j, "waiter", party[i].pid);
+		json_bytes(&j, "command", party[i].command,
+			strnlen(party[i].command, sizeof party[i].command));
+		json_bool(&j, "dead", futex_dead(party[i].word));
+		json_close(&j, '}');
+	}
+	json_close(&j, ']');
+	json_close(&j, '}');
+}
+
+static void stat_table(struct call *call, const struct barrier *b, const struct party *party)
+{
+	struct table t;
+	out_fmt(&call->out, "parties %u\narrived %u\ngeneration %u\nbroken %u\n", b->parties,
+		b->arrived, b->gen, b->broken);
+	if (b->arrived == 0)
+		return;
+	table_start(&t, 2, 1);
+	table_cell(&t, "PID");
+	table_cell(&t, "PARTY");
+	for (uint32_t i = 0; i < b->arrived; i++) {
+		table_fmt(&t, "%d%s", party[i].owner, futex_dead(party[i].word) ? " (dead)" : "");
+		table_fmt(&t, "%.*s", (int)sizeof party[i].command, party[i].command);
+	}
+	(void)table_end(&t, &call->out);
+}
+
+static int run_stat(struct call *call)
+{
+	struct mapped *m;
+	int status = barrier_open(call, &m, call->args[0].str, 0);
+	if (status != 0)
+		return status;
+	struct barrier *b = barrier_of(m), copy = *b;
+	struct party *party = call_alloc(call, copy.arrived * sizeof *party + 1);
+	if (party != NULL)
+		memcpy(party, barrier_party(b, copy.gen, 0), copy.arrived * sizeof *party);
+	shared_unlock(&m->shared);
+	if (party == NULL)
+		return call_error(call, ENOMEM, "stat %s", m->obj.text);
+	if (call->std[STD_JSON].count > 0)
+		stat_json(call, m, &copy, party);
+	else
+		stat_table(call, &copy, party);
+	return mapped_done(call, m, ST_OK);
+}
+
+static int run_break(struct call *call)
+{
+	struct mapped *m;
+	int status = barrier_open(call, &m, call->args[0].str, 0);
+	if (status != 0)
+		return status;
+	if (barrier_of(m)->arrived > 0)
+		barrier_end(m, true);
+	else
+		shared_unlock(&m->shared);
+	return mapped_done(call, m, ST_OK);
+}
+
+static int remove_one(struct call *call, const char *word)
+{
+	struct mapped *m;
+	int status = barrier_open(call, &m, word, 0);
+	if (status != 0)
+		return status;
+	status = mapped_unlink(call, m);
+	if (status == 0)
+		barrier_of(m)->gone = 1;
+	if (status == 0 && barrier_of(m)->arrived > 0)
+		barrier_end(m, true);
+	else
+		shared_unlock(&m->shared);
+	mapped_close(call, m);
+	return status;
+}
+
+static int run_rm(struct call *call)
+{
+	int worst = 0;
+	for (unsigned i = 0; i < call->nargs; i++) {
+		int status = remove_one(call, call->args[i].str);
+		worst = status > worst ? status : worst;
+	}
+	return worst;
+}

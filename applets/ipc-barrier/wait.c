@@ -1,0 +1,210 @@
+/* ipc-barrier wait: take a slot, then sleep until the generation has ended. */
+#include "barrier.h"
+
+#include "proc.h"
+#include "spawn.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Who came last time and is not here: the best that can be said of who is missing. Appended to TEXT. */
+static void name_missing(struct barrier *b, uint32_t gen, uint32_t here, char *text, size_t size)
+{
+	size_t len = strlen(text);
+	unsigned named = 0;
+	for (uint32_t i = 0; gen > 0 && i < b->parties && named < 4; i++) {
+		struct party *p = barrier_party(b, gen - 1, i);
+		bool came = p->owner == 0;
+		for (uint32_t k = 0; k < here && !came; k++) {
+			const struct party *q = barrier_party(b, gen, k);
+			came = q->owner == p->owner && q->start == p->start;
+		}
+		if (came || !proc_alive((struct proc_id){p->owner, p->start}))
+			continue;
+		int n = snprintf(text + len, size - len, "%s%d %.*s",
+			named++ == 0 ? "; last time there was also " : ", ", p->owner,
+			(int)sizeof p->command, p->command);
+		if (n < 0 || (size_t)n >= size - len)
+			return;
+		len += (size_t)n;
+	}
+}
+
+/* Break the generation GEN, unless it has ended meanwhile. WHY gets who is here and who is not. 1 when
+ * it was us that broke it, 0 when it had ended, else -1 and *STATUS. */
+static int break_it(
+	struct call *call, struct mapped *m, uint32_t gen, char *why, size_t size, int *status)
+{
+	struct barrier *b = barrier_of(m);
+	if (mapped_lock(call, m, DEADLINE_NONE, status) < 0)
+		return -1;
+	if (b->gen != gen) {
+		shared_unlock(&m->shared);
+		return 0;
+	}
+	uint32_t here = b->arrived <= b->parties ? b->arrived : 0;
+	int64_t dead = barrier_dead(b);
+	if (dead >= 0) {
+		const struct party *p = barrier_party(b, gen, (uint32_t)dead);
+		snprintf(why, size, "party %d (%.*s) died", p->owner, (int)sizeof p->command,
+			p->command);
+	} else {
+		snprintf(why, size, "%u of %u came", here, b->parties);
+		name_missing(b, gen, here, why, size);
+	}
+	barrier_end(m, true);
+	return 1;
+}
+
+/* Sleep until generation GEN has ended or a party has died. 0 ended; -1 with errno EOWNERDEAD or as
+ * futex_wait. SLOT is ours. */
+static int sleep_out(
+	struct call *call, struct mapped *m, uint32_t gen, uint32_t slot, int64_t deadline)
+{
+	struct barrier *b = barrier_of(m);
+	for (;;) {
+		uint32_t arrived = __atomic_load_n(&b->arrived, __ATOMIC_ACQUIRE);
+		uint32_t last = arrived > 0 && arrived <= b->parties ? arrived - 1 : 0;
+		const uint32_t *word = &barrier_party(b, gen, slot > 0 ? slot - 1 : last)->word;
+		uint32_t value = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+		if (__atomic_load_n(&b->gen, __ATOMIC_ACQUIRE) != gen || !shared_intact(&m->shared))
+			return 0;
+		if (futex_dead(value)) {
+			errno = EOWNERDEAD;
+			return -1;
+		}
+		int64_t look = wait_now() + NS_PER_S;
+		if (futex_wait(word, value, look < deadline ? look : deadline, &call->stop) == 0)
+			continue;
+		if (errno != ETIMEDOUT || (deadline != DEADLINE_NONE && wait_now() >= deadline))
+			return -1;
+	}
+}
+
+/* Take the next slot. Under the lock. */
+static uint32_t arrive(struct mapped *m)
+{
+	struct barrier *b = barrier_of(m);
+	uint32_t slot = b->arrived;
+	struct party *p = barrier_party(b, b->gen, slot);
+	memset(p->command, 0, sizeof p->command);
+	p->pid = getpid();
+	p->owner = getppid();
+	p->start = proc_start(p->owner);
+	proc_command(p->owner, p->command, sizeof p->command);
+	futex_hold(&m->shared.robust, &p->word);
+	__atomic_store_n(&b->arrived, slot + 1, __ATOMIC_RELEASE);
+	return slot;
+}
+
+static int lead(struct call *call, struct mapped *m, uint32_t gen)
+{
+	struct barrier *b = barrier_of(m);
+	char object[4200];
+	const char *env[] = {object, NULL};
+	snprintf(object, sizeof object, "IPC_OBJECT=%s", m->obj.text);
+	b->leading = 1;
+	shared_unlock(&m->shared);
+	/* Should we be killed, the others are told 76: then CMD must not go on behind their backs. */
+	struct spawn s = {.argv = call->command, .env = env, .flags = SPAWN_DIE};
+	int status = spawn_run(call, &s), locked;
+	if (mapped_lock(call, m, DEADLINE_NONE, &locked) < 0)
+		return locked;
+	if (b->gen != gen) {
+		shared_unlock(&m->shared);
+		return call_fail(call, ST_BROKEN, 0, "%s: was broken while CMD ran", m->obj.text);
+	}
+	barrier_end(m, status != 0);
+	return status;
+}
+
+static int ended(struct call *call, struct mapped *m, uint32_t gen)
+{
+	struct barrier *b = barrier_of(m);
+	if (!shared_intact(&m->shared))
+		return mapped_done(call, m, 0);
+	if (!barrier_was_broken(b, gen))
+		return ST_OK;
+	return call_fail(call, ST_BROKEN, 0,
+		"%s: broken: another party timed out, died, failed or broke it", m->obj.text);
+}
+
+/* The wait did not end well: break the generation for all, unless it has ended in the meantime. */
+static int gave_up(struct call *call, struct mapped *m, uint32_t gen, int err)
+{
+	char why[512];
+	int status = 0;
+	int broke = break_it(call, m, gen, why, sizeof why, &status);
+	if (broke < 0)
+		return status;
+	if (broke == 0)
+		return ended(call, m, gen);
+	if (err == EOWNERDEAD)
+		return call_fail(call, ST_BROKEN, 0, "%s: broken: %s", m->obj.text, why);
+	return call_waited(call, err, "wait at %s (%s)", m->obj.text, why);
+}
+
+static int run(struct call *call, struct mapped *m, int64_t deadline)
+{
+	struct barrier *b = barrier_of(m);
+	if (barrier_dead(b) >= 0) { /* one died before anybody slept on its word */
+		barrier_end(m, true);
+		int status;
+		if (mapped_lock(call, m, DEADLINE_NONE, &status) < 0)
+			return status;
+	}
+	if (b->arrived ==
+		b->parties) { /* full, the leader still at work: the next generation is ours */
+		uint32_t gen = b->gen;
+		shared_unlock(&m->shared);
+		if (sleep_out(call, m, gen, 0, deadline) < 0 && errno != EOWNERDEAD)
+			return call_waited(call, errno, "wait at %s", m->obj.text);
+		return -1;
+	}
+	if (deadline == DEADLINE_NOW && b->arrived + 1 < b->parties) {
+		uint32_t here = b->arrived;
+		shared_unlock(&m->shared);
+		return call_waited(
+			call, EAGAIN, "wait at %s (%u of %u came)", m->obj.text, here, b->parties);
+	}
+	uint32_t gen = b->gen, slot = arrive(m);
+	bool leader = slot + 1 == b->parties;
+	int status = call_ready(call);
+	if (status != 0 || (leader && call->command == NULL)) {
+		barrier_end(m, status != 0);
+	} else if (leader) {
+		status = lead(call, m, gen);
+	} else {
+		/* The first party watches the last one: tell it that there is a new last one. */
+		shared_unlock(&m->shared);
+		if (slot > 0)
+			futex_wake(&barrier_party(b, gen, slot - 1)->word, 1);
+		status = sleep_out(call, m, gen, slot, deadline) < 0 ? gave_up(call, m, gen, errno)
+								     : ended(call, m, gen);
+	}
+	futex_release(&m->shared.robust, &barrier_party(b, gen, slot)->word);
+	return mapped_done(call, m, status);
+}
+
+int barrier_wait(struct call *call)
+{
+	struct mapped *m;
+	int64_t deadline = call_deadline(call);
+	int64_t parties = call->std[STD_COUNT].num;
+	if (call->std[STD_COUNT].count == 0)
+		return call_fail(call, ST_USAGE, 0, "-c N is missing: how many parties");
+	if (parties > BARRIER_MAX)
+		return call_fail(call, ST_USAGE, 0, "-c %lld: more than %d parties",
+			(long long)parties, BARRIER_MAX);
+	for (;;) {
+		int status = barrier_open(call, &m, call->args[0].str, (uint32_t)parties);
+		if (status != 0)
+			return status;
+		status = run(call, m, deadline);
+		if (status >= 0)
+			return status;
+		mapped_close(call, m);
+	}
+}

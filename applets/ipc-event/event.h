@@ -1,0 +1,42 @@
+/* ipc-event's own: the file's layout and what its verbs share. */
+#ifndef IPC_EVENT_H
+#define IPC_EVENT_H
+
+#include "call.h"
+#include "mapped.h"
+
+enum { SET_AUTO };
+enum { WAIT_AUTO, WAIT_SINCE, WAIT_LOCK };
+enum { STAT_COLUMN };
+enum stat_column { COLUMN_SEQ, COLUMN_STATE, COLUMN_KIND };
+
+enum event_kind { KIND_OPEN, KIND_MANUAL, KIND_AUTO };
+
+/* The mapped file. All but .bell is read and written under the header's lock. */
+struct event {
+	struct shared_head head;
+	uint32_t bell; /* futex: moves with every set, pulse and removal */
+	uint32_t kind; /* enum event_kind */
+	uint32_t set;  /* manual: the state; auto: one set is there to be taken */
+	uint32_t gone; /* removed: open it anew */
+	uint64_t seq;  /* sets and pulses so far */
+	uint64_t
+		pulse; /* auto: the seq of a pulse that one waiter older than it may take; 0: none */
+};
+
+/* The event in M's mapping. */
+static inline struct event *event_of(const struct mapped *m)
+{
+	return (struct event *)(void *)m->shared.base;
+}
+
+/* Open the event that WORD names and lock it; one that was removed meanwhile is opened anew. FLAGS as
+ * for shared_open. 0 or a status. */
+int event_open(struct call *call, struct mapped **opened, const char *word, int flags);
+/* Fix the kind: automatic when IS_AUTO, else manual when FINAL. 0; or a status, the lock given back. */
+int event_kind(struct call *call, struct mapped *m, bool is_auto, bool final);
+
+int event_wait(struct call *call); /* wait.c */
+int event_stat(struct call *call); /* stat.c */
+
+#endif

@@ -1,0 +1,231 @@
+/* ipc-event: wait until something has happened; nothing that happened is missed.
+ *
+ * An event is set or clear and counts its sets and pulses in a sequence number. A manual event stays
+ * set until it is cleared and lets every waiter pass; an --auto event lets one waiter pass for each
+ * set, which the waiter takes away as it goes. A pulse wakes those that wait now and leaves the state.
+ *
+ * What surprises: the kind is fixed by the first set, pulse or clear, so a waiter may come first and
+ * need not know it. A waiter that began before a set passes even if the event was cleared again
+ * meanwhile: it waits for the sequence number to move, not for a state it might sleep through. A
+ * waiter takes an automatic set itself, under the lock, so one that is killed takes none with it.
+ * Should a setter be killed between its store and its wake-up, waiters find out within a second.
+ */
+#include "event.h"
+
+#include "args.h"
+
+#include <limits.h>
+
+static const struct opt set_opts[] = {
+	[SET_AUTO] = {.letter = 'a',
+		.name = "auto",
+		.help = "an event that lets one waiter pass per set"},
+};
+
+static const struct opt wait_opts[] = {
+	[WAIT_AUTO] = {.letter = 'a',
+		.name = "auto",
+		.help = "make it an automatic event, if it is new"},
+	[WAIT_SINCE] = {.name = "since",
+		.arg = ARG_UINT,
+		.metavar = "N",
+		.max = INT64_MAX,
+		.help = "until the sequence number is beyond N; print it"},
+	[WAIT_LOCK] = {.name = "lock",
+		.arg = ARG_OBJECT,
+		.metavar = "OBJECT",
+		.help = "run CMD holding this lock, wait without it"},
+};
+
+static const char *const stat_columns[] = {
+	[COLUMN_SEQ] = "seq", [COLUMN_STATE] = "state", [COLUMN_KIND] = "kind", NULL};
+static const struct opt stat_opts[] = {
+	[STAT_COLUMN] = {.letter = 'o',
+		.name = "output",
+		.arg = ARG_CHOICE,
+		.metavar = "COLUMN",
+		.choices = stat_columns,
+		.help = "print just seq, state or kind"},
+};
+
+static const struct operand one_event[] = {
+	{.name = "EVENT", .arg = ARG_OBJECT, .min = 1, .max = 1, .help = "a bare word or a file"},
+	{0}};
+static const struct operand events[] = {
+	{.name = "EVENT", .arg = ARG_OBJECT, .min = 1, .help = "bare words or files"}, {0}};
+
+static int run_set(struct call *call);
+static int run_clear(struct call *call);
+static int run_pulse(struct call *call);
+static int run_rm(struct call *call);
+
+static const struct verb verbs[] = {
+	{.name = "wait",
+		.summary = "wait until the event is set, pulsed, or makes CMD succeed",
+		OPTS(wait_opts),
+		.operands = one_event,
+		.std = STD_WAIT | STD(MODE) | STD(READY_FD),
+		.flags = VERB_INPROC |
+			VERB_COMMAND, /* in-process without CMD: sleeps in lib/futex */
+		.example = "ipc-event wait -w 30 ready && echo go",
+		.example_says = "goes on when another says `ipc-event set ready`; 124 after 30 s",
+		.run = event_wait},
+	{.name = "set",
+		.summary = "set the event and wake who waits for it",
+		OPTS(set_opts),
+		.operands = one_event,
+		.std = STD(MODE),
+		.flags = VERB_INPROC, /* one short lock */
+		.run = run_set},
+	{.name = "clear",
+		.summary = "clear the event",
+		OPTS(set_opts),
+		.operands = one_event,
+		.std = STD(MODE),
+		.flags = VERB_INPROC, /* one short lock */
+		.run = run_clear},
+	{.name = "pulse",
+		.summary = "wake those who wait now (one, if automatic) and leave the state",
+		OPTS(set_opts),
+		.operands = one_event,
+		.std = STD(MODE),
+		.flags = VERB_INPROC, /* one short lock */
+		.run = run_pulse},
+	{.name = "stat",
+		.summary = "show state, sequence number and waiters",
+		OPTS(stat_opts),
+		.operands = one_event,
+		.std = STD(JSON),
+		.flags = VERB_INPROC, /* reads */
+		.run = event_stat},
+	{.name = "rm",
+		.summary = "remove events; waiters are woken and get 66",
+		.operands = events,
+		.flags = VERB_INPROC, /* one short lock each */
+		.run = run_rm},
+};
+
+const struct applet ipc_event = {.name = "ipc-event",
+	.summary = "events: set, clear, pulse, and wait without missing one",
+	.kind = "event",
+	VERBS(verbs)};
+
+static const struct mapped_type type = {.kind = "event",
+	.file = {"ipcevent", 1, sizeof(struct event)},
+	.size = sizeof(struct event)};
+
+int event_open(struct call *call, struct mapped **opened, const char *word, int flags)
+{
+	for (;;) {
+		int status = mapped_open(call, opened, word, &type, flags, 0, NULL);
+		if (status != 0)
+			return status;
+		struct mapped *m = *opened;
+		if (mapped_lock(call, m, call_deadline(call), &status) < 0)
+			return status;
+		const struct event *ev = event_of(m);
+		if (ev->kind > KIND_AUTO) {
+			shared_unlock(&m->shared);
+			return call_fail(call, ST_DATA, 0, "%s: damaged", word);
+		}
+		if (ev->gone == 0)
+			return 0;
+		bool named = shared_current(&m->shared, m->at.dirfd, m->at.rel);
+		shared_unlock(&m->shared);
+		if (named) /* it loses its name before it is marked */
+			return call_fail(call, ST_DATA, 0, "%s: damaged", word);
+		mapped_close(call, m);
+		if ((flags & SHARED_CREATE) == 0)
+			return call_fail(call, ST_NOOBJ, 0, "%s: no such event", word);
+	}
+}
+
+int event_kind(struct call *call, struct mapped *m, bool is_auto, bool final)
+{
+	struct event *ev = event_of(m);
+	if (ev->kind == KIND_OPEN && (is_auto || final))
+		ev->kind = is_auto ? KIND_AUTO : KIND_MANUAL;
+	if (!is_auto || ev->kind == KIND_AUTO)
+		return 0;
+	shared_unlock(&m->shared);
+	return call_fail(call, ST_EXISTS, 0, "%s: exists as a manual event, not an automatic one",
+		m->obj.text);
+}
+
+static void ring(struct mapped *m)
+{
+	struct event *ev = event_of(m);
+	__atomic_add_fetch(&ev->bell, 1, __ATOMIC_RELEASE);
+}
+
+enum change { CHANGE_SET, CHANGE_CLEAR, CHANGE_PULSE };
+
+static int change(struct call *call, enum change what)
+{
+	struct mapped *m;
+	int status = event_open(call, &m, call->args[0].str, SHARED_CREATE);
+	if (status == 0)
+		status = event_kind(call, m, call->opt[SET_AUTO].count > 0, true);
+	if (status != 0)
+		return status;
+	struct event *ev = event_of(m);
+	bool one = ev->kind == KIND_AUTO;
+	if (what == CHANGE_CLEAR) {
+		ev->set = 0;
+		ev->pulse = 0;
+	} else {
+		ev->seq++;
+		if (what == CHANGE_SET)
+			ev->set = 1;
+		else if (one)
+			ev->pulse = ev->seq;
+		ring(m);
+	}
+	shared_unlock(&m->shared);
+	if (what != CHANGE_CLEAR)
+		futex_wake(&ev->bell, one ? 1 : INT_MAX);
+	return mapped_done(call, m, ST_OK);
+}
+
+static int run_set(struct call *call)
+{
+	return change(call, CHANGE_SET);
+}
+
+static int run_clear(struct call *call)
+{
+	return change(call, CHANGE_CLEAR);
+}
+
+static int run_pulse(struct call *call)
+{
+	return change(call, CHANGE_PULSE);
+}
+
+static int remove_one(struct call *call, const char *word)
+{
+	struct mapped *m;
+	int status = event_open(call, &m, word, 0);
+	if (status != 0)
+		return status;
+	struct event *ev = event_of(m);
+	status = mapped_unlink(call, m);
+	if (status == 0) {
+		ev->gone = 1;
+		ring(m);
+	}
+	shared_unlock(&m->shared);
+	futex_wake(&ev->bell, INT_MAX);
+	mapped_close(call, m);
+	return status;
+}
+
+static int run_rm(struct call *call)
+{
+	int worst = 0;
+	for (unsigned i = 0; i < call->nargs; i++) {
+		int status = remove_one(call, call->args[i].str);
+		worst = status > worst ? status : worst;
+	}
+	return worst;
+}

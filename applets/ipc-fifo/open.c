@@ -1,0 +1,303 @@
+/* applets/ipc-fifo/open.c: from a name to an open end, and the verbs create and rm.
+ *
+ * open(2) of a read end that blocks cannot be told from one that does not by writers, so readers
+ * open with O_NONBLOCK and sleep in poll(2), which knows deadlines and stop signals: such a
+ * descriptor reports neither data nor a hang-up before a writer has come. A write end has no such
+ * form (ENXIO says no more than "not now"), there open(2) itself must sleep, under a timer.
+ */
+#define _GNU_SOURCE
+#include "fifo.h"
+
+#include "fd.h"
+#include "wait.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+const char *fifo_type(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG: return "a regular file";
+	case S_IFDIR: return "a directory";
+	case S_IFSOCK: return "a socket";
+	case S_IFCHR:
+	case S_IFBLK: return "a device";
+	case S_IFLNK: return "a symbolic link";
+	case S_IFIFO: return "a FIFO";
+	default: return "another kind of file";
+	}
+}
+
+int fifo_find(struct call *call, const char *text, bool fd_too, bool create_dir, struct fifo *f)
+{
+	const char *why = object_parse(&f->obj, text);
+	f->name = text;
+	f->fd = -1;
+	f->at.dirfd = AT_FDCWD;
+	if (why != NULL)
+		return call_fail(call, ST_USAGE, 0, "%s: %s", text, why);
+	if (f->obj.kind == OBJECT_FD && fd_too)
+		return ST_OK;
+	if (f->obj.kind != OBJECT_FILE && f->obj.kind != OBJECT_WORD)
+		return call_fail(call, ST_USAGE, 0,
+			"%s: not the name of a FIFO (PATH, file:PATH, NAME%s)", text,
+			fd_too ? ", fd:N" : "");
+	if (object_at(&f->obj, "fifo", create_dir, &f->at) < 0)
+		return call_error(call, errno, "open the directory of %s", text);
+	if (f->at.dirfd != AT_FDCWD && call_own(call, f->at.dirfd) < 0)
+		return call_error(call, errno, "open the directory of %s", text);
+	return ST_OK;
+}
+
+void fifo_forget(struct call *call, struct fifo *f)
+{
+	if (f->at.dirfd != AT_FDCWD)
+		call_close(call, f->at.dirfd);
+	f->at.dirfd = AT_FDCWD;
+}
+
+int fifo_unread(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+	int n = 0;
+	if (poll(&p, 1, 0) <= 0 || (p.revents & POLLERR) == 0)
+		return 0;
+	return ioctl(fd, FIONREAD, &n) == 0 ? n : 0;
+}
+
+static int must_be_fifo(struct call *call, const struct fifo *f)
+{
+	if (S_ISFIFO(f->st.st_mode))
+		return ST_OK;
+	return call_fail(
+		call, ST_DATA, 0, "%s is %s, not a FIFO", f->name, fifo_type(f->st.st_mode));
+}
+
+int fifo_look(struct call *call, struct fifo *f)
+{
+	if (f->obj.kind == OBJECT_FD) {
+		if (fstat(f->obj.fd, &f->st) < 0)
+			return call_fail(call, ST_NOOBJ, errno, "%s", f->name);
+	} else if (fstatat(f->at.dirfd, f->at.rel, &f->st, 0) < 0) {
+		return call_error(call, errno, "look at %s", f->name);
+	}
+	return must_be_fifo(call, f);
+}
+
+/* What was opened may be another file than the one that was looked at. */
+static int look_again(struct call *call, struct fifo *f)
+{
+	if (fstat(f->fd, &f->st) < 0)
+		return call_error(call, errno, "look at %s", f->name);
+	return must_be_fifo(call, f);
+}
+
+/* An inherited descriptor: take it as it is if it is open for what MODE asks. */
+static int borrow(struct call *call, struct fifo *f, int mode)
+{
+	int flags = fcntl(f->obj.fd, F_GETFL);
+	if (flags < 0)
+		return call_fail(call, ST_NOOBJ, errno, "%s", f->name);
+	if ((flags & O_ACCMODE) != mode && (flags & O_ACCMODE) != O_RDWR)
+		return call_fail(call, ST_USAGE, 0, "%s is not open for %s", f->name,
+			mode == O_RDONLY ? "reading" : "writing");
+	f->fd = call_own(call, fd_dup(f->obj.fd, 3));
+	return f->fd < 0 ? call_error(call, errno, "duplicate %s", f->name) : ST_OK;
+}
+
+int fifo_open_read(struct call *call, struct fifo *f)
+{
+	int status = fifo_look(call, f);
+	if (status != ST_OK)
+		return status;
+	if (f->obj.kind == OBJECT_FD)
+		return borrow(call, f, O_RDONLY);
+	f->fd = call_open(call, f->at.dirfd, f->at.rel, O_RDONLY | O_NONBLOCK, 0);
+	if (f->fd < 0)
+		return call_error(call, errno, "open %s", f->name);
+	return look_again(call, f);
+}
+
+int fifo_again(const struct fifo *f)
+{
+	char path[40];
+	struct stat st;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", f->fd);
+	int fd = fd_open(AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0);
+	if (fd >= 0 || f->obj.kind == OBJECT_FD)
+		return fd;
+	fd = fd_open(f->at.dirfd, f->at.rel, O_RDONLY | O_NONBLOCK, 0); /* no /proc */
+	if (fd < 0 ||
+		(fstat(fd, &st) == 0 && st.st_ino == f->st.st_ino && st.st_dev == f->st.st_dev))
+		return fd;
+	fd_close(fd);
+	errno = ESTALE;
+	return -1;
+}
+
+/* open(2) that sleeps until there is a reader. fd_open would go on after EINTR. */
+static int sleep_in_open(const struct fifo *f, int64_t deadline, const struct stop *stop)
+{
+	struct wait_timer t;
+	int fd = -1;
+	if (wait_timer_start(&t, deadline, stop) < 0)
+		return -1;
+	while (!wait_timer_due(&t)) {
+		fd = openat(f->at.dirfd, f->at.rel, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+		if (fd >= 0 || errno != EINTR)
+			break;
+	}
+	wait_timer_stop(&t);
+	return fd;
+}
+
+int fifo_open_write(struct call *call, struct fifo *f, int64_t deadline)
+{
+	int status = fifo_look(call, f);
+	if (status != ST_OK)
+		return status;
+	if (f->obj.kind == OBJECT_FD)
+		return borrow(call, f, O_WRONLY);
+	f->fd = call_open(call, f->at.dirfd, f->at.rel, O_WRONLY | O_NONBLOCK, 0);
+	if (f->fd < 0 && errno == ENXIO && deadline == DEADLINE_NOW)
+		return call_waited(call, EAGAIN, "%s has no reader", f->name);
+	if (f->fd < 0 && errno == ENXIO) {
+		f->fd = call_own(call, sleep_in_open(f, deadline, &call->stop));
+		if (f->fd < 0 && (errno == ETIMEDOUT || errno == EINTR))
+			return call_waited(call, errno, "%s has no reader", f->name);
+		if (f->fd >= 0 && fd_nonblock(f->fd, true) < 0)
+			return call_error(call, errno, "open %s", f->name);
+	}
+	if (f->fd < 0)
+		return call_error(call, errno, "open %s", f->name);
+	return look_again(call, f);
+}
+
+int fifo_capacity(struct call *call, const struct fifo *f, const struct val *v)
+{
+	int64_t size = v->num;
+	if (v->count == 0)
+		return ST_OK;
+	/* It cannot become smaller than what others have put into it by now. */
+	while (fcntl(f->fd, F_SETPIPE_SZ, (int)size) < 0 && errno == EBUSY && size < INT32_MAX / 2)
+		size *= 2;
+	int e = errno;
+	if (fcntl(f->fd, F_GETPIPE_SZ) >= v->num)
+		return ST_OK;
+	char *text = NULL;
+	size_t len = 0;
+	if (e != EPERM)
+		return call_error(
+			call, e, "set the capacity of %s to %lld", f->name, (long long)v->num);
+	if (fd_slurp(AT_FDCWD, "/proc/sys/fs/pipe-max-size", 64, &text, &len) == 0 && len > 0)
+		text[len - 1] = '\0';
+	int status = call_fail(call, ST_LIMIT, 0,
+		"set the capacity of %s to %lld: more than /proc/sys/fs/pipe-max-size (%s) or what "
+		"pipe-user-pages-soft leaves you",
+		f->name, (long long)v->num, text != NULL ? text : "?");
+	fd_slurp_free(text);
+	return status;
+}
+
+/* Make REL with exactly MODE. The umask may not be asked for without setting it, so a FIFO that
+ * nobody may open is made under a name that nobody knows, gets its mode, and then its name. */
+static int make_exact(int dirfd, const char *rel, mode_t mode)
+{
+	char tmp[4096 + 40], proc[40];
+	uint64_t random = 0;
+	const char *slash = strrchr(rel, '/');
+	int dir = slash != NULL ? (int)(slash - rel) + 1 : 0;
+	(void)!getrandom(&random, sizeof random, 0);
+	int n = snprintf(
+		tmp, sizeof tmp, "%.*s.fifo-%016llx", dir, rel, (unsigned long long)random);
+	if (n < 0 || (size_t)n >= sizeof tmp) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	if (mknodat(dirfd, tmp, S_IFIFO, 0) < 0)
+		return -1;
+	int fd = fd_open(dirfd, tmp, O_PATH | O_NOFOLLOW, 0);
+	snprintf(proc, sizeof proc, "/proc/self/fd/%d", fd);
+	int r = fd < 0 ? -1 : fchmodat(AT_FDCWD, proc, mode, 0);
+	if (r < 0 && errno == ENOENT) /* no /proc */
+		r = fchmodat(dirfd, tmp, mode, 0);
+	fd_close(fd);
+	if (r == 0)
+		r = linkat(dirfd, tmp, dirfd, rel, 0);
+	int e = errno;
+	(void)unlinkat(dirfd, tmp, 0);
+	errno = e;
+	return r;
+}
+
+static int create_one(struct call *call, struct fifo *f)
+{
+	bool exact = call->std[STD_MODE].count > 0;
+	int r = exact ? make_exact(f->at.dirfd, f->at.rel, (mode_t)call->std[STD_MODE].num)
+		      : mknodat(f->at.dirfd, f->at.rel, S_IFIFO | 0666, 0);
+	int e = errno;
+	if (r == 0)
+		return ST_OK;
+	if (e == EEXIST && fstatat(f->at.dirfd, f->at.rel, &f->st, AT_SYMLINK_NOFOLLOW) == 0)
+		return call_fail(call, ST_EXISTS, 0, "%s exists; it is %s", f->name,
+			fifo_type(f->st.st_mode));
+	return call_error(call, e, "create %s", f->name);
+}
+
+int fifo_unlink(struct fifo *f)
+{
+	struct stat now;
+	if (fstatat(f->at.dirfd, f->at.rel, &now, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 1 : -1;
+	if (now.st_ino != f->st.st_ino || now.st_dev != f->st.st_dev)
+		return 1;
+	return unlinkat(f->at.dirfd, f->at.rel, 0);
+}
+
+static int rm_one(struct call *call, struct fifo *f)
+{
+	/* The name itself, not what a symbolic link leads to: that is what would be removed. */
+	if (fstatat(f->at.dirfd, f->at.rel, &f->st, AT_SYMLINK_NOFOLLOW) < 0)
+		return call_error(call, errno, "remove %s", f->name);
+	int status = must_be_fifo(call, f);
+	if (status != ST_OK)
+		return status;
+	int r = fifo_unlink(f);
+	if (r < 0)
+		return call_error(call, errno, "remove %s", f->name);
+	return r == 0
+		? ST_OK
+		: call_fail(call, ST_NOOBJ, 0, "%s was removed or replaced meanwhile", f->name);
+}
+
+/* Each operand on its own: the others are done when one fails. The first failure is the status. */
+static int each(struct call *call, bool create, int (*fn)(struct call *, struct fifo *))
+{
+	int first = ST_OK;
+	for (unsigned i = 0; i < call->nargs; i++) {
+		struct fifo f;
+		int status = fifo_find(call, call->args[i].str, false, create, &f);
+		if (status == ST_OK)
+			status = fn(call, &f);
+		fifo_forget(call, &f);
+		if (first == ST_OK)
+			first = status;
+	}
+	return first;
+}
+
+int fifo_create(struct call *call)
+{
+	return each(call, true, create_one);
+}
+
+int fifo_rm(struct call *call)
+{
+	return each(call, false, rm_one);
+}

@@ -1,0 +1,379 @@
+/* applets/ipc-lock/dotlock.c: --family dotlock, the lock that is a file: it is held while the file
+ * exists and one of the processes named in it lives.
+ *
+ * A line of the file is "PID START BOOT PIDNS SINCE HOST": process, its start time, boot id, pid
+ * namespace, seconds of the epoch, host. The first line is the supervisor's; the command adds its own
+ * before it begins, so that a killed supervisor does not make the file stale while the command runs.
+ * A line without its newline is not there.
+ *
+ * The file is complete before link(2) gives it its name. It is stale when every line is of a dead
+ * process, or of an earlier boot of this host. A stale one is taken over by rename(2) of a new file
+ * onto it; whoever does so holds flock(2) on the old file from before the look that finds it stale,
+ * and then makes sure that the name still is the old file's: of two who find it stale, the second
+ * finds another file there. Removing it first would let him remove the winner's.
+ *
+ * Not judged, so held: another host, another pid namespace, a file that is not ours.
+ */
+#define _GNU_SOURCE
+#include "ipc-lock.h"
+
+#include "fd.h"
+#include "newfile.h"
+#include "num.h"
+#include "proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <time.h>
+#include <unistd.h>
+
+struct dotlock {
+	struct object_at at;
+	const char *text;
+	int fd; /* of the file that is ours, -1 while it is not */
+	struct stat st;
+};
+
+struct dotlocks {
+	struct dotlock *d;
+	unsigned n;
+};
+
+/* Who and where we are. */
+struct self {
+	char boot[40], ns[32], host[72];
+};
+
+static void self_read(struct self *s)
+{
+	proc_boot_id(s->boot);
+	ssize_t n = readlink("/proc/self/ns/pid", s->ns, sizeof s->ns - 1);
+	s->ns[n > 0 ? n : 0] = '\0';
+	if (gethostname(s->host, sizeof s->host) < 0 || s->host[0] == '\0')
+		snprintf(s->host, sizeof s->host, "localhost");
+	s->host[sizeof s->host - 1] = '\0';
+	if (s->ns[0] == '\0')
+		snprintf(s->ns, sizeof s->ns, "-");
+	if (s->boot[0] == '\0')
+		snprintf(s->boot, sizeof s->boot, "-");
+}
+
+static int add_line(int fd)
+{
+	char line[256];
+	struct self s;
+	struct timespec now;
+	self_read(&s);
+	clock_gettime(CLOCK_REALTIME, &now);
+	int n = snprintf(line, sizeof line, "%ld %llu %s %s %lld %s\n", (long)getpid(),
+		(unsigned long long)proc_start(getpid()), s.boot, s.ns, (long long)now.tv_sec,
+		s.host);
+	return lseek(fd, 0, SEEK_END) < 0 ? -1 : fd_write(fd, line, (size_t)n);
+}
+
+/* Split off the next word of *P. */
+static char *cut(char **p)
+{
+	char *word = *p;
+	size_t len = strcspn(word, " ");
+	*p = word + len;
+	if (**p == ' ')
+		*(*p)++ = '\0';
+	return word;
+}
+
+/* Does the process of LINE live? 1, 0, or 1 with *OWNER.here false when that cannot be told; -1 when
+ * it is not such a line. */
+static int judge(char *line, const struct self *s, struct dotlock_owner *owner)
+{
+	int64_t pid, start, since;
+	char *pid_word = cut(&line), *start_word = cut(&line);
+	char *boot = cut(&line), *ns = cut(&line), *since_word = cut(&line);
+	if (num_int(pid_word, &pid) != NULL || pid <= 0 || pid > INT32_MAX ||
+		num_int(start_word, &start) != NULL || start < 0 ||
+		num_int(since_word, &since) != NULL || *line == '\0')
+		return -1;
+	*owner =
+		(struct dotlock_owner){.pid = (pid_t)pid, .start = (uint64_t)start, .since = since};
+	snprintf(owner->host, sizeof owner->host, "%s", line);
+	if (strcmp(boot, s->boot) != 0)
+		return strcmp(line, s->host) != 0;
+	if (strcmp(ns, s->ns) != 0)
+		return 1;
+	owner->here = true;
+	return proc_alive((struct proc_id){owner->pid, owner->start});
+}
+
+/* The lines of the file that FD is. As dotlock_look. */
+static int judge_file(int fd, struct dotlock_owner *owner)
+{
+	char text[2048], *line = text, *end;
+	struct self s;
+	int verdict = -1;
+	ssize_t n = fd_pread(fd, text, sizeof text - 1, 0);
+	*owner = (struct dotlock_owner){0};
+	if (n < 0)
+		return -1;
+	text[n] = '\0';
+	self_read(&s);
+	for (; (end = strchr(line, '\n')) != NULL && verdict <= 0; line = end + 1) {
+		*end = '\0';
+		int r = judge(line, &s, owner);
+		if (r < 0)
+			break;
+		verdict = r;
+	}
+	errno = EBADMSG;
+	return verdict;
+}
+
+int dotlock_look(int dirfd, const char *rel, struct dotlock_owner *owner)
+{
+	*owner = (struct dotlock_owner){0};
+	int fd = fd_open(dirfd, rel, O_RDONLY | O_NONBLOCK, 0);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -1;
+	int r = judge_file(fd, owner);
+	fd_close(fd);
+	return r;
+}
+
+/* Is AT's name that of the file ST? */
+static bool names(const struct object_at *at, const struct stat *st)
+{
+	struct stat now;
+	return fstatat(at->dirfd, at->rel, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+		now.st_dev == st->st_dev && now.st_ino == st->st_ino;
+}
+
+/* Put F in the place of the stale file. 1 done, 0 it is not stale, 2 it is another or gone, -1. */
+static int take_over(struct dotlock *d, struct newfile *f, struct dotlock_owner *owner)
+{
+	struct stat st;
+	int fd = fd_open(d->at.dirfd, d->at.rel, O_RDONLY | O_NONBLOCK, 0), r;
+	if (fd < 0)
+		return errno == ENOENT ? 2 : -1;
+	r = lock_flock(fd, false, DEADLINE_NOW, NULL);
+	if (r < 0 && errno == EAGAIN) { /* another is at it */
+		*owner = (struct dotlock_owner){0};
+		fd_close(fd);
+		return 0;
+	}
+	if (r == 0)
+		r = fstat(fd, &st);
+	if (r == 0)
+		r = judge_file(fd, owner);
+	if (r == 0)
+		r = !names(&d->at, &st) ? 2 : newfile_replace(f) < 0 ? -1 : 1;
+	else
+		r = r < 0 ? -1 : 0;
+	fd_close(fd);
+	return r;
+}
+
+/* One try. 1 taken, 0 somebody has it, 2 somebody had: try again, -1. */
+static int try_take(struct dotlock *d, unsigned mode, struct dotlock_owner *owner)
+{
+	struct newfile f;
+	if (newfile_open(&f, d->at.dirfd, d->at.rel, mode) < 0)
+		return -1;
+	int r = add_line(f.fd);
+	if (r == 0)
+		r = newfile_link(&f) == 0 ? 1 : errno != EEXIST ? -1 : 0;
+	if (r == 0) {
+		int alive = dotlock_look(d->at.dirfd, d->at.rel, owner);
+		r = alive == 0 ? take_over(d, &f, owner) : alive > 0 ? 0 : -1;
+	}
+	if (r == 1 && fstat(f.fd, &d->st) < 0)
+		r = -1;
+	newfile_end(&f, r == 1 ? &d->fd : NULL);
+	return r;
+}
+
+/* Sleep until something may have changed: the directory, or the holder's end. Hints can be lost
+ * (NFS), so that we look again every second. */
+static int wait_change(int ino, int pidfd, int64_t deadline, const struct stop *stop)
+{
+	int64_t look = wait_until(NS_PER_S);
+	struct pollfd p[2] = {{.fd = ino, .events = POLLIN}, {.fd = pidfd, .events = POLLIN}};
+	char buf[4096];
+	if (deadline == DEADLINE_NOW) {
+		errno = EAGAIN;
+		return -1;
+	}
+	int r = wait_poll(p, 2, look < deadline ? look : deadline, stop);
+	if (r < 0 && errno == ETIMEDOUT && wait_now() < deadline)
+		return 0;
+	if (r > 0 && (p[0].revents & POLLIN) != 0)
+		(void)read(ino, buf, sizeof buf);
+	return r < 0 ? -1 : 0;
+}
+
+/* An inotify descriptor that tells of changes beside D; -1 is no reason to stop. */
+static int watch(const struct dotlock *d)
+{
+	char dir[4200];
+	const char *slash = strrchr(d->at.rel, '/');
+	int len = slash == NULL ? 1 : slash == d->at.rel ? 1 : (int)(slash - d->at.rel);
+	int n = d->at.dirfd != AT_FDCWD
+		? snprintf(dir, sizeof dir, "/proc/self/fd/%d", d->at.dirfd)
+		: snprintf(dir, sizeof dir, "%.*s", len, slash != NULL ? d->at.rel : ".");
+	int ino = n < (int)sizeof dir ? inotify_init1(IN_CLOEXEC | IN_NONBLOCK) : -1;
+	if (ino >= 0 && inotify_add_watch(ino, dir, IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO) < 0) {
+		fd_close(ino);
+		ino = -1;
+	}
+	return ino;
+}
+
+static int take(struct dotlock *d, unsigned mode, int64_t deadline, const struct stop *stop,
+	struct dotlock_owner *owner)
+{
+	int ino = -1, r;
+	while ((r = try_take(d, mode, owner)) == 0 || r == 2) {
+		if (r == 2)
+			continue;
+		/* The watch begins before the look that finds it held. */
+		if (ino < 0 && deadline != DEADLINE_NOW && (ino = watch(d)) >= 0)
+			continue;
+		int pidfd = owner->here && owner->pid > 0 ? wait_pidfd(owner->pid) : -1;
+		r = wait_change(ino, pidfd, deadline, stop);
+		fd_close(pidfd);
+		if (r < 0)
+			break;
+	}
+	fd_close(ino);
+	return r == 1 ? 0 : -1;
+}
+
+/* Ours can only have been replaced by hand. */
+static void release(struct dotlock *d)
+{
+	if (d->fd >= 0 && names(&d->at, &d->st))
+		unlinkat(d->at.dirfd, d->at.rel, 0);
+	fd_close(d->fd);
+	d->fd = -1;
+}
+
+static void release_all(void *arg)
+{
+	struct dotlocks *all = arg;
+	for (unsigned i = all->n; i-- > 0;) {
+		release(&all->d[i]);
+		object_at_close(&all->d[i].at);
+	}
+	all->n = 0;
+}
+
+static void undo_release(void *arg, intptr_t n)
+{
+	(void)n;
+	release_all(arg);
+}
+
+/* In the command's own process, before it begins. */
+static int sign(void *arg)
+{
+	struct dotlocks *all = arg;
+	for (unsigned i = 0; i < all->n; i++)
+		if (all->d[i].fd >= 0 && add_line(all->d[i].fd) < 0)
+			return errno;
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct dotlock *const *x = a, *const *y = b;
+	return strcmp((*x)->text, (*y)->text);
+}
+
+static int refused(
+	struct call *call, const struct dotlock *d, const struct dotlock_owner *o, int errnum)
+{
+	char command[400], t[32];
+	if (errnum == EBADMSG)
+		return call_fail(call, ST_DATA, 0,
+			"%s exists and is no lock file of --family dotlock; remove it by hand if it is "
+			"left over",
+			d->text);
+	if (errnum != EAGAIN && errnum != ETIMEDOUT)
+		return call_error(call, errnum, "lock %s", d->text);
+	if (o->pid == 0)
+		return call_fail(call, errnum == EAGAIN ? ST_BUSY : ST_TIMEOUT, 0,
+			"%s: busy: another takes it over", d->text);
+	return call_fail(call, errnum == EAGAIN ? ST_BUSY : ST_TIMEOUT, 0,
+		"%s: %s: held by %ld (%s)%s%s since %s", d->text,
+		errnum == EAGAIN ? "busy" : "timed out", (long)o->pid,
+		o->here ? proc_command(o->pid, command, sizeof command) : "not visible",
+		o->here ? "" : " on ", o->here ? "" : o->host, time_text(o->since, t));
+}
+
+/* All or none, in the order of their names. -1, or a status. */
+static int take_all(struct call *call, struct dotlocks *all)
+{
+	struct dotlock *sorted[LOCKS_MAX];
+	int64_t deadline = call_deadline(call);
+	unsigned mode = call->std[STD_MODE].count > 0 ? (unsigned)call->std[STD_MODE].num : 0644;
+	for (unsigned i = 0; i < all->n; i++)
+		sorted[i] = &all->d[i];
+	qsort(sorted, all->n, sizeof *sorted, by_name);
+	for (unsigned i = 0; i < all->n; i++) {
+		struct dotlock_owner owner = {0};
+		if (i > 0 && strcmp(sorted[i]->text, sorted[i - 1]->text) == 0)
+			continue;
+		if (take(sorted[i], mode, deadline, &call->stop, &owner) < 0)
+			return refused(call, sorted[i], &owner, errno);
+	}
+	return -1;
+}
+
+static int name_all(struct call *call, struct dotlocks *all)
+{
+	for (; all->n < call->nargs; all->n++) {
+		struct dotlock *d = &all->d[all->n];
+		struct lock l = {0};
+		d->fd = -1;
+		d->at.dirfd = AT_FDCWD;
+		int status = lock_parse(call, call->args[all->n].str, &l);
+		if (status >= 0)
+			return status;
+		if (l.obj.kind == OBJECT_FD)
+			return call_fail(
+				call, ST_USAGE, 0, "%s: --family dotlock needs a name", l.obj.text);
+		d->text = l.obj.text;
+		if (object_at(&l.obj, "lock", true, &d->at) < 0)
+			return call_error(call, errno, "open %s", l.obj.text);
+	}
+	return -1;
+}
+
+int run_dotlock(struct call *call)
+{
+	struct dotlocks all = {call_alloc(call, call->nargs * sizeof *all.d), 0};
+	struct supervise s = {.failed = not_started, .ended = release_all, .arg = &all};
+	struct timespec now;
+	if (all.d == NULL)
+		return call_error(call, ENOMEM, "lock");
+	call_undo(call, undo_release, &all, 0);
+	int status = name_all(call, &all);
+	if (status < 0)
+		status = take_all(call, &all);
+	if (status < 0) {
+		clock_gettime(CLOCK_REALTIME, &now);
+		s.tree = call->opt[RUN_TREE].count > 0;
+		s.spawn = (struct spawn){.argv = call->command, .hook = sign, .hook_arg = &all};
+		s.spawn.env = make_env(call, (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+		status = s.spawn.env == NULL ? call_error(call, ENOMEM, "lock")
+			: call->opt[RUN_EXEC].count > 0
+			? not_started(call, call->command[0], spawn_exec(&s.spawn), 1)
+			: supervise(call, &s);
+	}
+	release_all(&all);
+	call_keep(call, undo_release, &all, 0);
+	return status;
+}

@@ -1,0 +1,208 @@
+/* applets/ipc-lock/flock.c: flock(1) of util-linux: its options, messages and statuses.
+ *
+ * Only flock(2) is taken: that is what other users of flock(1) take, and a CMD that locks the same
+ * file by fcntl(2) must not wait for us. CMD inherits the descriptor, and so do its children, as
+ * they do there. Differences, all on purpose: a TERM, INT or HUP sent to us reaches CMD and we wait
+ * for it; and with -o the lock is not lost when we are killed while CMD runs.
+ */
+#define _GNU_SOURCE
+#include "ipc-lock.h"
+
+#include "fd.h"
+#include "num.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct request {
+	const char *name; /* of the file; NULL: an inherited descriptor */
+	int fd;
+	int op; /* LOCK_SH, LOCK_EX, LOCK_UN */
+	int64_t deadline;
+	char *const *command;
+};
+
+static bool given(const struct call *call, int opt)
+{
+	return call->opt[opt].count > 0;
+}
+
+/* SECS as flock(1) reads them. -1, or a status. */
+static int read_timeout(struct call *call, int opt, int64_t *ns)
+{
+	const char *text = call->opt[opt].str, *why;
+	if (!given(call, opt))
+		return -1;
+	if (text[0] == '-')
+		return call_fail(call, ST_LIMIT, EINVAL, "cannot set up timer");
+	why = strpbrk(text, "smhdinf") != NULL ? "" : num_duration(text, ns);
+	return why == NULL ? -1 : call_fail(call, ST_USAGE, 0, "invalid timeout value: '%s'", text);
+}
+
+static int read_words(struct call *call, struct request *r)
+{
+	const char *name = call->args[0].str;
+	int64_t fd;
+	if (call->nargs == 1) {
+		size_t blanks = strspn(name, " "), digits = strspn(name + blanks, "0123456789");
+		if (digits == 0 || name[blanks + digits] != '\0' ||
+			num_int(name + blanks, &fd) != NULL || fd > INT32_MAX)
+			return call_fail(call, ST_USAGE, 0, "bad file descriptor: '%s'", name);
+		r->fd = (int)fd;
+		return -1;
+	}
+	r->name = name;
+	char **argv = call_alloc(call, (call->nargs + 2) * sizeof *argv);
+	if (argv == NULL)
+		return call_fail(call, ST_LIMIT, ENOMEM, "read arguments");
+	const char *first = call->args[1].str, *shell = getenv("SHELL");
+	bool string = strcmp(first, "-c") == 0 || strcmp(first, "--command") == 0;
+	if (string && call->nargs != 3)
+		return call_fail(
+			call, ST_USAGE, 0, "%s requires exactly one command argument", first);
+	for (unsigned i = 1; i < call->nargs; i++)
+		argv[i - 1] = (char *)(uintptr_t)call->args[i].str;
+	if (string) {
+		argv[2] = argv[1];
+		argv[1] = (char *)(uintptr_t) "-c";
+		argv[0] = (char *)(uintptr_t)(shell != NULL && *shell != '\0' ? shell : "/bin/sh");
+	}
+	r->command = argv;
+	return -1;
+}
+
+static int open_file(struct call *call, struct request *r, int flags)
+{
+	r->fd = fd_open(AT_FDCWD, r->name, flags | O_CREAT, 0666);
+	if (r->fd < 0 && errno == EISDIR)
+		r->fd = fd_open(AT_FDCWD, r->name, O_RDONLY, 0);
+	if (r->fd >= 0)
+		return -1;
+	int e = errno;
+	int status = e == ENOMEM || e == EMFILE || e == ENFILE ? ST_LIMIT
+		: e == EROFS || e == ENOSPC                    ? ST_EXISTS
+							       : ST_NOOBJ;
+	return call_fail(call, status, e, "cannot open lock file %s", r->name);
+}
+
+static int take(const struct call *call, const struct request *r)
+{
+	if (r->op == LOCK_UN)
+		return flock(r->fd, LOCK_UN);
+	return lock_flock(r->fd, r->op == LOCK_SH, r->deadline, &call->stop);
+}
+
+/* Where flock(2) is made of fcntl locks (NFS) it needs a file open for writing. */
+static int take_writable(struct call *call, struct request *r)
+{
+	if (take(call, r) == 0)
+		return 0;
+	if ((errno != EBADF && errno != EIO) || r->name == NULL ||
+		(fcntl(r->fd, F_GETFL) & O_ACCMODE) == O_RDWR || access(r->name, R_OK | W_OK) < 0)
+		return -1;
+	int fd = fd_open(AT_FDCWD, r->name, O_RDWR, 0);
+	if (fd < 0)
+		return -1;
+	fd_close(r->fd);
+	r->fd = fd;
+	return take(call, r);
+}
+
+static int lock_it(struct call *call, struct request *r)
+{
+	bool verbose = call->std[STD_VERBOSE].count > 0;
+	int64_t began = verbose ? wait_now() : 0;
+	if (take_writable(call, r) == 0) {
+		int64_t us = verbose ? (wait_now() - began) / 1000 : 0;
+		if (verbose)
+			out_fmt(&call->out, "flock: getting lock took %lld.%06lld seconds\n",
+				(long long)(us / 1000000), (long long)(us % 1000000));
+		return -1;
+	}
+	if (errno == EAGAIN || errno == ETIMEDOUT) {
+		call_note(call, 1,
+			errno == EAGAIN ? "failed to get lock"
+					: "timeout while waiting to get lock");
+		return call->std[STD_CONFLICT].count > 0 ? (int)call->std[STD_CONFLICT].num : 1;
+	}
+	int status = errno == ENOLCK || errno == ENOMEM ? ST_LIMIT : ST_DATA;
+	if (r->name != NULL)
+		return call_fail(call, status, errno, "%s", r->name);
+	return call_fail(call, status, errno, "%d", r->fd);
+}
+
+static int cannot(struct call *call, const char *argv0, int errnum, int execed)
+{
+	return call_fail(call, !execed || errnum == ENOMEM ? ST_LIMIT : ST_NOPEER, errnum,
+		execed ? "failed to execute %s" : "fork failed: %s", argv0);
+}
+
+static void end_close(void *arg)
+{
+	struct request *r = arg;
+	lock_flock_free(r->fd);
+}
+
+static int run_command(struct call *call, struct request *r)
+{
+	bool keep = given(call, FLOCK_CLOSE);
+	struct supervise s = {.spawn = {.argv = r->command}, .failed = cannot};
+	if (call->std[STD_VERBOSE].count > 0)
+		out_fmt(&call->out, "flock: executing %s\n", r->command[0]);
+	int status = call_flush(call);
+	if (status != 0)
+		return status;
+	if (!keep && fcntl(r->fd, F_SETFD, 0) < 0)
+		return call_fail(call, ST_LIMIT, errno, "%s", r->name);
+	if (given(call, FLOCK_NO_FORK))
+		return cannot(call, r->command[0], spawn_exec(&s.spawn), 1);
+	if (keep && r->op != LOCK_UN) {
+		s.fds[s.nfds++] = r->fd;
+		s.ended = end_close;
+		s.arg = r;
+	}
+	return supervise(call, &s);
+}
+
+int ipc_lock_flock(struct call *call)
+{
+	struct request r = {.fd = -1, .deadline = DEADLINE_NONE};
+	int64_t ns = -1;
+	int status;
+	if (given(call, FLOCK_VERSION)) {
+		out_str(&call->out, "flock from ipcbox " IPCBOX_VERSION "\n");
+		return ST_OK;
+	}
+	if (call->nargs == 0)
+		return call_fail(call, ST_USAGE, 0, "not enough arguments; see flock --help");
+	if ((status = read_timeout(call, FLOCK_TIMEOUT, &ns)) >= 0 ||
+		(status = read_timeout(call, FLOCK_WAIT, &ns)) >= 0)
+		return status;
+	if (given(call, FLOCK_NO_FORK) && given(call, FLOCK_CLOSE))
+		return call_fail(
+			call, ST_USAGE, 0, "the --no-fork and --close options are incompatible");
+	if ((status = read_words(call, &r)) >= 0)
+		return status;
+	if (ns >= 0)
+		r.deadline = wait_until(ns);
+	if (given(call, FLOCK_NONBLOCK) || given(call, FLOCK_NB))
+		r.deadline = DEADLINE_NOW;
+	r.op = given(call, FLOCK_UNLOCK) ? LOCK_UN
+		: given(call, FLOCK_SHARED) && !given(call, FLOCK_EXCLUSIVE) &&
+			!given(call, FLOCK_E)
+		? LOCK_SH
+		: LOCK_EX;
+	if (r.name != NULL && (status = open_file(call, &r, O_RDONLY)) >= 0)
+		return status;
+	status = lock_it(call, &r);
+	if (status < 0)
+		status = r.command != NULL ? run_command(call, &r) : ST_OK;
+	if (r.name != NULL)
+		fd_close(r.fd);
+	return status;
+}

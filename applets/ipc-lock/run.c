@@ -1,0 +1,165 @@
+/* applets/ipc-lock/run.c: run. */
+#define _GNU_SOURCE
+#include "ipc-lock.h"
+
+#include "fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+struct taken {
+	struct lock *locks;
+	unsigned n;
+	bool remove; /* the files, while they are still ours */
+	bool leave;  /* the lock to whoever else has its descriptor */
+};
+
+static void give_back(void *arg)
+{
+	struct taken *t = arg;
+	for (unsigned i = 0; i < t->n && t->remove; i++) {
+		struct lock *l = &t->locks[i];
+		if (l->held != 0 && l->obj.kind != OBJECT_FD && lock_current(l))
+			unlinkat(l->at.dirfd, l->at.rel, S_ISDIR(l->st.st_mode) ? AT_REMOVEDIR : 0);
+	}
+	for (unsigned i = t->n; i-- > 0;) {
+		if (!t->leave)
+			lock_release(&t->locks[i]);
+		lock_close(&t->locks[i]);
+	}
+	t->n = 0;
+}
+
+static void undo_give_back(void *arg, intptr_t n)
+{
+	(void)n;
+	give_back(arg);
+}
+
+/* Say why L could not be had. */
+static int refused(struct call *call, struct lock *l, const char *step, int errnum)
+{
+	const char *text = l->obj.text;
+	if (errnum == EAGAIN || errnum == ETIMEDOUT) {
+		bool quiet = call->std[STD_QUIET].count > 0;
+		return call_fail(call, errnum == EAGAIN ? ST_BUSY : ST_TIMEOUT, 0, "%s: %s: %s",
+			text, errnum == EAGAIN ? "busy" : "timed out",
+			quiet ? "" : holders_text(call, l));
+	}
+	if (errnum == EDEADLK)
+		return call_fail(call, ST_BUSY, errnum, "lock %s", text);
+	if (l->obj.kind == OBJECT_FD && errnum == EBADF && !fd_is_open(l->obj.fd))
+		return call_fail(call, ST_NOOBJ, 0,
+			"%s: no such descriptor here (some shells keep theirs from commands); "
+			"name the file instead: ipc-lock run FILE -- CMD",
+			text);
+	if (errnum == EBADF || errnum == EISDIR)
+		return call_fail(call, ST_PERM, 0,
+			"%s: %s: an exclusive fcntl lock needs a file that may be written; "
+			"--family flock does not",
+			text, errnum == EISDIR ? "is a directory" : "not writable");
+	return call_error(call, errnum, "%s %s", step, text);
+}
+
+/* The words of the command line into T. -1, or a status. */
+static int prepare(struct call *call, struct taken *t, enum family family)
+{
+	t->locks = call_alloc(call, call->nargs * sizeof *t->locks);
+	if (t->locks == NULL)
+		return call_error(call, ENOMEM, "lock");
+	for (unsigned i = 0; i < call->nargs; i++) {
+		struct lock *l = &t->locks[i];
+		int status = lock_parse(call, call->args[i].str, l);
+		if (status < 0 && call->opt[RUN_RANGE].count > 0)
+			status = range_parse(call, call->opt[RUN_RANGE].str, l);
+		if (status >= 0)
+			return status;
+		l->want = family_mask(family);
+		l->shared = call->opt[RUN_SHARED].count > 0;
+		l->exact = call->std[STD_MODE].count > 0;
+		l->mode = (unsigned)call->std[STD_MODE].num;
+	}
+	return -1;
+}
+
+static int hand_on(struct call *call, struct taken *t)
+{
+	for (unsigned i = 0; i < t->n; i++)
+		if (t->locks[i].fd >= 0 && fcntl(t->locks[i].fd, F_SETFD, 0) < 0)
+			return call_error(call, errno, "hand on %s", t->locks[i].obj.text);
+	return -1;
+}
+
+static int run_held(struct call *call, struct taken *t, bool posix)
+{
+	struct supervise s = {.failed = not_started, .ended = give_back, .arg = t};
+	bool exec = call->opt[RUN_EXEC].count > 0;
+	s.tree = call->opt[RUN_TREE].count > 0;
+	t->leave = call->opt[RUN_SHARE_FD].count > 0;
+	s.spawn.argv = call->command;
+	s.spawn.env =
+		make_env(call, call->opt[RUN_RANGE].count > 0 ? 0 : token_take(t->locks, t->n));
+	if (s.spawn.env == NULL)
+		return call_error(call, ENOMEM, "lock");
+	if (exec || s.tree || t->leave) {
+		int status = hand_on(call, t);
+		if (status >= 0)
+			return status;
+	} else if (!posix) {
+		for (unsigned i = 0; i < t->n; i++)
+			if (t->locks[i].fd >= 0)
+				s.fds[s.nfds++] = t->locks[i].fd;
+	}
+	return exec ? not_started(call, call->command[0], spawn_exec(&s.spawn), 1)
+		    : supervise(call, &s);
+}
+
+static int bad_options(struct call *call, enum family family)
+{
+	if (call->nargs > LOCKS_MAX)
+		return call_fail(
+			call, ST_USAGE, 0, "%u objects: at most %d", call->nargs, LOCKS_MAX);
+	if (call->opt[RUN_EXEC].count > 0 && call->opt[RUN_REMOVE].count > 0)
+		return call_fail(call, ST_USAGE, 0, "--exec leaves nobody to --remove the file");
+	if (family == FAMILY_POSIX && call->opt[RUN_SHARE_FD].count > 0)
+		return call_fail(call, ST_USAGE, 0, "a POSIX lock is not shared by descriptor");
+	if (family == FAMILY_FLOCK && call->opt[RUN_RANGE].count > 0)
+		return call_fail(call, ST_USAGE, 0, "flock has no ranges");
+	if (family != FAMILY_DOTLOCK)
+		return -1;
+	if (call->opt[RUN_SHARED].count > 0 || call->opt[RUN_RANGE].count > 0 ||
+		call->opt[RUN_SHARE_FD].count > 0)
+		return call_fail(
+			call, ST_USAGE, 0, "a lock file has no --shared, --range or --share-fd");
+	return -1;
+}
+
+int ipc_lock_run(struct call *call)
+{
+	enum family family = (enum family)call->opt[RUN_FAMILY].num;
+	struct taken t = {.remove = call->opt[RUN_REMOVE].count > 0};
+	const char *step = "lock";
+	struct lock *failed = NULL;
+	int status = bad_options(call, family);
+	if (status < 0 && family == FAMILY_DOTLOCK)
+		return run_dotlock(call);
+	if (status < 0)
+		status = prepare(call, &t, family);
+	if (status >= 0)
+		return status;
+	if (lock_take_all(t.locks, call->nargs, call_deadline(call), &call->stop, &failed, &step) <
+		0)
+		return refused(call, failed, step, errno);
+	t.n = call->nargs;
+	call_undo(call, undo_give_back, &t, 0);
+	for (unsigned i = 0; i < t.n; i++)
+		if (family == FAMILY_BOTH && !t.locks[i].twin &&
+			t.locks[i].held != (LOCK_OFD | LOCK_FLOCK))
+			call_note(call, 1, "%s: only the %s lock is taken", t.locks[i].obj.text,
+				t.locks[i].held == LOCK_FLOCK ? "flock(2)" : "fcntl(2)");
+	status = run_held(call, &t, family == FAMILY_POSIX);
+	give_back(&t);
+	call_keep(call, undo_give_back, &t, 0);
+	return status;
+}

@@ -1,0 +1,253 @@
+#!/usr/bin/env bats
+# ipc-barrier: N go on together, or break together.
+
+load helper
+
+came() {
+	[[ $(ipc-barrier stat -J "$1" 2>/dev/null) == *"\"arrived\":$2,"* ]]
+}
+
+@test "nobody goes on before all have come" {
+	for i in 1 2 3; do
+		( ipc-barrier wait -w 30 -c 4 b; echo "$i" >>out ) 3>&- &
+	done
+	until_true came b 3
+	[[ ! -e out ]]
+	status 0 ipc-barrier wait -w 30 -c 4 b
+	wait
+	[[ $(wc -l <out) == 3 ]]
+}
+
+@test "generations never mix: 8 parties, 60 rounds" {
+	cat >party.sh <<-'EOF'
+	i=0
+	while [ $i -lt 60 ]; do
+		echo $i >at.$1
+		ipc-barrier wait -w 60 -c 8 b || exit 1
+		for f in at.*; do
+			read -r n <$f || n=$i
+			# A party is at most one round ahead of us, and never behind.
+			[ "$n" -ge $i ] && [ "$n" -le $((i + 1)) ] || { echo "$f is at $n, we at $i" >>bad; }
+		done
+		i=$((i + 1))
+		ipc-barrier wait -w 60 -c 8 c || exit 1
+	done
+	EOF
+	for i in 1 2 3 4 5 6 7 8; do echo 0 >at.$i; done
+	pids=()
+	for i in 1 2 3 4 5 6 7 8; do
+		bg sh party.sh $i
+		pids+=($!)
+	done
+	for p in "${pids[@]}"; do wait "$p"; done
+	[[ ! -e bad ]] || { cat bad; false; }
+	[[ $(ipc-barrier stat b | grep generation) == "generation 60" ]]
+	[[ $(ipc-barrier stat b | grep broken) == "broken 0" ]]
+}
+
+@test "CMD runs once, in the last to come, before the others go on" {
+	for i in 1 2; do
+		( ipc-barrier wait -w 30 -c 3 b -- sh -c 'echo wrong >>led'; echo "$i $(cat led)" >>out ) 3>&- &
+	done
+	until_true came b 2
+	status 0 ipc-barrier wait -w 30 -c 3 b -- sh -c 'echo "led $IPC_OBJECT" >>led'
+	wait
+	[[ $(<led) == "led b" ]]
+	[[ $(sort out) == $'1 led b\n2 led b' ]]
+}
+
+@test "a leader whose CMD fails breaks the barrier for all" {
+	( code=0; ipc-barrier wait -w 30 -c 2 b || code=$?; echo $code >code ) 3>&- &
+	until_true came b 1
+	status 9 ipc-barrier wait -w 30 -c 2 b -- sh -c 'exit 9'
+	wait
+	[[ $(<code) == 76 ]]
+}
+
+@test "a timeout breaks the barrier for all: 124 for one, 76 for the others" {
+	( code=0; ipc-barrier wait -w 30 -c 3 b 2>err || code=$?; echo $code >code ) 3>&- &
+	until_true came b 1
+	status 124 ipc-barrier wait -w 0.1 -c 3 b
+	[[ $stderr == *"2 of 3 came"*"timed out"* ]]
+	wait
+	[[ $(<code) == 76 ]]
+	[[ $(<err) == *broken* ]]
+}
+
+@test "a party that is killed breaks the barrier for all" {
+	for i in 1 2 3; do
+		( code=0; ipc-barrier wait -w 60 -c 5 b 2>>err || code=$?; echo $code >>codes ) 3>&- &
+	done
+	until_true came b 3
+	start=$SECONDS
+	bg ipc-barrier wait -w 60 -c 5 b
+	pid=$!
+	until_true came b 4
+	kill -KILL $pid
+	wait
+	[[ $(<codes) == $'76\n76\n76' ]]
+	grep -q 'died' err
+	((SECONDS - start < 20))
+}
+
+@test "each of the waiting parties may be the one that dies" {
+	for victim in 0 1 2 3; do
+		pids=()
+		for i in 0 1 2 3; do
+			bg ipc-barrier wait -q -w 60 -c 5 "b$victim"
+			pids+=($!)
+			until_true came "b$victim" $((i + 1))
+		done
+		kill -KILL "${pids[victim]}"
+		for i in 0 1 2 3; do
+			code=0
+			wait "${pids[i]}" || code=$?
+			if ((i == victim)); then [[ $code == 137 ]]; else [[ $code == 76 ]]; fi
+		done
+	done
+}
+
+@test "a leader killed while its CMD runs breaks the barrier, and CMD goes with it" {
+	( code=0; ipc-barrier wait -w 60 -c 2 b || code=$?; echo $code >code ) 3>&- &
+	until_true came b 1
+	bg ipc-barrier wait -w 60 -c 2 b -- sh -c 'echo $$ >cmd; exec tail -f /dev/null'
+	pid=$!
+	until_true test -s cmd
+	kill -KILL $pid
+	until_true test -s code
+	[[ $(<code) == 76 ]]
+	until_true eval '! kill -0 $(<cmd)'
+}
+
+@test "who comes while the leader's CMD runs waits for the next generation" {
+	bg ipc-barrier wait -w 60 -c 2 b
+	a=$!
+	until_true came b 1
+	mkfifo go
+	bg ipc-barrier wait -w 60 -c 2 b -- sh -c '>leading; read -r x <go'
+	l=$!
+	until_true test -e leading
+	bg ipc-barrier wait -w 60 -c 2 b
+	n=$!
+	until_true blocked $n
+	echo >go
+	wait $a
+	wait $l
+	status 0 ipc-barrier wait -w 60 -c 2 b
+	wait $n
+}
+
+@test "-n and -w 0 pass as the last, and else leave the others in peace" {
+	status 75 ipc-barrier wait -n -c 2 b
+	status 124 ipc-barrier wait -w 0 -c 2 b
+	bg ipc-barrier wait -w 60 -c 2 b
+	pid=$!
+	until_true came b 1
+	status 0 ipc-barrier wait -n -c 2 b
+	wait $pid
+}
+
+@test "break and rm end those that wait with 76" {
+	bg ipc-barrier wait -w 60 -c 2 b
+	pid=$!
+	until_true came b 1
+	status 0 ipc-barrier break b
+	code=0
+	wait $pid || code=$?
+	[[ $code == 76 ]]
+	status 0 ipc-barrier break b
+	bg ipc-barrier wait -w 60 -c 2 b
+	pid=$!
+	until_true came b 1
+	status 0 ipc-barrier rm b
+	code=0
+	wait $pid || code=$?
+	[[ $code == 76 ]]
+	status 66 ipc-barrier stat b
+	status 66 ipc-barrier break b
+	status 66 ipc-barrier rm b
+}
+
+@test "all say the same number" {
+	status 124 ipc-barrier wait -w 0 -c 2 b
+	status 65 ipc-barrier wait -n -c 3 b
+	[[ $stderr == *"is for 2 parties, not 3"* ]]
+}
+
+@test "who is missing is named: it was there last time and still runs" {
+	cat >late.sh <<-'EOF'
+	ipc-barrier wait -w 60 -c 2 b
+	>done
+	read -r x <never
+	EOF
+	mkfifo never
+	bg sh late.sh
+	late=$!
+	until_true came b 1
+	ipc-barrier wait -w 60 -c 2 b
+	until_true test -e done
+	status 124 ipc-barrier wait -w 0.1 -c 2 b
+	[[ $stderr == *"1 of 2 came"*"$late sh late.sh"* ]]
+	echo >never
+	wait
+}
+
+@test "100 parties go on together" {
+	pids=()
+	for ((i = 0; i < 100; i++)); do
+		bg ipc-barrier wait -w 60 -c 100 b
+		pids+=($!)
+	done
+	for p in "${pids[@]}"; do wait "$p"; done
+}
+
+@test "one party alone is always together" {
+	status 0 ipc-barrier wait -c 1 b
+	status 5 ipc-barrier wait -c 1 b -- sh -c 'exit 5'
+	status 127 ipc-barrier wait -c 1 b -- ./missing
+}
+
+@test "waiting costs no processor time" {
+	bg ipc-barrier wait -w 60 -c 2 b
+	pid=$!
+	until_true came b 1
+	until_true blocked $pid
+	read -r -a before <"/proc/$pid/stat"
+	read -r -t 1.5 <> <(:) || :
+	read -r -a after <"/proc/$pid/stat"
+	(( after[13] + after[14] - before[13] - before[14] <= 1 ))
+}
+
+@test "damaged and hostile files give 65 and never hang" {
+	status 124 ipc-barrier wait -w 0 -c 3 ./b
+	: >empty; status 65 ipc-barrier wait -n -c 3 ./empty
+	cp b n; printf '\xff\xff\xff\x7f' | dd of=n bs=1 seek=64 conv=notrunc status=none
+	status 65 ipc-barrier stat ./n
+	cp b a; printf '\x09' | dd of=a bs=1 seek=68 conv=notrunc status=none
+	status 65 ipc-barrier stat ./a
+	python3 - <<-'EOF'
+	import os, random, subprocess, shutil
+	random.seed(7)
+	for i in range(150):
+	    shutil.copy("b", "bad")
+	    size = os.path.getsize("bad")
+	    with open("bad", "r+b") as f:
+	        for _ in range(random.randint(1, 8)):
+	            f.seek(random.randrange(size)); f.write(bytes([random.randrange(256)]))
+	    for verb in (["stat"], ["wait", "-w", "0.01", "-c", "3"], ["break"]):
+	        r = subprocess.run(["ipc-barrier", *verb, "./bad"], capture_output=True, timeout=20)
+	        assert r.returncode in (0, 65, 66, 76, 124), (i, verb, r)
+	EOF
+}
+
+@test "files, modes and wrong words" {
+	umask 077
+	status 124 ipc-barrier wait -m 0666 -w 0 -c 2 ./b
+	[[ $(stat -c %a b) == 666 ]]
+	status 64 ipc-barrier wait b
+	status 64 ipc-barrier wait -c 0 b
+	status 64 ipc-barrier wait -c 65537 b
+	status 64 ipc-barrier wait -c x b
+	status 64 ipc-barrier wait -c 2
+	status 64 ipc-barrier wait -c 2 sysv:1
+}
