@@ -7,6 +7,7 @@ extern const struct applet ipc_pipe;
 extern const struct applet ipc_mq;
 extern const struct applet ipc_ring;
 extern const struct applet ipc_spool;
+extern const struct applet ipc_sem;
 extern const struct applet ipc_event;
 extern const struct applet ipc_barrier;
 extern const struct applet ipc_signal;
@@ -19,6 +20,7 @@ const struct applet *const applets[] = {
 	&ipc_mq,
 	&ipc_ring,
 	&ipc_spool,
+	&ipc_sem,
 	&ipc_event,
 	&ipc_barrier,
 	&ipc_signal,

@@ -344,9 +344,9 @@ field() { # field RING NAME: a number of stat -J
 	ipc-ring create -S 160 ./r
 	ipc-ring put ./r first
 	cp r before
-	status 0 timeout 100 ./step 101 ./r before -- "$BIN/ipc-ring" put ./r second
+	status 0 timeout 100 ./step 401 ./r before -- "$BIN/ipc-ring" put ./r second
 	[[ $output == *"bad 0"* ]] || { echo "$output"; false; }
-	status 0 timeout 100 ./step 101 ./r before -- "$BIN/ipc-ring" get ./r
+	status 0 timeout 100 ./step 401 ./r before -- "$BIN/ipc-ring" get ./r
 	[[ $output == *"bad 0"* ]] || { echo "$output"; false; }
 }
 

@@ -268,8 +268,8 @@ static int nack_one(struct spool *sp, const struct job *job, const struct outcom
 	if (dead)
 		call_warn(sp->call, 0, "%s: job %012llu: dead after attempt %u", sp->path,
 			(unsigned long long)job->id, job->attempt);
-	else
-		wait_released(sp, fd);
+	/* A dead one too: it may be requeued at once. */
+	wait_released(sp, fd);
 	fd_close(fd);
 	return ST_OK;
 }
