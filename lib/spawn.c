@@ -4,6 +4,7 @@
 #include "spawn.h"
 
 #include "call.h"
+#include "sig.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -162,13 +163,11 @@ static const int caught[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2,
 static void reset_signals(void)
 {
 	struct sigaction act, dfl = {.sa_handler = SIG_DFL};
-	sigset_t none;
 	for (size_t i = 0; i < NCAUGHT; i++)
 		if (sigaction(caught[i], NULL, &act) == 0 && act.sa_handler != SIG_DFL &&
 			(act.sa_handler != SIG_IGN || caught[i] == SIGPIPE))
 			sigaction(caught[i], &dfl, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	sig_change(SIG_SETMASK, 0, NULL);
 }
 
 /* The part that the child does before exec; 0 or an errno. */
@@ -208,14 +207,14 @@ static __attribute__((noinline)) pid_t fork_child(struct child *c)
 int spawn(const struct spawn *s, pid_t *pid, int *execed)
 {
 	struct child c;
-	sigset_t all, old;
+	uint64_t old;
 	int err = prepare(&c, s);
 	*execed = 0;
 	*pid = -1;
 	if (err == 0) {
-		/* Until it has reset them, the child must not run our handlers. */
-		sigfillset(&all);
-		sigprocmask(SIG_BLOCK, &all, &old);
+		/* Until it has reset them, the child must not run our handlers. By system call: musl's
+		 * function would give the mask back without RTMIN. */
+		sig_change(SIG_BLOCK, SIG_ALL, &old);
 		*pid = fork_child(&c);
 		err = *pid < 0 ? errno : c.err;
 		*execed = c.execed;
@@ -224,7 +223,7 @@ int spawn(const struct spawn *s, pid_t *pid, int *execed)
 			while (waitpid(*pid, &st, 0) < 0 && errno == EINTR)
 				;
 		}
-		sigprocmask(SIG_SETMASK, &old, NULL);
+		sig_change(SIG_SETMASK, old, NULL);
 	}
 	finish(&c);
 	return err;
@@ -234,10 +233,10 @@ int spawn_exec(const struct spawn *s)
 {
 	struct child c;
 	struct sigaction acts[NCAUGHT];
-	sigset_t mask;
+	uint64_t mask;
 	int err = prepare(&c, s);
 	/* When it fails we are still here, and as we were. */
-	sigprocmask(SIG_SETMASK, NULL, &mask);
+	sig_change(SIG_BLOCK, 0, &mask);
 	for (size_t i = 0; i < NCAUGHT; i++)
 		sigaction(caught[i], NULL, &acts[i]);
 	if (err == 0)
@@ -246,7 +245,7 @@ int spawn_exec(const struct spawn *s)
 		err = search_exec(&c);
 	for (size_t i = 0; i < NCAUGHT; i++)
 		sigaction(caught[i], &acts[i], NULL);
-	sigprocmask(SIG_SETMASK, &mask, NULL);
+	sig_change(SIG_SETMASK, mask, NULL);
 	finish(&c);
 	return err;
 }
