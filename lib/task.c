@@ -140,17 +140,23 @@ const char *task_parse(const char *text, struct proc_id *id)
 	return NULL;
 }
 
+/* Is it we who lack something, whoever is looked at? */
+static bool short_of(int err)
+{
+	return err == EMFILE || err == ENFILE || err == ENOMEM;
+}
+
 /* The descriptor is open, so that the number cannot be given away from now on without our seeing
  * it: if it is that of ID now, the descriptor is ID's. */
 static int verify(int pidfd, struct proc_id id)
 {
 	struct task t;
 	struct pollfd p = {.fd = pidfd, .events = POLLIN};
-	int read = id.start != 0 ? task_read(id.pid, &t) : 0;
+	int read = id.start != 0 ? task_read(id.pid, &t) : 0, err = errno;
 	if (poll(&p, 1, 0) > 0)
 		return ESRCH;
 	if (read < 0)
-		return EPERM;
+		return short_of(err) ? err : EPERM;
 	return id.start != 0 && t.id.start != id.start ? ESRCH : 0;
 }
 
@@ -203,6 +209,23 @@ static int by_pid(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* One entry of /proc. 1; 0 at the end; -1 with errno. Who has gone meanwhile, or is hidden, is left out;
+ * who cannot be read because of us must not be overlooked. */
+static int list_next(DIR *dir, struct task **list, size_t *n, size_t *cap)
+{
+	struct proc_id id;
+	struct task t;
+	errno = 0;
+	struct dirent *d = readdir(dir);
+	if (d == NULL)
+		return errno != 0 ? -1 : 0;
+	if (task_parse(d->d_name, &id) != NULL)
+		return 1;
+	if (task_read(id.pid, &t) < 0)
+		return short_of(errno) ? -1 : 1;
+	return append(list, n, cap, &t) < 0 ? -1 : 1;
+}
+
 int task_list(struct task **list, size_t *n)
 {
 	size_t cap = 0;
@@ -215,16 +238,14 @@ int task_list(struct task **list, size_t *n)
 	DIR *dir = opendir("/proc");
 	if (dir == NULL)
 		return -1;
-	int r = 0;
-	for (struct dirent *d; r == 0 && (d = readdir(dir)) != NULL;) {
-		struct proc_id id;
-		struct task t;
-		if (task_parse(d->d_name, &id) == NULL && task_read(id.pid, &t) == 0)
-			r = append(list, n, &cap, &t);
-	}
+	int r;
+	do
+		r = list_next(dir, list, n, &cap);
+	while (r > 0);
 	int e = errno;
 	closedir(dir);
-	qsort(*list, *n, sizeof **list, by_pid);
+	if (*n > 0)
+		qsort(*list, *n, sizeof **list, by_pid);
 	if (r < 0) {
 		free(*list);
 		*list = NULL;
