@@ -26,7 +26,7 @@
 
 struct supervisor {
 	struct call *call;
-	uint64_t set;
+	uint64_t set, ignored; /* what we take; what was ignored when we started */
 	pid_t cmd;
 	int pidfd; /* CMD's */
 	int tty;   /* 0 when stdin is our controlling terminal, else -1 */
@@ -46,7 +46,9 @@ static int parse_map(struct supervisor *s)
 	const char *text = s->call->opt[RUN_MAP].str;
 	for (int i = 1; i <= 64; i++)
 		s->map[i] = (signed char)i;
-	s->map[SIGTERM] = (signed char)s->sig;
+	s->ignored = sig_ignored(~NOT_PASSED);
+	if ((s->ignored & SIG_BIT(SIGTERM)) == 0)
+		s->map[SIGTERM] = (signed char)s->sig;
 	char *copy = text != NULL ? call_strdup(s->call, text) : NULL, *next;
 	for (char *pair = copy; pair != NULL; pair = next) {
 		int64_t from, to;
@@ -98,8 +100,9 @@ static void stop_with_cmd(struct supervisor *s)
 	kill(-s->cmd, SIGCONT);
 }
 
-/* To CMD's group; when CMD has ended, and its number is free for others, to each descendant. As
- * process 1 to all there are. */
+/* To CMD's group; when CMD has ended to each descendant. As process 1 to all there are. Without
+ * /proc what is left of the group can still be reached through CMD's pidfd, though its number may
+ * be another's by now. */
 static void signal_all(struct supervisor *s, int sig, const siginfo_t *info)
 {
 	unsigned denied = 0;
@@ -112,10 +115,12 @@ static void signal_all(struct supervisor *s, int sig, const siginfo_t *info)
 		kill(-1, sig);
 		return;
 	}
-	if (task_signal_descendants(sig, &denied) < 0 && !s->warned) {
+	if (task_signal_descendants(sig, &denied) >= 0)
+		return;
+	if (!s->warned)
 		call_warn(s->call, errno, "find what %s left behind in /proc", s->call->command[0]);
-		s->warned = true;
-	}
+	s->warned = true;
+	(void)sig_send_group(s->pidfd, 0, sig, info);
 }
 
 /* Everything, in whatever group it is. Called again as long as anything is left. */
@@ -130,8 +135,7 @@ static void kill_all(struct supervisor *s)
 		kill(-1, SIGKILL);
 		return;
 	}
-	if (!s->ended)
-		kill(-s->cmd, SIGKILL);
+	(void)sig_send_group(s->pidfd, s->ended ? 0 : s->cmd, SIGKILL, NULL);
 	if (task_signal_descendants(SIGKILL, &denied) < 0)
 		denied = 0;
 	if (denied > 0 && !s->warned) {
@@ -193,11 +197,14 @@ static bool reap(struct supervisor *s)
 	return true;
 }
 
-/* TERM means that we are to end. A second one within a second comes from whoever signals a process and
+/* TERM means that we are to end, unless whoever started us had it ignored: CMD gets it all the same,
+ * and decides, since it has inherited that too. A second one within a second comes from whoever signals a process and
  * then its group, or from two who agree; later on it is somebody's impatience. */
 static void told_to_end(struct supervisor *s)
 {
 	int64_t now = wait_now();
+	if ((s->ignored & SIG_BIT(SIGTERM)) != 0)
+		return;
 	if (s->first_term != 0 && now - s->first_term >= NS_PER_S)
 		kill_all(s);
 	else if (s->first_term == 0)
@@ -272,7 +279,6 @@ static int prepare(struct supervisor *s)
 	struct sigaction *old = call_alloc(call, sizeof *old), dfl = {.sa_handler = SIG_DFL};
 	int was = 0;
 	s->set = ~NOT_PASSED;
-	s->set &= ~sig_ignored(s->set & ~SIG_BIT(SIGCHLD));
 	if (old == NULL || sigaction(SIGCHLD, &dfl, old) < 0 ||
 		call_undo(call, undo_chld, old, 0) < 0)
 		return call_fail(call, ST_EARLY, errno, "prepare for SIGCHLD");

@@ -69,6 +69,15 @@ static int handles(pid_t pid, int sig)
 	return ((t.caught | t.blocked) & SIG_BIT(sig)) != 0;
 }
 
+/* A standard signal is sent even when its queue is full, but without the value that it should carry,
+ * and kill(2)'s caller is not told: look before. */
+static bool would_lose_value(const struct sending *s, pid_t pid)
+{
+	struct task_signals t;
+	return s->info != NULL && s->sig < NUM_SIGRTMIN && task_signals(pid, &t) == 0 &&
+		t.queued >= t.limit;
+}
+
 /* PIDFD is PID's. A status, no message for ST_NO. */
 static int send_one(struct sending *s, const char *target, int pidfd, pid_t pid)
 {
@@ -77,6 +86,8 @@ static int send_one(struct sending *s, const char *target, int pidfd, pid_t pid)
 		if (r <= 0)
 			return r < 0 ? failed(s, target, pid, errno) : ST_NO;
 	}
+	if (would_lose_value(s, pid))
+		return queue_full(s, target, pid);
 	if (sig_send(pidfd, s->sig, s->info) < 0)
 		return failed(s, target, pid, errno);
 	return ST_OK;
@@ -122,8 +133,8 @@ static int send_group(struct sending *s, const char *target, int pidfd, pid_t pi
 	 * before PID was seen in it is of the right one. */
 	int leader = pgrp == pid ? pidfd : task_open((struct proc_id){.pid = pgrp});
 	int err = 0;
-	if (getpgid(pid) != pgrp)
-		err = ESRCH;
+	if (getpgid(pid) != pgrp || (sig_send(pidfd, 0, NULL) < 0 && errno == ESRCH))
+		err = ESRCH; /* what was read may be a later process's */
 	else if (sig_send_group(leader, pgrp, s->sig, s->info) < 0)
 		err = errno;
 	if (leader != pidfd)

@@ -162,7 +162,12 @@ static int expand_once(struct stopping *s, size_t *new)
 	struct task *list;
 	size_t n, before = s->n;
 	int status = 0;
-	if (task_list(&list, &n) < 0)
+	int r = task_list(&list, &n);
+	if (r < 0 && errno == EMFILE && raise_files(s))
+		r = task_list(&list, &n);
+	if (r < 0 && errno == EMFILE)
+		return no_files(s);
+	if (r < 0)
 		return call_error(s->call, errno,
 			"read /proc (it must be mounted, and that of our pid namespace)");
 	for (size_t i = 0; status == 0 && i < n; i++)
@@ -199,7 +204,10 @@ int targets_add(struct stopping *s, const char *name)
 		targets_report(s, id, NULL, GONE);
 		return 0;
 	}
-	if (task_read(id.pid, &t) < 0)
+	int r = task_read(id.pid, &t);
+	if (r < 0 && errno == EMFILE && raise_files(s))
+		r = task_read(id.pid, &t);
+	if (r < 0)
 		t = (struct task){.id = id, .pgrp = getpgid(id.pid), .state = 'R'};
 	status = add(s, &t);
 	fd_close(fd);

@@ -125,13 +125,13 @@ static const char *check_format(const char *fmt)
 static int take(struct call *call, uint64_t set, int fd, siginfo_t *info, int64_t deadline)
 {
 	for (;;) {
-		int sig = sig_take(set, info, DEADLINE_NOW);
-		if (sig > 0 || errno != EAGAIN)
-			return sig;
 		struct pollfd p[] = {{.fd = fd, .events = POLLIN}, {.fd = call->out.fd}};
 		if (wait_poll(p, 2, deadline, &call->stop) < 0)
 			return -1;
-		if (p[0].revents == 0 && p[1].revents != 0) {
+		int sig = p[0].revents != 0 ? sig_take(set, info, DEADLINE_NOW) : 0;
+		if (sig > 0 || (sig < 0 && errno != EAGAIN))
+			return sig;
+		if (sig == 0 && p[1].revents != 0) {
 			errno = EPIPE;
 			return -1;
 		}
