@@ -100,7 +100,7 @@ static const struct operand ls_operands[] = {
 static const struct verb verbs[] = {
 	{.name = "send",
 		.summary = "send a signal to processes, never to a later owner of the number",
-		.usage = "[--value N] [--group] [--handled] [-Jqv] SIGNAL PID...",
+		.usage = "[--value N] [--group] [--handled] [-J] SIGNAL PID...",
 		OPTS(send_opts),
 		.operands = send_operands,
 		.std = STD(JSON),
@@ -114,8 +114,7 @@ static const struct verb verbs[] = {
 		OPTS(wait_opts),
 		.operands = wait_operands,
 		.std = STD_WAIT | STD(COUNT) | STD(FOLLOW) | STD(JSON) | STD(READY_FD),
-		.example =
-			"ipc-signal wait -f USR1 USR2 RTMIN+1 | while read -r name sender rest; do :; done",
+		.example = "ipc-signal wait -f USR1 RTMIN+1 | while read -r name rest; do :; done",
 		.example_says = "a line for each signal, as it comes",
 		.run = signal_wait},
 	{.name = "stop",

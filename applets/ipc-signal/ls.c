@@ -105,18 +105,16 @@ static void put(struct listing *l, struct proc_id id, const struct task_signals 
  * found its own, not those of a later one. */
 static int list_one(struct listing *l, const char *name, struct proc_id id)
 {
-	struct task t;
+	struct task t = {0};
 	struct task_signals s;
-	int fd = task_open(id), err = 0;
-	if (fd < 0)
-		err = errno;
-	else if (task_read(id.pid, &t) < 0 || task_signals(id.pid, &s) < 0 ||
-		(sig_send(fd, 0, NULL) < 0 && errno == ESRCH))
-		err = errno;
+	int fd = task_open(id);
+	bool read = fd >= 0 && task_read(id.pid, &t) == 0 && task_signals(id.pid, &s) == 0 &&
+		(sig_send(fd, 0, NULL) == 0 || errno != ESRCH);
+	int err = read ? 0 : errno;
 	fd_close(fd);
-	if (err == ESRCH)
+	if (!read && err == ESRCH)
 		return call_fail(l->call, ST_NOPEER, 0, "%s: no such process (any more)", name);
-	if (err != 0)
+	if (!read)
 		return call_error(l->call, err, "read /proc of %s", name);
 	put(l, t.id, &s);
 	return ST_OK;

@@ -33,22 +33,22 @@ struct supervisor {
 	int wstatus;
 	bool ended; /* CMD has */
 	bool timed_out, killing, warned;
-	int sig;             /* what asks to end */
-	int64_t grace;       /* how long after asking we kill */
-	int64_t kill_at;     /* DEADLINE_NONE as long as nobody was asked */
-	int64_t limit;       /* -w */
-	int64_t first_term;  /* when we were first told to end, 0 before */
-	signed char map[65]; /* what a signal is passed on as; 0: not at all */
+	int sig;            /* what asks to end */
+	int64_t grace;      /* how long after asking we kill */
+	int64_t kill_at;    /* DEADLINE_NONE as long as nobody was asked */
+	int64_t limit;      /* -w */
+	int64_t first_term; /* when we were first told to end, 0 before */
+	uint8_t map[65];    /* what a signal is passed on as; 0: not at all */
 };
 
 static int parse_map(struct supervisor *s)
 {
 	const char *text = s->call->opt[RUN_MAP].str;
 	for (int i = 1; i <= 64; i++)
-		s->map[i] = (signed char)i;
+		s->map[i] = (uint8_t)i;
 	s->ignored = sig_ignored(~NOT_PASSED);
 	if ((s->ignored & SIG_BIT(SIGTERM)) == 0)
-		s->map[SIGTERM] = (signed char)s->sig;
+		s->map[SIGTERM] = (uint8_t)s->sig;
 	char *copy = text != NULL ? call_strdup(s->call, text) : NULL, *next;
 	for (char *pair = copy; pair != NULL; pair = next) {
 		int64_t from, to;
@@ -65,7 +65,7 @@ static int parse_map(struct supervisor *s)
 		if ((SIG_BIT(from) & (NOT_PASSED | SIG_BIT(SIGCHLD))) != 0)
 			return call_fail(
 				s->call, ST_USAGE, 0, "--map: %s is not passed on at all", pair);
-		s->map[from] = (signed char)to;
+		s->map[from] = (uint8_t)to;
 	}
 	return 0;
 }

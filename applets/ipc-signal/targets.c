@@ -1,4 +1,5 @@
 /* ipc-signal stop's targets: found in /proc, held by pidfd. */
+#define _GNU_SOURCE
 #include "targets.h"
 
 #include "fd.h"
@@ -19,7 +20,7 @@ void targets_free(void *arg, intptr_t unused)
 	free(s->list);
 	free(s->poll);
 	if (s->raised)
-		setrlimit(RLIMIT_NOFILE, &s->files);
+		prlimit(0, RLIMIT_NOFILE, &s->files, NULL);
 }
 
 /* A stdout that cannot be written to does not keep us from ending what is to be ended: the host tells
@@ -60,7 +61,7 @@ static bool raise_files(struct stopping *s)
 		s->files.rlim_cur >= s->files.rlim_max)
 		return false;
 	more = (struct rlimit){s->files.rlim_max, s->files.rlim_max};
-	s->raised = setrlimit(RLIMIT_NOFILE, &more) == 0;
+	s->raised = prlimit(0, RLIMIT_NOFILE, &more, NULL) == 0;
 	return s->raised;
 }
 

@@ -40,7 +40,7 @@ int targets_add(struct stopping *s, const char *name);
 /* Take all who belong to the group or tree of those that we have, until nobody new turns up. 0 or a
  * status. */
 int targets_expand(struct stopping *s);
-/* Undo function: closes and frees. */
-void targets_free(void *stopping, intptr_t unused);
+/* Undo function for the struct stopping ARG: closes and frees. */
+void targets_free(void *arg, intptr_t unused);
 
 #endif
