@@ -180,14 +180,12 @@ int signal_send(struct call *call)
 	int status = ST_OK, sig = (int)call->args[0].num;
 	struct sending s = {
 		.call = call, .sig = sig, .name = sig == 0 ? "0" : num_signal_name(sig, name)};
-	struct proc_id *ids = call_alloc(call, call->nargs * sizeof *ids);
-	if (ids == NULL)
-		return call_error(call, ENOMEM, "send");
+	struct proc_id id;
 	if (sig == 0 && call->opt[SEND_HANDLED].count + call->opt[SEND_VALUE].count > 0)
 		return call_fail(
 			call, ST_USAGE, 0, "signal 0 only tests: no --handled, no --value");
 	for (unsigned i = 1; i < call->nargs; i++) {
-		const char *why = task_parse(call->args[i].str, &ids[i]);
+		const char *why = task_parse(call->args[i].str, &id);
 		if (why != NULL)
 			return call_fail(call, ST_USAGE, 0, "%s: %s", call->args[i].str, why);
 	}
@@ -199,8 +197,9 @@ int signal_send(struct call *call)
 	if (call->std[STD_JSON].count > 0)
 		json_open(&s.json, NULL, '[');
 	for (unsigned i = 1; i < call->nargs; i++) {
-		int r = send_to(&s, call->args[i].str, ids[i]);
-		report(&s, ids[i], r);
+		task_parse(call->args[i].str, &id);
+		int r = send_to(&s, call->args[i].str, id);
+		report(&s, id, r);
 		status = worse(status, r);
 	}
 	if (call->std[STD_JSON].count > 0)
