@@ -732,6 +732,7 @@ assert 0 <= d["seconds"] < 60 and d["command"] == "sleep 100", d' "$output" $p "
 	s=$!
 	until_true blocked $s
 	kill -KILL $s
+	ends 137 $s
 	alive $p
 	status 137 ipc-signal stop --grace 0.05 $p
 }
@@ -943,6 +944,18 @@ S
 	kill -TERM $p
 	until_true ipc-signal send --handled USR1 "$(pgrep -P $p)"
 	ends 0 $p
+	# CMD may catch them all the same; TERM is no order to us then, and no clock runs
+	printer
+	bg bash -c 'trap "" HUP TERM; exec ipc-signal run --signal INT --grace 0.05 -- python3 printer.py' >out2
+	p=$!
+	until_true has out2 ready
+	kill -HUP $p
+	until_true has out2 "1 0"
+	kill -TERM $p
+	until_true has out2 "15 0"
+	[[ $(ipc-signal stop --signal 0 -w 0.3 $p) == "$p running "* ]]
+	kill -QUIT $p
+	ends 7 $p
 }
 
 @test "run: children that it had before belong to what is waited for and ended" {
