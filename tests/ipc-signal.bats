@@ -62,6 +62,13 @@ gone() {
 	{ read -r -d '' s <"/proc/$1/stat" || [[ -n ${s-} ]]; } 2>/dev/null || return 0
 	[[ ${s##*) } == [ZX]* ]]
 }
+# sleeper N: sleep N in the background, past the moment when it still is a shell with its traps. Its pid
+# is in $!.
+sleeper() {
+	local c=
+	sleep "$1" 3>&- 4>&- &
+	until { read -r c <"/proc/$!/comm"; } 2>/dev/null && [[ $c == sleep ]]; do :; done
+}
 # ends STATUS PID: our child PID ends soon, with STATUS. A test that waits for ever would say less.
 ends() {
 	local got=0
@@ -122,7 +129,7 @@ print(i.si_signo, i.si_code, i.si_uid == os.getuid())' >out
 
 @test "send: names with and without SIG, in any case, and numbers" {
 	for name in TERM SIGTERM term 15; do
-		bg sleep 100
+		sleeper 100
 		status 0 ipc-signal send $name $!
 		ends 143 $!
 	done
@@ -133,7 +140,7 @@ print(i.si_signo, i.si_code, i.si_uid == os.getuid())' >out
 }
 
 @test "send: 0 only tests; a process that has ended is 69, a zombie too" {
-	bg sleep 100
+	sleeper 100
 	status 0 ipc-signal send 0 $!
 	kill $!
 	wait $! || :
@@ -162,9 +169,9 @@ print("ready", t.native_id, flush=True)' >out
 }
 
 @test "send: goes on behind a target that fails, and ends with the gravest status" {
-	bg sleep 100
+	sleeper 100
 	a=$!
-	bg sleep 100
+	sleeper 100
 	b=$!
 	bg sleep 0
 	dead=$!
@@ -176,7 +183,7 @@ print("ready", t.native_id, flush=True)' >out
 }
 
 @test "send: PID:START is that process and no other" {
-	bg sleep 100
+	sleeper 100
 	p=$!
 	start=$(ipc-signal ls --id $p)
 	[[ $start == "$p:$(cut -d')' -f2 "/proc/$p/stat" | cut -d' ' -f21)" ]]
@@ -212,7 +219,7 @@ S
 
 @test "send: what is another's is 77, and the others get theirs" {
 	[[ $(id -u) == 0 ]] || skip "needs two users"
-	bg sleep 100
+	sleeper 100
 	p=$!
 	bg setpriv --reuid=65534 --regid=65534 --clear-groups sleep 100
 	q=$!
@@ -256,7 +263,7 @@ os._exit(0)'
 }
 
 @test "send: --handled spares who would die of it, and reaches who catches or waits for it" {
-	bg sleep 100
+	sleeper 100
 	plain=$!
 	bg bash -c 'trap "echo usr1 >>caught" USR1; echo >ready1; while :; do read -r -t 1 <> <(:); done'
 	trap=$!
@@ -295,7 +302,7 @@ os._exit(0)'
 }
 
 @test "send: JSON tells the fate of each" {
-	bg sleep 100
+	sleeper 100
 	p=$!
 	bg sleep 0
 	dead=$!
@@ -306,7 +313,7 @@ os._exit(0)'
 }
 
 @test "send: what is no process is refused before anybody gets anything" {
-	bg sleep 100
+	sleeper 100
 	for bad in 0 -1 -$$ x 12x 5: 5:x 5:0 5:-1 99999999999 '' ' 1' +1; do
 		status 64 ipc-signal send TERM $! "$bad"
 	done
@@ -526,9 +533,9 @@ open("fine", "w")'
 # ---------------------------------------------------------------- stop
 
 @test "stop: asks, waits until all have ended, reports each" {
-	bg sleep 100
+	sleeper 100
 	a=$!
-	bg sleep 101
+	sleeper 101
 	b=$!
 	status 0 ipc-signal stop $a $b $a
 	gone $a && gone $b
@@ -570,7 +577,7 @@ S
 	until_true test -e ready1
 	status 137 ipc-signal stop --grace 0 $p
 	[[ $output == "$p killed after "* ]]
-	bg sleep 100
+	sleeper 100
 	status 0 ipc-signal stop --signal KILL $!
 	[[ $output == "$! ended after "* ]]
 }
@@ -585,7 +592,7 @@ wait
 S
 	setsid sh tree 3>&- &
 	for f in s.pid s1.pid o.pid d.pid root.pid; do until_true test -s $f; done
-	bg sleep 100
+	sleeper 100
 	other=$!
 	status 0 ipc-signal stop --tree "$(cat root.pid)"
 	for f in *.pid; do gone "$(cat $f)" || { echo "$f lives"; return 1; }; done
@@ -633,7 +640,7 @@ open("ready1", "w"); time.sleep(100)'
 	ends 0 $dead
 	status 69 ipc-signal stop $dead
 	[[ $output == "$dead gone" ]]
-	bg sleep 100
+	sleeper 100
 	p=$!
 	status 69 ipc-signal stop "$p:1"
 	alive $p
@@ -643,7 +650,7 @@ open("ready1", "w"); time.sleep(100)'
 
 @test "stop: what is another's is reported, the others are stopped: 77" {
 	[[ $(id -u) == 0 ]] || skip "needs two users"
-	bg sleep 100
+	sleeper 100
 	p=$!
 	bg setpriv --reuid=65534 --regid=65534 --clear-groups sleep 100
 	q=$!
@@ -666,7 +673,7 @@ open("ready1", "w"); time.sleep(100)'
 }
 
 @test "stop: more processes than descriptors; a hard limit is named and nobody is asked" {
-	for ((i = 0; i < 100; i++)); do bg sleep 100; pids[i]=$!; done
+	for ((i = 0; i < 100; i++)); do sleeper 100; pids[i]=$!; done
 	(
 		ulimit -n 40
 		status 71 ipc-signal stop "${pids[@]}"
@@ -688,7 +695,7 @@ open("ready1", "w"); time.sleep(100)'
 }
 
 @test "stop: JSON, a line for each" {
-	bg sleep 100
+	sleeper 100
 	p=$!
 	id=$(ipc-signal ls --id $p)
 	status 0 ipc-signal stop -J $p
@@ -704,7 +711,7 @@ assert 0 <= d["seconds"] < 60 and d["command"] == "sleep 100", d' "$output" $p "
 @test "stop: a stdout that cannot be written to keeps nobody alive" {
 	bg bash -c 'trap "" TERM; echo >ready1; while :; do read -r -t 1 <> <(:); done'
 	a=$!
-	bg sleep 100
+	sleeper 100
 	b=$!
 	until_true test -e ready1
 	got=0
@@ -716,7 +723,7 @@ assert 0 <= d["seconds"] < 60 and d["command"] == "sleep 100", d' "$output" $p "
 @test "stop: interrupted waits and a failing pidfd" {
 	need strace
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under a sanitizer"
-	bg sleep 100
+	sleeper 100
 	p=$!
 	status 71 strace -qq -o /dev/null -e inject=pidfd_open:error=EMFILE ipc-signal stop $p
 	alive $p
@@ -738,7 +745,7 @@ assert 0 <= d["seconds"] < 60 and d["command"] == "sleep 100", d' "$output" $p "
 }
 
 @test "stop: usage" {
-	bg sleep 100
+	sleeper 100
 	status 64 ipc-signal stop
 	status 64 ipc-signal stop --group --tree $!
 	status 64 ipc-signal stop --grace -1 $!
