@@ -10,6 +10,7 @@ extern const struct applet ipc_spool;
 extern const struct applet ipc_sem;
 extern const struct applet ipc_event;
 extern const struct applet ipc_barrier;
+extern const struct applet ipc_signal;
 extern const struct applet ipc_sock;
 extern const struct applet ipc_sendfd;
 extern const struct applet ipc_recvfd;
@@ -25,6 +26,7 @@ const struct applet *const applets[] = {
 	&ipc_sem,
 	&ipc_event,
 	&ipc_barrier,
+	&ipc_signal,
 	&ipc_sock,
 	&ipc_sendfd,
 	&ipc_recvfd,

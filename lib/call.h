@@ -48,8 +48,9 @@ struct call {
 	unsigned nargs;
 	char *const *command; /* NULL-terminated argv after "--", or NULL */
 	struct stop stop;     /* how waiting is interrupted; from the host */
-	int in, err;          /* descriptors to read data from and write messages to */
-	void *memory;         /* list of call_alloc blocks */
+	bool ends;    /* the process ends with this call: signals that were blocked may stay so */
+	int in, err;  /* descriptors to read data from and write messages to */
+	void *memory; /* list of call_alloc blocks */
 	unsigned nundo;
 	struct undo undo[CALL_UNDO];
 	struct out out; /* stdout; flushed by the host */

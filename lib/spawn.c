@@ -4,6 +4,7 @@
 #include "spawn.h"
 
 #include "call.h"
+#include "sig.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -230,10 +231,8 @@ static void default_actions(void)
 
 static void reset_signals(void)
 {
-	sigset_t none;
 	default_actions();
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	sig_change(SIG_SETMASK, 0, NULL);
 }
 
 /* What .flags say; 0 or an errno. */
@@ -279,14 +278,14 @@ static __attribute__((noinline)) pid_t fork_child(struct child *c)
 int spawn(const struct spawn *s, pid_t *pid, int *execed)
 {
 	struct child c;
-	sigset_t all, old;
+	uint64_t old;
 	int err = prepare(&c, s);
 	*execed = 0;
 	*pid = -1;
 	if (err == 0) {
-		/* Until it has reset them, the child must not run our handlers. */
-		sigfillset(&all);
-		sigprocmask(SIG_BLOCK, &all, &old);
+		/* Until it has reset them, the child must not run our handlers. By system call: musl's
+		 * function would give the mask back without RTMIN. */
+		sig_change(SIG_BLOCK, SIG_ALL, &old);
 		*pid = fork_child(&c);
 		err = *pid < 0 ? errno : c.err;
 		*execed = c.execed;
@@ -295,7 +294,7 @@ int spawn(const struct spawn *s, pid_t *pid, int *execed)
 			while (waitpid(*pid, &st, 0) < 0 && errno == EINTR)
 				;
 		}
-		sigprocmask(SIG_SETMASK, &old, NULL);
+		sig_change(SIG_SETMASK, old, NULL);
 	}
 	finish(&c);
 	return err;
@@ -305,10 +304,10 @@ int spawn_exec(const struct spawn *s)
 {
 	struct child c;
 	struct sigaction acts[NCAUGHT];
-	sigset_t mask;
+	uint64_t mask;
 	int err = prepare(&c, s);
 	/* When it fails we are still here, and as we were. */
-	sigprocmask(SIG_SETMASK, NULL, &mask);
+	sig_change(SIG_BLOCK, 0, &mask);
 	for (size_t i = 0; i < NCAUGHT; i++)
 		sigaction(caught[i], NULL, &acts[i]);
 	if (err == 0)
@@ -317,7 +316,7 @@ int spawn_exec(const struct spawn *s)
 		err = search_exec(&c);
 	for (size_t i = 0; i < NCAUGHT; i++)
 		sigaction(caught[i], &acts[i], NULL);
-	sigprocmask(SIG_SETMASK, &mask, NULL);
+	sig_change(SIG_SETMASK, mask, NULL);
 	finish(&c);
 	return err;
 }
