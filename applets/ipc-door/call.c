@@ -18,6 +18,7 @@ int run_door_call(struct call *call);
 
 #define REFS_PAUSE (10 * NS_PER_MS)
 
+/* On the stack, as is the address: pages that malloc(3) would have to get first are what a call costs. */
 struct request {
 	char *data;
 	size_t len;
@@ -26,6 +27,7 @@ struct request {
 	size_t nfds;
 	int fds[DOOR_FDS];
 	int32_t numbers[DOOR_FDS];
+	char small[512];
 };
 
 /* --descriptors 5,6 behind stdin, stdout and stderr. */
@@ -113,7 +115,9 @@ static int build(struct call *call, struct request *r)
 	for (uint32_t i = 0; i < r->nenv; i++)
 		len += strlen(r->env[i]) + 1;
 	r->len = sizeof h + len;
-	r->data = len > UINT32_MAX ? NULL : call_alloc(call, r->len);
+	r->data = r->len <= sizeof r->small ? r->small
+		: len > UINT32_MAX          ? NULL
+					    : call_alloc(call, r->len);
 	if (r->data == NULL)
 		return call_error(call, ENOMEM, "call");
 	door_head(&h, DOOR_CALL, nowait ? DOOR_NOWAIT : 0, (uint32_t)len);
@@ -166,18 +170,17 @@ static void pass_signal(struct call *call, int fd, int sig)
 
 int run_door_call(struct call *call)
 {
-	struct request *r = call_alloc(call, sizeof *r);
-	struct addr *a;
+	struct request r;
+	struct addr a;
 	struct door_head h;
 	char text[DOOR_TEXT + 1];
 	int fd;
-	if (r == NULL)
-		return call_error(call, ENOMEM, "call");
-	int status = take_descriptors(call, r);
+	r.nenv = 0;
+	int status = take_descriptors(call, &r);
 	if (status == 0)
-		status = take_variables(call, r);
+		status = take_variables(call, &r);
 	if (status == 0)
-		status = build(call, r);
+		status = build(call, &r);
 	if (status != 0)
 		return status;
 	int64_t deadline = call_deadline(call);
@@ -188,12 +191,12 @@ int run_door_call(struct call *call)
 	if (deadline == DEADLINE_NOW)
 		deadline = DEADLINE_NONE;
 	/* Who closes on us has perhaps said why. */
-	if (send_request(call, fd, r, deadline) < 0 && errno != EPIPE && errno != ECONNRESET)
-		return call_waited(call, errno, "send to %s", a->text);
-	status = door_answer(call, a->text, fd, deadline, pass_signal, &h, text, DOOR_TEXT);
+	if (send_request(call, fd, &r, deadline) < 0 && errno != EPIPE && errno != ECONNRESET)
+		return call_waited(call, errno, "send to %s", a.text);
+	status = door_answer(call, a.text, fd, deadline, pass_signal, &h, text, DOOR_TEXT);
 	if (status != 0)
 		return status;
 	if (h.type == DOOR_EXIT && h.arg <= 255)
 		return (int)h.arg;
-	return door_refused(call, a->text, &h, text);
+	return door_refused(call, a.text, &h, text);
 }

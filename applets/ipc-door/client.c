@@ -47,13 +47,9 @@ static int not_connected(struct call *call, const struct addr *a, int err)
 }
 
 int door_connect(struct call *call, const char *text, int64_t deadline, int64_t retry,
-	struct addr **addr, int *fd)
+	struct addr *a, int *fd)
 {
 	bool pending;
-	struct addr *a = call_alloc(call, sizeof *a);
-	if (a == NULL)
-		return call_error(call, ENOMEM, "call");
-	*addr = a;
 	const char *why = door_addr(a, text);
 	if (why != NULL)
 		return call_fail(call, ST_USAGE, 0, "%s: %s", text, why);

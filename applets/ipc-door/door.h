@@ -86,7 +86,7 @@ const char *door_addr(struct addr *a, const char *text);
 /* The same for a verb that talks to the server: connect within DEADLINE, for RETRY ns again and again. The
  * descriptor, O_NONBLOCK, is owned by the call. 0, or a status. */
 int door_connect(struct call *call, const char *text, int64_t deadline, int64_t retry,
-	struct addr **a, int *fd);
+	struct addr *a, int *fd);
 /* Wait for the answer, whose head is given and of whose body at most SIZE bytes are put into BODY. STOPPED is
  * called for each stop signal. NAME is for messages. 0, or a status. */
 int door_answer(struct call *call, const char *name, int fd, int64_t deadline,

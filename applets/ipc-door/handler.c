@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "door.h"
 
-#include "fd.h"
 #include "spawn.h"
 
 #include <errno.h>
@@ -93,6 +92,8 @@ static int prepare(struct start *s, struct job *j)
  * may be no number free. First all go above the highest target, so that none overwrites one still to come. */
 static int become(void *arg)
 {
+	static const int reset[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+	const struct sigaction dfl = {.sa_handler = SIG_DFL};
 	struct start *s = arg;
 	const struct job *j = s->job;
 	for (size_t i = 0; i < j->nfds; i++) {
@@ -104,6 +105,10 @@ static int become(void *arg)
 	for (size_t i = 0; i < j->nfds; i++)
 		if (dup2(s->moved[i], s->numbers[i]) < 0)
 			return errno;
+	/* A shell starts its background jobs, such as we may be, with INT and QUIT ignored, nohup with HUP: the
+	 * handler is no job of that shell, and its caller's signals shall reach it. */
+	for (size_t i = 0; i < sizeof reset / sizeof *reset; i++)
+		(void)sigaction(reset[i], &dfl, NULL);
 	if (j->door->nofile.rlim_max != 0 && prlimit(0, RLIMIT_NOFILE, &j->door->nofile, NULL) < 0)
 		return errno;
 	return 0;
@@ -195,7 +200,7 @@ static bool start(struct job *j)
 	int execed = 0, err = prepare(&s, j);
 	struct spawn sp = {.argv = s.argv,
 		.env = s.env,
-		.flags = SPAWN_SESSION | SPAWN_DIE,
+		.flags = SPAWN_GROUP | SPAWN_DIE,
 		.hook = become,
 		.hook_arg = &s};
 	if (err == 0)
@@ -243,7 +248,7 @@ void handler_cancel(struct job *j, int64_t grace)
 	struct door *d = j->door;
 	j->cancelled = true;
 	/* For the rest of the group, when the handler itself has ended. */
-	j->group = fd_dup(j->child.watch.fd, 3);
+	j->group = wait_pidfd(j->child.pid);
 	handler_signal(j, SIGTERM);
 	handler_signal(j, SIGCONT);
 	j->timer.due = overdue;

@@ -63,7 +63,7 @@ static void print_text(struct call *call, const char *path, const struct door_st
 
 int run_door_stat(struct call *call)
 {
-	struct addr *a;
+	struct addr a;
 	struct door_head h;
 	union {
 		struct door_state state;
@@ -78,16 +78,16 @@ int run_door_stat(struct call *call)
 	door_head(&h, DOOR_STAT, 0, 0);
 	if (cmsg_send(fd, &h, sizeof h, NULL, 0, deadline, &call->stop) < 0 && errno != EPIPE &&
 		errno != ECONNRESET)
-		return call_waited(call, errno, "send to %s", a->text);
-	status = door_answer(call, a->text, fd, deadline, NULL, &h, &body, DOOR_TEXT);
+		return call_waited(call, errno, "send to %s", a.text);
+	status = door_answer(call, a.text, fd, deadline, NULL, &h, &body, DOOR_TEXT);
 	if (status != 0)
 		return status;
 	if (h.type != DOOR_STATE || h.length != sizeof body.state)
-		return door_refused(call, a->text, &h, body.text);
+		return door_refused(call, a.text, &h, body.text);
 	if (call->std[STD_JSON].count > 0)
-		print_json(call, a->path, &body.state);
+		print_json(call, a.path, &body.state);
 	else
-		print_text(call, a->path, &body.state);
+		print_text(call, a.path, &body.state);
 	return ST_OK;
 }
 
