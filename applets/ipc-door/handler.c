@@ -200,7 +200,7 @@ static bool start(struct job *j)
 	int execed = 0, err = prepare(&s, j);
 	struct spawn sp = {.argv = s.argv,
 		.env = s.env,
-		.flags = SPAWN_GROUP | SPAWN_DIE,
+		.flags = SPAWN_SESSION | SPAWN_DIE,
 		.hook = become,
 		.hook_arg = &s};
 	if (err == 0)
