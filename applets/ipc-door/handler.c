@@ -151,10 +151,14 @@ static void ended(struct loop *loop, struct loop_child *child, int wstatus)
 	job_send(j, DOOR_EXIT, (uint32_t)status, NULL, 0);
 	d->done += !j->cancelled || j->watch.fd >= 0;
 	call_note(d->call, 1, "call %llu: status %d", (unsigned long long)j->id, status);
+	/* What is left of its group has as long as it would have had itself. */
+	bool in_time = j->timer.slot != 0;
 	if (j->cancelled && others_left(j)) {
 		job_move(j, JOB_ENDING);
 		job_hang_up(j);
-	} else {
+	}
+	if (j->state != JOB_ENDING || !in_time) {
+		handler_kill(j);
 		job_free(j);
 	}
 	start_next(d);
@@ -266,6 +270,6 @@ void handler_kill(struct job *j)
 {
 	if (j->state == JOB_ENDING)
 		(void)syscall(SYS_pidfd_send_signal, j->group, SIGKILL, NULL, SIGNAL_PROCESS_GROUP);
-	else
+	else if (j->child.watch.fd >= 0)
 		handler_signal(j, SIGKILL);
 }
