@@ -141,10 +141,10 @@ static int send_request(struct call *call, int fd, const struct request *r, int6
 	while ((sent = cmsg_send(fd, r->data, r->len, r->fds, r->nfds, deadline, &call->stop)) <
 			0 &&
 		errno == ETOOMANYREFS) {
-		if (!raised && getrlimit(RLIMIT_NOFILE, &old) == 0) {
+		if (!raised && prlimit(0, RLIMIT_NOFILE, NULL, &old) == 0) {
 			raised = true;
 			lim = (struct rlimit){old.rlim_max, old.rlim_max};
-			(void)setrlimit(RLIMIT_NOFILE, &lim);
+			(void)prlimit(0, RLIMIT_NOFILE, &lim, NULL);
 			continue;
 		}
 		int64_t soon = wait_now() + REFS_PAUSE;
@@ -154,7 +154,7 @@ static int send_request(struct call *call, int fd, const struct request *r, int6
 	}
 	int err = errno;
 	if (raised)
-		(void)setrlimit(RLIMIT_NOFILE, &old);
+		(void)prlimit(0, RLIMIT_NOFILE, &old, NULL);
 	errno = err;
 	return sent;
 }
