@@ -320,7 +320,7 @@ for i in range(2000):
     if sorted(after) == sorted(fds): break
     time.sleep(0.01)
 assert sorted(after) == sorted(fds), (fds, after)
-assert rss() < before + 300, (before, rss())
+assert "IPCBOX_SANITIZE" in os.environ or rss() < before + 300, (before, rss())
 ' "$PID"
 	stop
 	[[ $(find . -name 'core*') == "" ]]

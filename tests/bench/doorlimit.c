@@ -50,7 +50,10 @@ static void answer(int fd, char **cmd)
 	int fds[3], status;
 	if (recvmsg(fd, &msg, MSG_CMSG_CLOEXEC) <= 0)
 		return;
-	memcpy(fds, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof fds);
+	const struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	if (c == NULL)
+		return;
+	memcpy(fds, CMSG_DATA(c), sizeof fds);
 	pid_t pid = vfork();
 	if (pid == 0) {
 		for (int i = 0; i < 3; i++)
