@@ -89,7 +89,7 @@ peer() {
 @test "call: what the handler gets: credentials, number, name; nothing stray" {
 	export IPC_PEER_ADDR=old NOTIFY_SOCKET=@none LISTEN_FDS=1 KEEP=server
 	serve ./d -- sh -c 'env | grep -E "^(IPC_|NOTIFY|LISTEN|KEEP)" | grep -v IPC_DIR | sort >env; ls -l /proc/$$/fd >fds
-		cut -d" " -f1,5,6 /proc/$$/stat >ids; grep -E "Sig(Blk|Ign)" /proc/$$/status >sig; pwd' 9</dev/null
+		cut -d" " -f1,5,6 /proc/$$/stat >ids; pwd; exec grep -E "Sig(Blk|Ign)" /proc/self/status >sig' 9</dev/null
 	mkdir sub
 	cd sub
 	IPC_PEER_UID=0 KEEP=caller bash -c 'trap "" INT; exec ipc-door call ../d' >../out 3>&- &
