@@ -326,6 +326,23 @@ assert "IPCBOX_SANITIZE" in os.environ or rss() < before + 300, (before, rss())
 	[[ $(find . -name 'core*') == "" ]]
 }
 
+@test "serve: while a handler runs the server has none of its caller's descriptors" {
+	mkfifo go
+	serve ./d -- sh -c 'echo >up; read x <go'
+	local before
+	before=$(fds)
+	bg ipc-door call ./d
+	local p=$!
+	until_true test -s up
+	# The connection and the handler's pidfd.
+	until_true eval '[[ $(fds) == $(('"$before"' + 2)) ]]'
+	[[ $(readlink "/proc/$PID"/fd/* | grep -c "$T/go") == 0 ]]
+	echo >go
+	wait $p
+	until_true eval '[[ $(fds) == '"$before"' ]]'
+	stop
+}
+
 @test "serve -j: so many run, the others queue in order of arrival; -n 75, -w 0 and -w 124" {
 	mkfifo go
 	serve -j 1 ./d -- sh -c 'echo "$1" >>log; [ "$1" != hold ] || read x <go' sh
