@@ -157,12 +157,10 @@ static int path_address(struct addr_at *at, const char *path)
 	return 0;
 }
 
-int addr_enter(const char *path, bool exists, struct addr_at *at)
+/* Apart, for its frame: most paths are short, and pages of stack cost time. */
+static __attribute__((noinline)) int enter_long(const char *path, bool exists, struct addr_at *at)
 {
 	char short_path[SUN_PATH_MAX + 1], dir[PATH_MAX];
-	*at = (struct addr_at){.fd = -1};
-	if (strlen(path) <= SUN_PATH_MAX)
-		return path_address(at, path);
 	const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
 	bool whole = exists && strlen(name) > SUN_PATH_MAX - 32;
 	int n = snprintf(dir, sizeof dir, "%.*s", slash != NULL ? (int)(slash - path) + 1 : 1,
@@ -181,6 +179,12 @@ int addr_enter(const char *path, bool exists, struct addr_at *at)
 	addr_leave(at);
 	errno = ENAMETOOLONG;
 	return -1;
+}
+
+int addr_enter(const char *path, bool exists, struct addr_at *at)
+{
+	*at = (struct addr_at){.fd = -1};
+	return strlen(path) <= SUN_PATH_MAX ? path_address(at, path) : enter_long(path, exists, at);
 }
 
 void addr_leave(struct addr_at *at)

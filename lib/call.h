@@ -35,6 +35,7 @@ struct undo {
 	intptr_t n;
 };
 
+#define CALL_FEW 6
 #define CALL_UNDO \
 	64 /* more than any verb needs; servers keep their clients' descriptors themselves */
 
@@ -46,6 +47,8 @@ struct call {
 	struct val opt[OPTS_MAX]; /* by the applet's own enum */
 	struct val *args;         /* the operands, typed as the record says */
 	unsigned nargs;
+	struct val few
+		[CALL_FEW]; /* .args when they fit: a process that never calls malloc(3) starts quicker */
 	char *const *command; /* NULL-terminated argv after "--", or NULL */
 	struct stop stop;     /* how waiting is interrupted; from the host */
 	bool ends;    /* the process ends with this call: signals that were blocked may stay so */

@@ -41,8 +41,11 @@ static size_t count(const char *const *list)
 
 static bool same_name(const char *a, const char *b)
 {
-	size_t len = strcspn(a, "=");
-	return strncmp(a, b, len) == 0 && (b[len] == '=' || b[len] == '\0');
+	while (*a == *b && *a != '=' && *a != '\0') {
+		a++;
+		b++;
+	}
+	return (*a == '=' || *a == '\0') && (*b == '=' || *b == '\0');
 }
 
 /* environ with the changes of S; allocated, its strings are not. */
