@@ -54,6 +54,16 @@ uint64_t proc_start(pid_t pid)
 	return read_stat(pid, &state, &start) ? start : 0;
 }
 
+pid_t proc_parent(pid_t pid)
+{
+	char path[32], text[1024];
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	if (read_some(AT_FDCWD, path, text, sizeof text) <= 0)
+		return 0;
+	const char *p = strrchr(text, ')'); /* "PID (COMMAND) STATE PPID ..." */
+	return p != NULL && strlen(p) > 4 ? (pid_t)strtol(p + 4, NULL, 10) : 0;
+}
+
 int64_t proc_started_ns(pid_t pid)
 {
 	char state;
