@@ -6,10 +6,10 @@
 #include "proc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -156,14 +156,18 @@ bool fds_entry_open_to(const struct entry *e, const struct peer *peer, int sock)
 	return fds_entry_mine(e, peer) || allow_peer(&allow, peer, sock);
 }
 
-/* Does PID run the same program as we do? */
+/* Is PID a short-lived call of ours? By its name: it may be an older or newer version of our file. */
 static bool one_of_us(pid_t pid)
 {
-	char path[32];
-	struct stat us, it;
-	snprintf(path, sizeof path, "/proc/%ld/exe", (long)pid);
-	return stat("/proc/self/exe", &us) == 0 && stat(path, &it) == 0 && us.st_dev == it.st_dev &&
-		us.st_ino == it.st_ino;
+	char path[32], name[16] = "";
+	snprintf(path, sizeof path, "/proc/%ld/comm", (long)pid);
+	int fd = fd_open(AT_FDCWD, path, O_RDONLY, 0);
+	if (fd < 0)
+		return false;
+	ssize_t n = fd_read(fd, name, sizeof name - 1);
+	fd_close(fd);
+	name[n > 0 ? n - 1 : 0] = '\0'; /* the newline */
+	return strcmp(name, "ipc-fdstore") == 0 || strcmp(name, "ipcbox") == 0;
 }
 
 void fds_keep_who(struct keep *keep, const struct peer *peer, char command[COMMAND_LONGEST + 1])
