@@ -42,7 +42,7 @@ int fdstore_store(struct call *call)
 	struct head head = {.op = OP_STORE,
 		.flags = (call->opt[STORE_ONCE].count > 0 ? KEEP_ONCE : 0) |
 			(call->opt[STORE_HANGUP].count > 0 ? KEEP_HANGUP : 0) |
-			(call->opt[STORE_REPLACE].count > 0 ? KEEP_REPLACE : 0),
+			(call->opt[STORE_REPLACE].count > 0 ? KEEP_REPLACE : 0) | ASK_LAST,
 		.num = expire == INT64_MAX ? 0 : expire};
 	fds_packet_start(&l->packet, &head);
 	fds_packet_str(&l->packet, name);
@@ -162,8 +162,8 @@ static int confirm(struct link *l)
 static int receive(struct call *call, struct link *l, struct got *got)
 {
 	size_t names = call->nargs - 1;
-	struct head head = {
-		.op = OP_RETRIEVE, .flags = call->opt[RETRIEVE_REMOVE].count > 0 ? GIVE_REMOVE : 0};
+	struct head head = {.op = OP_RETRIEVE,
+		.flags = (call->opt[RETRIEVE_REMOVE].count > 0 ? GIVE_REMOVE : 0) | ASK_LAST};
 	fds_packet_start(&l->packet, &head);
 	for (size_t i = 1; i <= names; i++)
 		fds_packet_str(&l->packet, call->args[i].str);

@@ -6,8 +6,6 @@
 #include "proc.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -156,20 +154,6 @@ bool fds_entry_open_to(const struct entry *e, const struct peer *peer, int sock)
 	return fds_entry_mine(e, peer) || allow_peer(&allow, peer, sock);
 }
 
-/* Is PID a short-lived call of ours? By its name: it may be an older or newer version of our file. */
-static bool one_of_us(pid_t pid)
-{
-	char path[32], name[16] = "";
-	snprintf(path, sizeof path, "/proc/%ld/comm", (long)pid);
-	int fd = fd_open(AT_FDCWD, path, O_RDONLY, 0);
-	if (fd < 0)
-		return false;
-	ssize_t n = fd_read(fd, name, sizeof name - 1);
-	fd_close(fd);
-	name[n > 0 ? n - 1 : 0] = '\0'; /* the newline */
-	return strcmp(name, "ipc-fdstore") == 0 || strcmp(name, "ipcbox") == 0;
-}
-
 void fds_keep_who(struct keep *keep, const struct peer *peer, char command[COMMAND_LONGEST + 1])
 {
 	keep->uid = peer->uid;
@@ -178,9 +162,11 @@ void fds_keep_who(struct keep *keep, const struct peer *peer, char command[COMMA
 	keep->command = "?";
 	if (peer->pid <= 0)
 		return;
-	/* ipc-fdstore itself ends with this call: the script that runs it says more. */
-	pid_t parent = one_of_us(peer->pid) ? proc_parent(peer->pid) : 0;
-	if (parent > 1)
+	/* ipc-fdstore itself ends with this call: the script that runs it says more. It is known by its name,
+	 * since it may be an older or newer version of our file. */
+	char name[16];
+	pid_t parent = proc_parent(peer->pid, name);
+	if (parent > 1 && (strcmp(name, "ipc-fdstore") == 0 || strcmp(name, "ipcbox") == 0))
 		keep->pid = parent;
 	keep->start = proc_start(keep->pid);
 	keep->command = proc_command(keep->pid, command, COMMAND_LONGEST + 1);

@@ -93,14 +93,15 @@ struct head {
 	int64_t num;
 };
 
-#define GIVE_REMOVE 1u   /* OP_RETRIEVE: take it out */
-#define GIVE_CLAIMED 1u  /* its answer: say OP_DONE */
-#define KEEP_ONCE 1u     /* OP_STORE and records */
-#define KEEP_HANGUP 2u   /* only until the other end hangs up */
-#define KEEP_REPLACE 4u  /* OP_STORE: another of that name gives way */
-#define KEEP_NOTIFY 4u   /* records: came by sd_notify(3) */
-#define KEEP_ALIVE 8u    /* records: its storer still runs */
-#define KEEP_LISTENS 16u /* records: a listening socket */
+#define ASK_LAST 0x80000000u /* nothing more will be asked: the server may close */
+#define GIVE_REMOVE 1u       /* OP_RETRIEVE: take it out */
+#define GIVE_CLAIMED 1u      /* its answer: say OP_DONE */
+#define KEEP_ONCE 1u         /* OP_STORE and records */
+#define KEEP_HANGUP 2u       /* only until the other end hangs up */
+#define KEEP_REPLACE 4u      /* OP_STORE: another of that name gives way */
+#define KEEP_NOTIFY 4u       /* records: came by sd_notify(3) */
+#define KEEP_ALIVE 8u        /* records: its storer still runs */
+#define KEEP_LISTENS 16u     /* records: a listening socket */
 
 /* A record of OP_LIST and OP_ENTRIES; behind it name, command, allow, type, what and peer, each with its
  * NUL. */
@@ -217,7 +218,9 @@ struct store {
 
 /* serve.c */
 #define CLIENT_PATIENCE (10 * NS_PER_S) /* one that asks nothing for so long is let go */
-struct client *fds_store_adopt(struct store *s, int fd, uint64_t id); /* NULL: closed */
+struct client *fds_store_adopt(struct store *s, int fd, const struct peer *peer, uint64_t id);
+/* Be told when C asks something, for so long as we are patient. 0; -1: C is closed. */
+int fds_client_wait(struct client *c);
 void fds_client_close(struct client *c);
 /* Listen to everybody, or (ON false) only to s->taker. */
 void fds_store_listen(struct store *s, bool on);

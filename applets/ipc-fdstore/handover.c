@@ -192,7 +192,14 @@ static int take_clients(struct taking *t)
 				return bad(t, fds + i, n - i);
 			last = id;
 			/* A client that has gone meanwhile is no matter. */
-			(void)fds_store_adopt(t->s, fds[i], id);
+			struct peer peer;
+			if (peer_of(fds[i], &peer) < 0) {
+				fd_close(fds[i]);
+				continue;
+			}
+			struct client *c = fds_store_adopt(t->s, fds[i], &peer, id);
+			if (c != NULL)
+				(void)fds_client_wait(c);
 		}
 	}
 }

@@ -215,10 +215,13 @@ static void handle(struct request *r, size_t len)
 			sent = -1; /* gives them back */
 	}
 	cmsg_close(r->fds, r->nfds);
-	if (sent < 0)
+	bool last = (r->head.flags & ASK_LAST) != 0 && r->client->claims == 0;
+	if (sent < 0 || last)
 		fds_client_close(r->client);
 	else if (r->head.op == OP_COMMIT && why == WHY_OK)
 		fds_handover_done(r);
+	else
+		(void)fds_client_wait(r->client);
 }
 
 void fds_client_ready(struct loop *loop, struct loop_watch *w, uint32_t events)
@@ -230,20 +233,23 @@ void fds_client_ready(struct loop *loop, struct loop_watch *w, uint32_t events)
 	(void)events;
 	ssize_t n = cmsg_recv(w->fd, s->in.data, sizeof s->in.data, fds, CMSG_MAX_FDS, &r.nfds,
 		DEADLINE_NOW, NULL);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+		(void)fds_client_wait(c);
 		return;
+	}
 	if (n < 0 && (errno == EMFILE || errno == EMSGSIZE)) {
 		enum reason why = errno == EMFILE ? WHY_NOFILE : WHY_BAD;
 		r.num = (int64_t)s->nofile.rlim_cur;
 		fds_packet_start(&s->out, &r.head);
 		finish(&r, why);
-		if (answer(&r) == 0)
+		if (answer(&r) == 0) {
+			(void)fds_client_wait(c);
 			return;
+		}
 	}
 	if (n <= 0) {
 		fds_client_close(c);
 		return;
 	}
-	(void)loop_at(loop, &c->idle, wait_now() + CLIENT_PATIENCE);
 	handle(&r, (size_t)n);
 }

@@ -12,7 +12,6 @@
 
 #define SPARE_FDS 24 /* stdio, epoll, our own sockets */
 #define CLIENTS_MOST 1024
-#define ACCEPT_BATCH 64
 #define ACCEPT_PAUSE (100 * NS_PER_MS)
 #define NAMES_TOLD 8
 
@@ -141,16 +140,16 @@ static void idle(struct loop *loop, struct loop_timer *t)
 		fds_client_close(c);
 }
 
-struct client *fds_store_adopt(struct store *s, int fd, uint64_t id)
+struct client *fds_store_adopt(struct store *s, int fd, const struct peer *peer, uint64_t id)
 {
 	struct client *c = calloc(1, sizeof *c);
-	if (c == NULL || peer_of(fd, &c->peer) < 0) {
-		free(c);
+	if (c == NULL) {
 		fd_close(fd);
 		return NULL;
 	}
 	c->store = s;
 	c->id = id;
+	c->peer = *peer;
 	c->watch = (struct loop_watch){.fd = fd, .ready = fds_client_ready};
 	c->idle.due = idle;
 	c->prev = s->newest;
@@ -158,11 +157,17 @@ struct client *fds_store_adopt(struct store *s, int fd, uint64_t id)
 	s->newest = c;
 	s->nclients++;
 	loop_cancel(&s->loop, &s->quiet);
+	return c;
+}
+
+int fds_client_wait(struct client *c)
+{
+	struct store *s = c->store;
 	if (loop_add(&s->loop, &c->watch, EPOLLIN) == 0 &&
 		loop_at(&s->loop, &c->idle, wait_now() + CLIENT_PATIENCE) == 0)
-		return c;
+		return 0;
 	fds_client_close(c);
-	return NULL;
+	return -1;
 }
 
 /* Say why, and go: it reads this in place of an answer. */
@@ -199,20 +204,23 @@ static void accept_failed(struct store *s, int err)
 static void accept_ready(struct loop *loop, struct loop_watch *w, uint32_t events)
 {
 	struct store *s = loop->arg;
+	struct peer peer;
 	(void)events;
-	for (int i = 0; i < ACCEPT_BATCH && s->nclients < s->max_clients; i++) {
-		struct peer peer;
-		int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-		if (fd < 0) {
-			accept_failed(s, errno);
-			return;
-		}
-		if (peer_of(fd, &peer) < 0 || !allow_peer(&s->allow, &peer, fd))
-			refuse(s, fd);
-		else
-			(void)fds_store_adopt(s, fd, s->next_id++);
+	int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0) {
+		accept_failed(s, errno);
+		return;
 	}
+	if (peer_of(fd, &peer) < 0 || !allow_peer(&s->allow, &peer, fd)) {
+		refuse(s, fd);
+		return;
+	}
+	struct client *c = fds_store_adopt(s, fd, &peer, s->next_id++);
+	if (c == NULL)
+		return;
 	accepting(s);
+	/* As a rule it has asked already. */
+	fds_client_ready(loop, &c->watch, EPOLLIN);
 }
 
 /* ---- start and end */
