@@ -38,8 +38,8 @@ $1" "${@:2}" 3>&- </dev/null; }
 # stop: end the server, and want it to end with 0.
 stop() {
 	local s=0
-	kill "${1:-$PID}"
-	wait "${1:-$PID}" || s=$?
+	kill "$PID"
+	wait "$PID" || s=$?
 	[[ $s == 0 ]] || { echo "the server ended with $s"; return 1; }
 }
 

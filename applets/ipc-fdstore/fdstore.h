@@ -153,8 +153,8 @@ struct link {
 	struct head head;     /* the answer's */
 	struct reader read;
 };
-/* Connect to the store SOCK. 0 and *L, or a status. */
-int fds_link_open(struct call *call, const char *sock, struct link **l);
+/* Connect to the store SOCK. 0 and *OPENED, or a status. */
+int fds_link_open(struct call *call, const char *sock, struct link **opened);
 /* The address SOCK, which must be one that a store can have. 0, or a status. */
 int fds_link_address(struct call *call, const char *sock, struct addr *addr);
 /* Send .packet with NFDS descriptors and receive the answer with at most CAP of them into GOT. 0, and .head

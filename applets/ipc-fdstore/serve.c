@@ -21,8 +21,10 @@ static void undo_store(void *arg, intptr_t n)
 	(void)n;
 	s->loop.quit = true;
 	s->taker = NULL;
-	while (s->oldest != NULL)
-		fds_client_close(s->oldest);
+	for (struct client *c = s->oldest, *next; c != NULL; c = next) {
+		next = c->next;
+		fds_client_close(c);
+	}
 	while (s->n > 0)
 		fds_entry_drop(s->entries[s->n - 1]);
 	free(s->entries);
