@@ -14,6 +14,7 @@ extern const struct applet ipc_signal;
 extern const struct applet ipc_sock;
 extern const struct applet ipc_sendfd;
 extern const struct applet ipc_recvfd;
+extern const struct applet ipc_fdstore;
 extern const struct applet ipc_door;
 extern const struct applet ipc_bench;
 
@@ -31,6 +32,7 @@ const struct applet *const applets[] = {
 	&ipc_sock,
 	&ipc_sendfd,
 	&ipc_recvfd,
+	&ipc_fdstore,
 	&ipc_door,
 	&ipc_bench,
 	NULL,

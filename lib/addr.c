@@ -63,10 +63,10 @@ static const char *parse_abstract(struct addr *a, const char *name)
 	return NULL;
 }
 
-static const char *parse_path(struct addr *a)
+static const char *parse_path(struct addr *a, const char *kind)
 {
 	a->is_path = true;
-	if (object_path(&a->obj, "sock", a->path, sizeof a->path) == NULL)
+	if (object_path(&a->obj, kind, a->path, sizeof a->path) == NULL)
 		return "path longer than 4095 bytes";
 	size_t len = strlen(a->path);
 	if (a->path[len - 1] == '/')
@@ -105,6 +105,11 @@ static const char *parse_vsock(struct addr *a, const char *s)
 
 const char *addr_parse(struct addr *a, const char *text)
 {
+	return addr_parse_kind(a, text, "sock");
+}
+
+const char *addr_parse_kind(struct addr *a, const char *text, const char *kind)
+{
 	size_t skip, len;
 	const char *port, *why = object_parse(&a->obj, text);
 	a->text = text;
@@ -120,7 +125,7 @@ const char *addr_parse(struct addr *a, const char *text)
 	switch (a->obj.kind) {
 	case OBJECT_WORD:
 	case OBJECT_FILE:
-	case OBJECT_UNIX: return parse_path(a);
+	case OBJECT_UNIX: return parse_path(a, kind);
 	case OBJECT_ABSTRACT: return parse_abstract(a, a->obj.name);
 	case OBJECT_VSOCK: a->family = AF_VSOCK; return parse_vsock(a, a->obj.name);
 	case OBJECT_UDP: a->type = SOCK_DGRAM; /* fall through */

@@ -138,8 +138,29 @@ static size_t count_fds(struct msghdr *msg)
 	return n;
 }
 
+static void take_cred(struct msghdr *msg, struct peer *peer)
+{
+	struct ucred cred;
+	*peer = (struct peer){.known = false};
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = next_header(msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_CREDENTIALS ||
+			c->cmsg_len < CMSG_LEN(sizeof cred))
+			continue;
+		memcpy(&cred, CMSG_DATA(c), sizeof cred);
+		*peer = (struct peer){
+			.known = true, .uid = cred.uid, .gid = cred.gid, .pid = cred.pid};
+	}
+}
+
 ssize_t cmsg_recv(int sock, void *data, size_t len, int *fds, size_t cap, size_t *nfds,
 	int64_t deadline, const struct stop *stop)
+{
+	struct peer peer;
+	return cmsg_recv_from(sock, data, len, fds, cap, nfds, &peer, deadline, stop);
+}
+
+ssize_t cmsg_recv_from(int sock, void *data, size_t len, int *fds, size_t cap, size_t *nfds,
+	struct peer *peer, int64_t deadline, const struct stop *stop)
 {
 	union control control;
 	struct iovec iov = {.iov_base = data, .iov_len = len};
@@ -162,6 +183,7 @@ ssize_t cmsg_recv(int sock, void *data, size_t len, int *fds, size_t cap, size_t
 	}
 	bool more = cap > 0 && count_fds(&msg) > cap;
 	*nfds = take_fds(&msg, fds, cap);
+	take_cred(&msg, peer);
 	if ((msg.msg_flags & MSG_TRUNC) == 0 && (msg.msg_flags & MSG_CTRUNC) == 0 && !more)
 		return n;
 	cmsg_close(fds, *nfds);

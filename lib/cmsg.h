@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "peer.h"
 #include "wait.h"
 
 #define CMSG_MAX_FDS 253 /* SCM_MAX_FD of the kernel */
@@ -27,6 +28,10 @@ int cmsg_send(int sock, const void *data, size_t len, const int *fds, size_t nfd
  * EINTR. Descriptors that are not asked for (CAP 0) are closed. */
 ssize_t cmsg_recv(int sock, void *data, size_t len, int *fds, size_t cap, size_t *nfds,
 	int64_t deadline, const struct stop *stop);
+/* cmsg_recv for a datagram socket that has SO_PASSCRED on: *PEER tells who sent it (SCM_CREDENTIALS, which
+ * the kernel checks, but for privileged senders), .known unset when the message does not say. */
+ssize_t cmsg_recv_from(int sock, void *data, size_t len, int *fds, size_t cap, size_t *nfds,
+	struct peer *peer, int64_t deadline, const struct stop *stop);
 /* Exactly LEN bytes of a stream, with at most CAP descriptors that come along with any of them.
  * 1; 0 when the stream ended before the first byte; -1 as cmsg_recv, EBADMSG when it ended inside.
  * On failure descriptors received so far are closed. */
