@@ -11,6 +11,7 @@ extern const struct applet ipc_sem;
 extern const struct applet ipc_event;
 extern const struct applet ipc_barrier;
 extern const struct applet ipc_sock;
+extern const struct applet ipc_ls;
 
 const struct applet *const applets[] = {
 	&ipc_lock,
@@ -23,5 +24,7 @@ const struct applet *const applets[] = {
 	&ipc_event,
 	&ipc_barrier,
 	&ipc_sock,
+	&ipc_ls,
+
 	NULL,
 };
