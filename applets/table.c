@@ -12,6 +12,7 @@ extern const struct applet ipc_event;
 extern const struct applet ipc_barrier;
 extern const struct applet ipc_sock;
 extern const struct applet ipc_ls;
+extern const struct applet ipc_rm;
 
 const struct applet *const applets[] = {
 	&ipc_lock,
@@ -25,6 +26,6 @@ const struct applet *const applets[] = {
 	&ipc_barrier,
 	&ipc_sock,
 	&ipc_ls,
-
+	&ipc_rm,
 	NULL,
 };

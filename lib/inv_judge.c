@@ -84,12 +84,12 @@ static void judge_dotlock(struct inv *inv, struct inv_object *o)
 
 /* ---- sockets */
 
-/* Is there nobody behind the socket file, not even in another network name space? */
-static bool refused(const struct inv_object *o)
+/* Asked by connecting, since sock_diag(7) knows nothing of other network name spaces. */
+bool inv_refused(const char *path)
 {
 	struct addr_at at;
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0 || addr_enter(o->path, true, &at) < 0) {
+	if (fd < 0 || addr_enter(path, true, &at) < 0) {
 		fd_close(fd);
 		return false;
 	}
@@ -106,7 +106,7 @@ static const char *judge_socket(struct inv_object *o)
 	if (o->bound)
 		return o->removed ? "its path was removed, nobody can connect" : NULL;
 	o->state = "dead";
-	if (refused(o))
+	if (inv_refused(o->path))
 		return "connections are refused, no server";
 	o->bound = true;
 	o->state = "elsewhere";

@@ -36,6 +36,7 @@ static void take_file(struct inv *inv, struct inv_object *o, const struct stat *
 	o->uid = st->st_uid;
 	o->gid = st->st_gid;
 	o->dev = st->st_dev;
+	o->file = st->st_ino;
 	inv_birth(o, AT_FDCWD, o->path);
 	inv_key(inv, SPACE_FILE, st->st_dev, st->st_ino, o);
 }

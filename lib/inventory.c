@@ -171,7 +171,7 @@ struct inv_object *inv_add(
 void inv_stat(struct inv_object *o, const struct stat *st)
 {
 	o->dev = st->st_dev;
-	o->ino = st->st_ino;
+	o->ino = o->file = st->st_ino;
 	o->has_owner = o->has_mode = true;
 	o->uid = st->st_uid;
 	o->gid = st->st_gid;

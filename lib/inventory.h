@@ -75,6 +75,7 @@ struct inv_object {
 	const char *state; /* sockets: listening, connected, unconnected; events: set ...; NULL */
 	dev_t dev;         /* of the file */
 	ino_t ino;         /* of the file or socket, 0 unknown */
+	ino_t file;        /* of the file, for sockets, too; 0: none */
 	ino_t peer;        /* of the socket at the other end, 0: none */
 	int32_t id, key;   /* System V */
 	int type;          /* SOCK_STREAM ...; 0 */
@@ -150,6 +151,8 @@ struct inv_object *inv_peer(struct inv *inv, const struct inv_object *o);
 bool inv_live(const struct inv_object *o);
 /* Does use U make its process a holder? Who merely has a lock file open is none. */
 bool inv_holds(const struct inv_object *o, const struct inv_use *u);
+/* Is there nobody behind the socket file PATH, not even in another network name space? */
+bool inv_refused(const char *path);
 /* Bit mask of kinds from "mq,shm,posix,..."; NULL, or what is wrong, with the word in BAD. */
 const char *inv_parse_kinds(const char *list, unsigned *kinds, char bad[32]);
 /* Is O one of KINDS? What has locks on it counts as a lock, too. */

@@ -66,7 +66,7 @@ static const struct verb verbs[] = {
 		.summary = "list every IPC object, its holders and waiters",
 		OPTS(opts),
 		.std = STD(JSON) | STD(TIMEOUT) | STD(CONFLICT),
-		.flags = VERB_INPROC, /* short, and --watch waits in lib/wait */
+		/* Not VERB_INPROC: a shell's own descriptors belong into the list. */
 		.example = "ipc-ls -t shm,sem,mq --stale",
 		.example_says = "shows what programs that are gone have left behind, and why",
 		.run = run_ls},
