@@ -149,8 +149,13 @@ static const char *judge_toolbox(const struct inv_object *o)
 
 static const char *judge_file(struct inv *inv, struct inv_object *o)
 {
-	if (o->removed && o->kind != INV_MEMFD)
-		return inv_live(o) ? "removed, but still in use" : "removed";
+	if (o->removed && o->kind == INV_FIFO) { /* what two have open needs no name any more */
+		o->state = "removed";
+		return NULL;
+	}
+	if (o->removed)
+		return o->kind == INV_LOCK ? "removed, but still locked"
+					   : "removed, but still in use";
 	if (inv_live(o) || o->hidden)
 		return NULL;
 	switch (o->kind) {

@@ -257,7 +257,12 @@ ssize_t inv_slurp(int dirfd, const char *path, char *buf, size_t size)
 	int fd = fd_open(dirfd, path, O_RDONLY | O_NONBLOCK, 0);
 	if (fd < 0)
 		return -1;
-	ssize_t n = fd_read(fd, buf, size - 1);
+	ssize_t n = 0, r;
+	/* /proc gives a page or so at a time: much less is the end, without another call to find out. */
+	do {
+		r = read(fd, buf + n, size - 1 - (size_t)n);
+		n = r < 0 && n == 0 ? -1 : n + (r > 0 ? r : 0);
+	} while (r >= 1024 && (size_t)n < size - 1);
 	fd_close(fd);
 	buf[n > 0 ? n : 0] = '\0';
 	return n;

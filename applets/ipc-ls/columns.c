@@ -148,7 +148,7 @@ static void put_note(struct text *t, const struct inv_object *o)
 	if (o->warn != NULL)
 		put(t, "%s%s", t->len > 0 ? "; " : "", o->warn);
 	if (o->state != NULL && t->len == 0 && strcmp(o->state, "listening") != 0 &&
-		o->kind == INV_SOCK)
+		(o->kind == INV_SOCK || o->kind == INV_FIFO))
 		put(t, "%s", o->state);
 }
 
