@@ -17,6 +17,8 @@ enum inv_space {
 	SPACE_LOCK,   /* device and inode as /proc/locks writes them */
 	SPACE_LOCKED, /* inode: some file of that inode is locked */
 	SPACE_SHARED, /* device, inode: some process maps it shared */
+	SPACE_ENTRY,  /* device, inode: a name in a directory that was read */
+	SPACE_READ,   /* device, inode of that directory */
 	SPACE_PASSED, /* device, inode: looked at, none of ours */
 };
 
@@ -103,6 +105,9 @@ struct inv_object *inv_sniff(struct inv *inv, int fd, const char *name, const st
 /* The locks of descriptor FD, DIRFD/fdinfo/FD, of the file that PATH names. */
 struct inv_object *inv_fd_locks(struct inv *inv, struct inv_proc *proc, int procfd, int fd,
 	const char *path, const struct stat *st);
+
+/* inv_name.c: PATH, or the name that the file ST has by now when it had none at first. */
+const char *inv_linked_name(struct inv *inv, const char *path, const struct stat *st);
 
 /* ---- inv_wait.c: what the threads of a process sleep in */
 struct inv_fdmap {

@@ -184,10 +184,17 @@ static struct inv_object *file_of(
 	if (fstatat(fddir, name, &st, 0) < 0)
 		return NULL;
 	struct inv_object *o = inv_find(inv, SPACE_FILE, st.st_dev, st.st_ino);
+	/* Elsewhere than in the first pid name space, /proc/locks leaves out those taken by the dead. */
+	bool locked = inv_known(inv, SPACE_LOCKED, st.st_ino, 0) ||
+		(!inv->own_pids && S_ISREG(st.st_mode));
+	if (o == NULL || locked) {
+		const char *linked = inv_linked_name(inv, path, &st);
+		if (linked != path)
+			snprintf(path, INV_BUF, "%s", linked);
+	}
 	if (o == NULL)
 		o = new_file(inv, l, fd, path, &st);
-	/* Elsewhere than in the first pid name space, locks taken by the dead are left out. */
-	if (inv_known(inv, SPACE_LOCKED, st.st_ino, 0) || (!inv->own_pids && S_ISREG(st.st_mode)))
+	if (locked)
 		o = inv_fd_locks(
 			inv, l->proc, l->procfd, fd, inv_text(inv, path, strlen(path)), &st);
 	return o;
