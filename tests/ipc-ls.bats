@@ -82,7 +82,7 @@ local_teardown() {
 		kill -KILL "$ZOO" 2>/dev/null || :
 		wait "$ZOO" 2>/dev/null || :
 	fi
-	rm -f "/dev/shm/$U" "/dev/shm/sem.$U"
+	[[ -z ${U-} ]] || rm -f "/dev/shm/$U" "/dev/shm/sem.$U"
 	local id
 	for id in ${SEMS-}; do ipcrm -s "$id" 2>/dev/null || :; done
 	for id in ${SHMS-}; do ipcrm -m "$id" 2>/dev/null || :; done
