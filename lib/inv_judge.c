@@ -167,7 +167,7 @@ static const char *judge_file(struct inv *inv, struct inv_object *o)
 		if (o->creator != 0 && !o->lasting)
 			return inv_fmt(inv, "holder %ld gone", (long)o->creator);
 		return o->lasting ? NULL : "no holder";
-	case INV_SHM: return o->make == INV_POSIX ? "no holder" : NULL;
+	case INV_SHM:
 	case INV_SEM: return o->make == INV_POSIX ? "no holder" : NULL;
 	case INV_FIFO: return "no holder";
 	case INV_RING:
