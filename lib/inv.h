@@ -73,6 +73,8 @@ void inv_birth(struct inv_object *o, int dirfd, const char *name);
 struct inv_use *inv_use(
 	struct inv *inv, struct inv_object *o, struct inv_proc *proc, enum inv_how how);
 
+/* After a failed open(2): what was not seen for want of descriptors must not pass for nothing. */
+void inv_ran_out(struct inv *inv);
 void inv_unseen(struct inv *inv, const char *what);
 void inv_warning(struct inv *inv, const char *what);
 /* Add PHRASE to what O's owner should know. */

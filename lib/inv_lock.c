@@ -110,8 +110,10 @@ struct inv_object *inv_fd_locks(struct inv *inv, struct inv_proc *proc, int proc
 	char name[32], *text;
 	size_t len;
 	snprintf(name, sizeof name, "fdinfo/%d", fd);
-	if (fd_slurp(procfd, name, 1 << 24, &text, &len) < 0)
+	if (fd_slurp(procfd, name, 1 << 24, &text, &len) < 0) {
+		inv_ran_out(inv);
 		return o;
+	}
 	for (char *p = text; (p = strstr(p, "\nlock:")) != NULL; p++) {
 		struct proc_fd l;
 		char file[48];

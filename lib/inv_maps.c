@@ -147,7 +147,9 @@ static void read_maps(struct inv *inv, struct inv_looks *l, int fd)
 void inv_scan_maps(struct inv *inv, struct inv_looks *l)
 {
 	int fd = fd_open(l->procfd, "maps", O_RDONLY, 0);
-	if (fd >= 0 && !query_maps(inv, l, fd))
+	if (fd < 0)
+		inv_ran_out(inv);
+	else if (!query_maps(inv, l, fd))
 		read_maps(inv, l, fd);
 	fd_close(fd);
 }

@@ -63,8 +63,10 @@ static struct inv_object *eventfd_of(struct inv *inv, int procfd, int fd)
 	if (!inv_wants(inv, INV_EVENTFD))
 		return NULL;
 	snprintf(path, sizeof path, "fdinfo/%d", fd);
-	if (inv_slurp(procfd, path, text, sizeof text) <= 0)
+	if (inv_slurp(procfd, path, text, sizeof text) <= 0) {
+		inv_ran_out(inv);
 		return NULL;
+	}
 	const char *count = strstr(text, "eventfd-count:"), *id = strstr(text, "eventfd-id:");
 	if (id == NULL)
 		return NULL;
@@ -262,6 +264,7 @@ static bool scan_fds(struct inv *inv, struct inv_looks *l)
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	if (dir == NULL) {
 		bool denied = errno == EACCES || errno == EPERM;
+		inv_ran_out(inv);
 		fd_close(fd);
 		return !denied;
 	}
@@ -280,8 +283,10 @@ static void one_process(struct inv *inv, struct inv_looks *l, int root)
 	struct inv_proc *proc = l->proc;
 	snprintf(name, sizeof name, "%d", (int)proc->pid);
 	l->procfd = fd_open(root, name, O_RDONLY | O_DIRECTORY, 0);
-	if (l->procfd < 0)
+	if (l->procfd < 0) {
+		inv_ran_out(inv);
 		return;
+	}
 	l->nfds = l->nmaps = 0;
 	bool maps = (inv->kinds &
 			    ~(1u << INV_SOCK | 1u << INV_FIFO | 1u << INV_PIPE | 1u << INV_EVENTFD |
@@ -310,9 +315,12 @@ static int by_pid(const void *a, const void *b)
 /* All pids first: uses point into the array, which must not move any more. */
 static int list_processes(struct inv *inv, int root)
 {
-	DIR *dir = fdopendir(fd_dup(root, 3));
-	if (dir == NULL)
+	int fd = fd_dup(root, 3);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	if (dir == NULL) {
+		fd_close(fd);
 		return -1;
+	}
 	for (struct dirent *e; (e = readdir(dir)) != NULL;) {
 		pid_t pid = e->d_name[0] >= '1' && e->d_name[0] <= '9' ? (pid_t)atoi(e->d_name) : 0;
 		if (pid == 0 || pid == getpid() ||

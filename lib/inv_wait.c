@@ -253,7 +253,10 @@ static void one_thread(struct inv *inv, struct inv_looks *l, const char *task)
 	char path[64], text[256], *p;
 	uint64_t arg[6];
 	snprintf(path, sizeof path, "%ssyscall", task);
-	if (inv_slurp(l->procfd, path, text, sizeof text) <= 0 || text[0] < '0' || text[0] > '9')
+	ssize_t n = inv_slurp(l->procfd, path, text, sizeof text);
+	if (n < 0)
+		inv_ran_out(inv);
+	if (n <= 0 || text[0] < '0' || text[0] > '9')
 		return;
 	long nr = strtol(text, &p, 10);
 	for (unsigned i = 0; i < 6; i++)

@@ -252,6 +252,12 @@ void inv_warn(struct inv *inv, struct inv_object *o, const char *phrase)
 	o->warn = o->warn == NULL ? phrase : inv_fmt(inv, "%s; %s", o->warn, phrase);
 }
 
+void inv_ran_out(struct inv *inv)
+{
+	if (errno == EMFILE || errno == ENFILE)
+		inv->err = errno;
+}
+
 ssize_t inv_slurp(int dirfd, const char *path, char *buf, size_t size)
 {
 	int fd = fd_open(dirfd, path, O_RDONLY | O_NONBLOCK, 0);
@@ -357,9 +363,6 @@ int inv_read(struct inv *inv)
 		return -1;
 	inv_match_locks(inv);
 	inv_judge(inv);
-	if (inv->lost) {
-		errno = ENOMEM;
-		return -1;
-	}
-	return 0;
+	errno = inv->lost ? ENOMEM : inv->err;
+	return errno != 0 ? -1 : 0;
 }

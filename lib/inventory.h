@@ -126,6 +126,7 @@ struct inv {
 	bool own_pids;                   /* ours is the first pid name space */
 	bool removes;                    /* logind removes its users' objects at logout */
 	bool lost;                       /* memory ran out: the list is not whole */
+	int err;                         /* ENFILE, EMFILE: descriptors did */
 	void *priv;
 };
 
