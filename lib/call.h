@@ -35,6 +35,7 @@ struct undo {
 	intptr_t n;
 };
 
+#define CALL_FEW 6
 #define CALL_UNDO \
 	64 /* more than any verb needs; servers keep their clients' descriptors themselves */
 
@@ -46,10 +47,13 @@ struct call {
 	struct val opt[OPTS_MAX]; /* by the applet's own enum */
 	struct val *args;         /* the operands, typed as the record says */
 	unsigned nargs;
+	struct val few
+		[CALL_FEW]; /* .args when they fit: a process that never calls malloc(3) starts quicker */
 	char *const *command; /* NULL-terminated argv after "--", or NULL */
 	struct stop stop;     /* how waiting is interrupted; from the host */
-	int in, err;          /* descriptors to read data from and write messages to */
-	void *memory;         /* list of call_alloc blocks */
+	bool ends;    /* the process ends with this call: signals that were blocked may stay so */
+	int in, err;  /* descriptors to read data from and write messages to */
+	void *memory; /* list of call_alloc blocks */
 	unsigned nundo;
 	struct undo undo[CALL_UNDO];
 	struct out out; /* stdout; flushed by the host */

@@ -316,7 +316,7 @@ int psem_create(struct psem *s, const char *name, unsigned mode, unsigned value)
 	struct newfile f;
 	if (named(s, name) < 0 || newfile_open(&f, AT_FDCWD, s->path, mode) < 0)
 		return -1;
-	int e = posix_fallocate(f.fd, 0, SEM_SIZE), r = -1;
+	int e = fd_allocate(f.fd, SEM_SIZE), r = -1;
 	s->fd = f.fd;
 	if (e != 0)
 		errno = e;

@@ -133,7 +133,7 @@ static int create(struct shared *s, int dirfd, const char *path, const struct sh
 	struct newfile file;
 	if (newfile_open(&file, dirfd, path, mode) < 0)
 		return -1;
-	int e = posix_fallocate(file.fd, 0, (off_t)size);
+	int e = fd_allocate(file.fd, (off_t)size);
 	s->fd = file.fd;
 	s->size = size;
 	int r = e != 0 ? bad(e) : map(s, 0);

@@ -55,7 +55,11 @@ static int ask(int fd, int family, int type)
 			.idiag_states = type == SOCK_DGRAM ? UINT32_MAX : 1u << STATE_LISTEN};
 		req.head.nlmsg_len = NLMSG_LENGTH(sizeof req.in);
 	}
-	return send(fd, &req, req.head.nlmsg_len, 0) < 0 ? -1 : 0;
+	ssize_t n;
+	do
+		n = send(fd, &req, req.head.nlmsg_len, 0);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -1 : 0;
 }
 
 static void unix_attr(struct sockdiag *d, int type, const void *data, size_t len)
