@@ -42,7 +42,7 @@ enum {
 #define NAME_LONGEST 255 /* as FDNAME of sd_notify(3) */
 #define ALLOW_LONGEST 1023
 #define COMMAND_LONGEST 255
-#define NAMES_MOST SPAWN_MAX_FDS /* in one request */
+#define NAMES_MOST 64 /* in one request */
 #define BATCH_FDS 64 /* in one packet of a handover: few of a user's descriptors are in flight */
 
 /* May NAME be one? It goes into $LISTEN_FDNAMES: no colon, no control characters. */
