@@ -87,14 +87,15 @@ static inline bool inv_wants(const struct inv *inv, enum inv_kind kind)
 	return (inv->kinds >> kind & 1) != 0;
 }
 
-void inv_read_sysv(struct inv *inv);    /* inv_sysv.c */
-void inv_read_posix(struct inv *inv);   /* inv_posix.c */
-void inv_read_sockets(struct inv *inv); /* inv_sock.c */
-void inv_read_dir(struct inv *inv);     /* inv_toolbox.c: $IPC_DIR */
-void inv_read_locks(struct inv *inv);   /* inv_lock.c: /proc/locks */
-int inv_scan(struct inv *inv);          /* inv_scan.c: the processes */
-void inv_match_locks(struct inv *inv);  /* inv_lock.c: what no process was seen to hold */
-void inv_judge(struct inv *inv);        /* inv_judge.c */
+void inv_read_sysv(struct inv *inv);       /* inv_sysv.c */
+void inv_read_posix(struct inv *inv);      /* inv_posix.c */
+void inv_read_sockets(struct inv *inv);    /* inv_sock.c */
+void inv_read_dir(struct inv *inv);        /* inv_toolbox.c: $IPC_DIR */
+void inv_read_locks(struct inv *inv);      /* inv_lock.c: /proc/locks */
+int inv_scan(struct inv *inv);             /* inv_scan.c: the processes */
+void inv_match_locks(struct inv *inv);     /* inv_lock.c: what no process was seen to hold */
+void inv_resolve_sockets(struct inv *inv); /* inv_sock.c: relative names, by their holders */
+void inv_judge(struct inv *inv);           /* inv_judge.c */
 
 /* A POSIX queue that is the file ST, open as FD (-1: may not be opened). */
 struct inv_object *inv_add_mq(struct inv *inv, const char *name, int fd, const struct stat *st);

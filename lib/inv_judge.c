@@ -105,6 +105,8 @@ static const char *judge_socket(struct inv_object *o)
 		return NULL;
 	if (o->bound)
 		return o->removed ? "its path was removed, nobody can connect" : NULL;
+	if (o->path[0] != '/' && !o->seeded)
+		return NULL; /* where it is, nobody tells */
 	o->state = "dead";
 	if (inv_refused(o->path))
 		return "connections are refused, no server";

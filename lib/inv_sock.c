@@ -9,10 +9,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 /* The file that the socket's name leads to, if it is this socket's. Its device is asked of the file: some
  * file systems tell another one than their sockets have (overlayfs). */
@@ -60,6 +62,7 @@ static struct inv_object *with_path(struct inv *inv, const struct sockdiag *d, c
 		return NULL;
 	o->path = o->name;
 	o->removed = removed;
+	o->file = d->vfs_ino;
 	if (found)
 		take_file(inv, o, &st);
 	return o;
@@ -113,4 +116,30 @@ void inv_read_sockets(struct inv *inv)
 		return;
 	if (sockdiag_each_unix(one, inv) < 0)
 		inv_unseen(inv, inv_fmt(inv, "unix sockets: sock_diag: %s", strerror(errno)));
+}
+
+/* A name that is relative was bound in the working directory of its server: as a rule it still is there. */
+void inv_resolve_sockets(struct inv *inv)
+{
+	for (size_t i = 0; i < inv->n; i++) {
+		struct inv_object *o = inv->objects[i];
+		char link[32], path[PATH_MAX + sizeof(struct sockaddr_un)];
+		struct stat st;
+		if (o->kind != INV_SOCK || o->make != INV_FILE || o->path == NULL ||
+			o->path[0] == '/' || o->seeded || o->nuses == 0)
+			continue;
+		const char *rel = strncmp(o->name, "unix:", 5) == 0 ? o->name + 5
+			: strncmp(o->name, "./", 2) == 0            ? o->name + 2
+								    : o->name;
+		snprintf(link, sizeof link, "/proc/%d/cwd", (int)o->uses[0].proc->pid);
+		ssize_t n = readlink(link, path, PATH_MAX);
+		if (n <= 0 || n >= PATH_MAX)
+			continue;
+		snprintf(path + n, sizeof path - (size_t)n, "/%s", rel);
+		if (fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+			!S_ISSOCK(st.st_mode) || st.st_ino != o->file)
+			continue;
+		o->name = o->path = inv_text(inv, path, strlen(path));
+		take_file(inv, o, &st);
+	}
 }

@@ -257,6 +257,24 @@ int inv_seed(struct inv *inv, const char *path, enum inv_kind kind, struct inv_o
 	return 0;
 }
 
+/* A plain file with the suffix of a kind that it is not. */
+static struct inv_object *damaged(
+	struct inv *inv, int dirfd, const char *rel, const char *name, enum inv_kind kind)
+{
+	struct stat st;
+	if (errno != EBADMSG || fstatat(dirfd, rel, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		!S_ISREG(st.st_mode))
+		return NULL;
+	struct inv_object *o = inv_add(inv, kind, INV_FILE, name);
+	if (o == NULL)
+		return NULL;
+	inv_stat(o, &st);
+	o->lasting = true;
+	inv_key(inv, SPACE_FILE, st.st_dev, st.st_ino, o);
+	inv_warn(inv, o, inv_fmt(inv, "no %s file, or damaged", inv_kind_names[kind]));
+	return o;
+}
+
 void inv_read_dir(struct inv *inv)
 {
 	struct inv_priv *p = inv_priv(inv);
@@ -278,6 +296,8 @@ void inv_read_dir(struct inv *inv)
 			continue;
 		const char *name = inv_text(inv, e->d_name, (size_t)(dot - e->d_name));
 		struct inv_object *o = by_name(inv, fd, e->d_name, name, kind);
+		if (o == NULL)
+			o = damaged(inv, fd, e->d_name, name, kind);
 		if (o == NULL || o->make != INV_FILE)
 			continue;
 		o->make = INV_WORD;

@@ -362,6 +362,7 @@ int inv_read(struct inv *inv)
 	if (inv_scan(inv) < 0)
 		return -1;
 	inv_match_locks(inv);
+	inv_resolve_sockets(inv);
 	inv_judge(inv);
 	errno = inv->lost ? ENOMEM : inv->err;
 	return errno != 0 ? -1 : 0;
