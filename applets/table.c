@@ -16,6 +16,8 @@ extern const struct applet ipc_sendfd;
 extern const struct applet ipc_recvfd;
 extern const struct applet ipc_fdstore;
 extern const struct applet ipc_door;
+extern const struct applet ipc_ls;
+extern const struct applet ipc_rm;
 extern const struct applet ipc_bench;
 
 const struct applet *const applets[] = {
@@ -34,6 +36,8 @@ const struct applet *const applets[] = {
 	&ipc_recvfd,
 	&ipc_fdstore,
 	&ipc_door,
+	&ipc_ls,
+	&ipc_rm,
 	&ipc_bench,
 	NULL,
 };

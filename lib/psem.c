@@ -353,3 +353,24 @@ int psem_zero(struct psem *s, int64_t deadline, const struct stop *stop)
 			return -1;
 	}
 }
+
+int psem_peek(int fd, unsigned *value, unsigned *waiters)
+{
+	union {
+		struct psem_map map;
+		unsigned char bytes[SEM_SIZE];
+	} copy;
+	struct psem s = {.fd = fd, .map = &copy.map};
+#ifdef UNKNOWN_LAYOUT
+	errno = ENOSYS;
+	return -1;
+#endif
+	ssize_t n = fd_pread(fd, copy.bytes, sizeof copy, 0);
+	if (n != (ssize_t)sizeof copy) {
+		errno = n < 0 ? errno : EBADMSG;
+		return -1;
+	}
+	*value = psem_value(&s);
+	*waiters = psem_waiters(&s);
+	return 0;
+}
