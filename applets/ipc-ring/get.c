@@ -142,8 +142,9 @@ static int write_batch(struct call *call, struct getter *g)
 {
 	size_t at = 0;
 	while (at < g->len) {
-		if (wait_fd(call->out.fd, POLLOUT, DEADLINE_NONE, &call->stop) < 0 &&
-			errno == EINTR) {
+		/* One that came during the write interrupts nothing now. */
+		int64_t until = call_stopped(call) != 0 ? DEADLINE_NOW : DEADLINE_NONE;
+		if (wait_fd(call->out.fd, POLLOUT, until, &call->stop) < 0 && errno == EINTR) {
 			call_warn(call, 0,
 				"%s: stopped while stdout took nothing: %llu records are lost",
 				g->r->m->obj.text, (unsigned long long)g->held);
