@@ -133,8 +133,8 @@ $(BUILD)/pic/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	@$(HOSTCC) $(COMMON) -std=gnu17 $(WARN) $(CFLAGS) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
 $(BUILD)/pic/lib/host_bash.o: COMMON += -I$(BUILD)/pic $(subst -I,-isystem ,$(BASH_CPPFLAGS))
-$(BUILD)/pic/lib/host_bash.o: $(BUILD)/pic/builtins.h
-$(BUILD)/pic/builtins.h: $(BUILD)/flags $(filter applets/ipc-%,$(APPLETS))
+$(BUILD)/pic/lib/host_bash.o: $(BUILD)/pic/builtins.inc
+$(BUILD)/pic/builtins.inc: $(BUILD)/flags $(filter applets/ipc-%,$(APPLETS))
 	@mkdir -p $(@D)
 	@for n in $(NAMES); do echo "BUILTIN(\"$$n\", $$(echo $$n | tr - _))"; done >$@
 

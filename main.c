@@ -221,6 +221,7 @@ static int host(struct call *call, char *const *argv, sigset_t *mask)
 			return call_fail(
 				call, ST_USAGE, 0, "%s: no such applet; see ipcbox --list", self);
 	}
+	call->alias = alias;
 	if (alias)
 		call->verb = call->applet->fallback;
 	return run(call, argv, mask);

@@ -4,6 +4,7 @@
 extern const struct applet ipc_lock;
 extern const struct applet ipc_fifo;
 extern const struct applet ipc_pipe;
+extern const struct applet ipc_mq;
 extern const struct applet ipc_event;
 extern const struct applet ipc_barrier;
 
@@ -11,6 +12,7 @@ const struct applet *const applets[] = {
 	&ipc_lock,
 	&ipc_fifo,
 	&ipc_pipe,
+	&ipc_mq,
 	&ipc_event,
 	&ipc_barrier,
 	NULL,

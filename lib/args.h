@@ -27,8 +27,10 @@ const struct opt *args_next_opt(const struct verb *verb, unsigned *i);
 void help_box(struct out *out);
 void help_applet(struct out *out, const struct applet *applet);
 void help_verb(struct out *out, const struct applet *applet, const struct verb *verb);
-/* The operands part of a usage line: "[OPTIONS] OBJECT... -- CMD". */
-void help_usage(struct out *out, const struct applet *applet, const struct verb *verb);
+/* A usage line: "ipc-lock run [OPTIONS] OBJECT... -- CMD [ARG...]", wrapped when INDENT, the column it
+ * begins at, is not 0. */
+void help_usage(
+	struct out *out, const struct applet *applet, const struct verb *verb, size_t indent);
 
 /* ipcbox --spec: a line per applet, verb, option and operand, tab-separated (spec.c). */
 void spec_dump(struct out *out);

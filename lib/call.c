@@ -66,7 +66,9 @@ int status_of(int errnum)
 /* strerror(3), but in the words of this toolbox for the two ends that a wait can have. */
 static const char *error_text(int errnum)
 {
-	return errnum == EAGAIN ? "would block" : errnum == ETIMEDOUT ? "timed out" : strerror(errnum);
+	return errnum == EAGAIN       ? "would block"
+		: errnum == ETIMEDOUT ? "timed out"
+				      : strerror(errnum);
 }
 
 /* "ipc-x verb: TEXT[: strerror]\n" in one write(2), of any length. */
@@ -77,7 +79,7 @@ static void message(struct call *call, int errnum, const char *fmt, va_list ap)
 	const char *applet = call->applet != NULL ? call->applet->name : "ipcbox";
 	const char *verb = call->verb != NULL ? call->verb->name : NULL;
 	/* As a drop-in it speaks with that name: "flock: ...". */
-	if (verb != NULL && call->verb == call->applet->fallback && call->applet->alias != NULL) {
+	if (call->alias) {
 		applet = call->applet->alias;
 		verb = NULL;
 	}
@@ -163,7 +165,8 @@ int call_waited(struct call *call, int errnum, const char *fmt, ...)
 	if (errnum == EINTR && call_stopped(call) != 0)
 		return ST_SIGNAL + call_stopped(call);
 	/* -w 0 does not wait either, but it is a timeout: only -n asks for 75. */
-	if (errnum == EAGAIN && call->std[STD_TIMEOUT].count > 0 && call->std[STD_NONBLOCK].count == 0)
+	if (errnum == EAGAIN && call->std[STD_TIMEOUT].count > 0 &&
+		call->std[STD_NONBLOCK].count == 0)
 		errnum = ETIMEDOUT;
 	va_start(ap, fmt);
 	int status = errnum == ETIMEDOUT ? fail(call, ST_TIMEOUT, errnum, fmt, ap)

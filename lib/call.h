@@ -41,6 +41,7 @@ struct undo {
 struct call {
 	const struct applet *applet;
 	const struct verb *verb;
+	bool alias; /* called by the applet's other name: messages begin with that */
 	struct val std[STD_N];
 	struct val opt[OPTS_MAX]; /* by the applet's own enum */
 	struct val *args;         /* the operands, typed as the record says */

@@ -37,11 +37,14 @@ static int open_failed(
 	}
 }
 
-int mapped_open(struct call *call, struct mapped *m, const char *word,
+int mapped_open(struct call *call, struct mapped **mp, const char *word,
 	const struct mapped_type *type, int flags, size_t size, void *arg)
 {
 	bool create = (flags & SHARED_CREATE) != 0;
 	unsigned mode = call->std[STD_MODE].count > 0 ? (unsigned)call->std[STD_MODE].num : 0600;
+	struct mapped *m = *mp = call_alloc(call, sizeof *m);
+	if (m == NULL)
+		return call_error(call, ENOMEM, "open %s", word);
 	*m = (struct mapped){.at.dirfd = AT_FDCWD, .shared.fd = -1};
 	const char *why = object_parse(&m->obj, word);
 	if (why != NULL)

@@ -22,10 +22,10 @@ struct mapped_type {
 };
 
 /* Open the object that WORD names (a bare word or a file) with FLAGS of shared_open; a new one gets
- * SIZE bytes (0: the type's) and the mode of -m, or 0600. M must live as long as the call: it is
- * closed by the host. 0; or a status, the message written: 64 not such a name, 65 damaged or
+ * SIZE bytes (0: the type's) and the mode of -m, or 0600. *M lives as long as the call, which is why
+ * it is no variable of the verb's: the host closes it after the verb has returned. 0; or a status, the message written: 64 not such a name, 65 damaged or
  * another kind of file, 66 missing, 71 no space, 73 exists, 77 permission. */
-int mapped_open(struct call *call, struct mapped *m, const char *word,
+int mapped_open(struct call *call, struct mapped **m, const char *word,
 	const struct mapped_type *type, int flags, size_t size, void *arg);
 /* Close it now (a host would at the end). */
 void mapped_close(struct call *call, struct mapped *m);

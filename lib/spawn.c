@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -154,17 +155,18 @@ static int move_fds(struct child *c)
 
 /* exec resets caught signals, but one that is pending must not run our handler in the memory that
  * we share: those a host may have caught go back to their default before the mask opens. */
+static const int caught[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGURG,
+	SIGCHLD, SIGWINCH, SIGCONT, SIGPIPE};
+#define NCAUGHT (sizeof caught / sizeof *caught)
+
 static void reset_signals(void)
 {
-	static const int sigs[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM,
-		SIGURG, SIGCHLD, SIGWINCH, SIGCONT};
 	struct sigaction act, dfl = {.sa_handler = SIG_DFL};
 	sigset_t none;
-	for (size_t i = 0; i < sizeof sigs / sizeof *sigs; i++)
-		if (sigaction(sigs[i], NULL, &act) == 0 && act.sa_handler != SIG_DFL &&
-			act.sa_handler != SIG_IGN)
-			sigaction(sigs[i], &dfl, NULL);
-	sigaction(SIGPIPE, &dfl, NULL);
+	for (size_t i = 0; i < NCAUGHT; i++)
+		if (sigaction(caught[i], NULL, &act) == 0 && act.sa_handler != SIG_DFL &&
+			(act.sa_handler != SIG_IGN || caught[i] == SIGPIPE))
+			sigaction(caught[i], &dfl, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -231,11 +233,20 @@ int spawn(const struct spawn *s, pid_t *pid, int *execed)
 int spawn_exec(const struct spawn *s)
 {
 	struct child c;
+	struct sigaction acts[NCAUGHT];
+	sigset_t mask;
 	int err = prepare(&c, s);
+	/* When it fails we are still here, and as we were. */
+	sigprocmask(SIG_SETMASK, NULL, &mask);
+	for (size_t i = 0; i < NCAUGHT; i++)
+		sigaction(caught[i], NULL, &acts[i]);
 	if (err == 0)
 		err = become(&c);
 	if (err == 0)
 		err = search_exec(&c);
+	for (size_t i = 0; i < NCAUGHT; i++)
+		sigaction(caught[i], &acts[i], NULL);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 	finish(&c);
 	return err;
 }
@@ -272,4 +283,50 @@ int spawn_run(struct call *call, const struct spawn *s)
 	}
 	wait_release(&w);
 	return status;
+}
+
+/* 0, or the errno that execve(2) would give for PATH. */
+static int executable(const char *path)
+{
+	struct stat st;
+	if (stat(path, &st) < 0)
+		return errno;
+	return S_ISREG(st.st_mode) && faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 ? 0 : EACCES;
+}
+
+/* The same for NAME searched in the directories of PATH. */
+static int search(const char *name)
+{
+	const char *dirs = getenv("PATH");
+	int err = ENOENT;
+	if (*name == '\0')
+		return ENOENT;
+	if (strchr(name, '/') != NULL)
+		return executable(name);
+	if (dirs == NULL)
+		dirs = "/bin:/usr/bin";
+	char *path = malloc(strlen(dirs) + strlen(name) + 2);
+	if (path == NULL)
+		return ENOMEM;
+	for (;; dirs++) {
+		size_t len = strcspn(dirs, ":");
+		memcpy(path, dirs, len);
+		path[len] = '/';
+		strcpy(path + (len > 0 ? len + 1 : 0), name);
+		int e = executable(path);
+		err = e == 0 || e == EACCES ? e : err;
+		dirs += len;
+		if (e == 0 || *dirs == '\0')
+			break;
+	}
+	free(path);
+	return err;
+}
+
+int spawn_check(struct call *call, const char *name)
+{
+	int err = search(name);
+	if (err == 0)
+		return 0;
+	return call_fail(call, err == EACCES ? ST_NOEXEC : ST_NOCMD, err, "execute %s", name);
 }

@@ -48,4 +48,8 @@ int spawn_call(struct call *call, const struct spawn *s, pid_t *pid);
  * run one command and do nothing else meanwhile. */
 int spawn_run(struct call *call, const struct spawn *s);
 
+/* Before something is taken that only CMD can handle: is there an executable NAME? 0, or 127 or 126
+ * with a message. No promise (it may be gone a moment later), but it catches a mistyped name. */
+int spawn_check(struct call *call, const char *name);
+
 #endif

@@ -73,7 +73,7 @@ static void put_verb(struct out *out, const struct applet *a, const struct verb 
 	out_fmt(out, "verb\t%s\t%s\t", a->name, name);
 	put_flags(out, v->flags | (v == a->fallback ? FALLBACK : 0));
 	out_fmt(out, "\t%s\nusage\t%s\t%s\t", v->summary, a->name, name);
-	help_usage(out, a, v);
+	help_usage(out, a, v, 0);
 	for (unsigned i = 0; (o = args_next_opt(v, &i)) != NULL;) {
 		char letter[2] = {o->letter, '\0'};
 		out_fmt(out, "option\t%s\t%s\t%s\t%s\t%s\t%s\t", a->name, name, or_dash(letter),

@@ -14,7 +14,7 @@ local_setup() {
 host() {
 	local s=0
 	timeout 300 "$HOST" "$1" >"$T/report" 2>"$T/report.err" 3>&- 4>&- || s=$?
-	grep -A 30 '^not ok' "$T/report" | head -n 200 || :
+	awk '/^ok/ { show = 0 } /^not ok/ { show = 1 } show' "$T/report" | head -n 200
 	tail -n 5 "$T/report.err"
 	[[ $s == 0 ]] && grep -q '^1\.\.' "$T/report"
 }

@@ -115,7 +115,7 @@ spec() {
 # The rooms: what must not be said in them.
 @test "applets include no other applet and lib knows none" {
 	status 1 grep -nE '\bipc_[a-z]+\b' "$ROOT"/lib/*.[ch] --exclude='host_*'
-	[[ $(cat "$ROOT/main.c" "$ROOT"/lib/*.c "$ROOT/Makefile" | grep -cE '"ipc-[a-z]+"') == 0 ]]
+	[[ $(cat "$ROOT/main.c" "$ROOT"/lib/[!h]*.c "$ROOT/Makefile" | grep -cE '"ipc-[a-z]+"') == 0 ]]
 }
 
 @test "no source file is longer than 400 lines, the Makefile than 200" {

@@ -43,7 +43,7 @@ static inline struct party *barrier_party(struct barrier *b, uint32_t gen, uint3
 
 /* Open the barrier that WORD names and lock it; PARTIES > 0 makes it when it is missing. One that was
  * removed meanwhile is opened anew. Its numbers have been checked. 0 or a status. */
-int barrier_open(struct call *call, struct mapped *m, const char *word, uint32_t parties);
+int barrier_open(struct call *call, struct mapped **opened, const char *word, uint32_t parties);
 /* End the generation that gathers: released, or broken. Under the lock, which is given back; wakes all. */
 void barrier_end(struct mapped *m, bool broken);
 /* Was generation GEN broken? */

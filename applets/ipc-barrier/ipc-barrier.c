@@ -90,11 +90,12 @@ static int check(struct call *call, struct mapped *m, uint32_t parties)
 	return 0;
 }
 
-int barrier_open(struct call *call, struct mapped *m, const char *word, uint32_t parties)
+int barrier_open(struct call *call, struct mapped **opened, const char *word, uint32_t parties)
 {
 	for (;;) {
-		int status = mapped_open(call, m, word, &type, parties > 0 ? SHARED_CREATE : 0,
+		int status = mapped_open(call, opened, word, &type, parties > 0 ? SHARED_CREATE : 0,
 			size_for(parties), &parties);
+		struct mapped *m = *opened;
 		if (status != 0 || mapped_lock(call, m, call_deadline(call), &status) < 0)
 			return status;
 		status = check(call, m, parties);
@@ -194,51 +195,51 @@ static void stat_table(struct call *call, const struct barrier *b, const struct 
 
 static int run_stat(struct call *call)
 {
-	struct mapped m;
+	struct mapped *m;
 	int status = barrier_open(call, &m, call->args[0].str, 0);
 	if (status != 0)
 		return status;
-	struct barrier *b = barrier_of(&m), copy = *b;
+	struct barrier *b = barrier_of(m), copy = *b;
 	struct party *party = call_alloc(call, copy.arrived * sizeof *party + 1);
 	if (party != NULL)
 		memcpy(party, barrier_party(b, copy.gen, 0), copy.arrived * sizeof *party);
-	shared_unlock(&m.shared);
+	shared_unlock(&m->shared);
 	if (party == NULL)
-		return call_error(call, ENOMEM, "stat %s", m.obj.text);
+		return call_error(call, ENOMEM, "stat %s", m->obj.text);
 	if (call->std[STD_JSON].count > 0)
-		stat_json(call, &m, &copy, party);
+		stat_json(call, m, &copy, party);
 	else
 		stat_table(call, &copy, party);
-	return mapped_done(call, &m, ST_OK);
+	return mapped_done(call, m, ST_OK);
 }
 
 static int run_break(struct call *call)
 {
-	struct mapped m;
+	struct mapped *m;
 	int status = barrier_open(call, &m, call->args[0].str, 0);
 	if (status != 0)
 		return status;
-	if (barrier_of(&m)->arrived > 0)
-		barrier_end(&m, true);
+	if (barrier_of(m)->arrived > 0)
+		barrier_end(m, true);
 	else
-		shared_unlock(&m.shared);
-	return mapped_done(call, &m, ST_OK);
+		shared_unlock(&m->shared);
+	return mapped_done(call, m, ST_OK);
 }
 
 static int remove_one(struct call *call, const char *word)
 {
-	struct mapped m;
+	struct mapped *m;
 	int status = barrier_open(call, &m, word, 0);
 	if (status != 0)
 		return status;
-	status = mapped_unlink(call, &m);
+	status = mapped_unlink(call, m);
 	if (status == 0)
-		barrier_of(&m)->gone = 1;
-	if (status == 0 && barrier_of(&m)->arrived > 0)
-		barrier_end(&m, true);
+		barrier_of(m)->gone = 1;
+	if (status == 0 && barrier_of(m)->arrived > 0)
+		barrier_end(m, true);
 	else
-		shared_unlock(&m.shared);
-	mapped_close(call, &m);
+		shared_unlock(&m->shared);
+	mapped_close(call, m);
 	return status;
 }
 

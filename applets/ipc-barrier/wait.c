@@ -190,7 +190,7 @@ static int run(struct call *call, struct mapped *m, int64_t deadline)
 
 int barrier_wait(struct call *call)
 {
-	struct mapped m;
+	struct mapped *m;
 	int64_t deadline = call_deadline(call);
 	int64_t parties = call->std[STD_COUNT].num;
 	if (call->std[STD_COUNT].count == 0)
@@ -202,9 +202,9 @@ int barrier_wait(struct call *call)
 		int status = barrier_open(call, &m, call->args[0].str, (uint32_t)parties);
 		if (status != 0)
 			return status;
-		status = run(call, &m, deadline);
+		status = run(call, m, deadline);
 		if (status >= 0)
 			return status;
-		mapped_close(call, &m);
+		mapped_close(call, m);
 	}
 }

@@ -32,7 +32,7 @@ static inline struct event *event_of(const struct mapped *m)
 
 /* Open the event that WORD names and lock it; one that was removed meanwhile is opened anew. FLAGS as
  * for shared_open. 0 or a status. */
-int event_open(struct call *call, struct mapped *m, const char *word, int flags);
+int event_open(struct call *call, struct mapped **opened, const char *word, int flags);
 /* Fix the kind: automatic when IS_AUTO, else manual when FINAL. 0; or a status, the lock given back. */
 int event_kind(struct call *call, struct mapped *m, bool is_auto, bool final);
 

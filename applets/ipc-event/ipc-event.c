@@ -114,12 +114,13 @@ static const struct mapped_type type = {.kind = "event",
 	.file = {"ipcevent", 1, sizeof(struct event)},
 	.size = sizeof(struct event)};
 
-int event_open(struct call *call, struct mapped *m, const char *word, int flags)
+int event_open(struct call *call, struct mapped **opened, const char *word, int flags)
 {
 	for (;;) {
-		int status = mapped_open(call, m, word, &type, flags, 0, NULL);
+		int status = mapped_open(call, opened, word, &type, flags, 0, NULL);
 		if (status != 0)
 			return status;
+		struct mapped *m = *opened;
 		if (mapped_lock(call, m, call_deadline(call), &status) < 0)
 			return status;
 		const struct event *ev = event_of(m);
@@ -161,13 +162,13 @@ enum change { CHANGE_SET, CHANGE_CLEAR, CHANGE_PULSE };
 
 static int change(struct call *call, enum change what)
 {
-	struct mapped m;
+	struct mapped *m;
 	int status = event_open(call, &m, call->args[0].str, SHARED_CREATE);
 	if (status == 0)
-		status = event_kind(call, &m, call->opt[SET_AUTO].count > 0, true);
+		status = event_kind(call, m, call->opt[SET_AUTO].count > 0, true);
 	if (status != 0)
 		return status;
-	struct event *ev = event_of(&m);
+	struct event *ev = event_of(m);
 	bool one = ev->kind == KIND_AUTO;
 	if (what == CHANGE_CLEAR) {
 		ev->set = 0;
@@ -178,12 +179,12 @@ static int change(struct call *call, enum change what)
 			ev->set = 1;
 		else if (one)
 			ev->pulse = ev->seq;
-		ring(&m);
+		ring(m);
 	}
-	shared_unlock(&m.shared);
+	shared_unlock(&m->shared);
 	if (what != CHANGE_CLEAR)
 		futex_wake(&ev->bell, one ? 1 : INT_MAX);
-	return mapped_done(call, &m, ST_OK);
+	return mapped_done(call, m, ST_OK);
 }
 
 static int run_set(struct call *call)
@@ -203,19 +204,19 @@ static int run_pulse(struct call *call)
 
 static int remove_one(struct call *call, const char *word)
 {
-	struct mapped m;
+	struct mapped *m;
 	int status = event_open(call, &m, word, 0);
 	if (status != 0)
 		return status;
-	struct event *ev = event_of(&m);
-	status = mapped_unlink(call, &m);
+	struct event *ev = event_of(m);
+	status = mapped_unlink(call, m);
 	if (status == 0) {
 		ev->gone = 1;
-		ring(&m);
+		ring(m);
 	}
-	shared_unlock(&m.shared);
+	shared_unlock(&m->shared);
 	futex_wake(&ev->bell, INT_MAX);
-	mapped_close(call, &m);
+	mapped_close(call, m);
 	return status;
 }
 

@@ -95,18 +95,18 @@ static void print_table(
 
 int event_stat(struct call *call)
 {
-	struct mapped m;
+	struct mapped *m;
 	int status = event_open(call, &m, call->args[0].str, 0);
 	if (status != 0)
 		return status;
-	struct event ev = *event_of(&m);
-	shared_unlock(&m.shared);
+	struct event ev = *event_of(m);
+	shared_unlock(&m->shared);
 	struct show show = {.self = getpid()};
 	if (call->opt[STAT_COLUMN].count > 0)
 		print_column(call, &ev);
 	else if (call->std[STD_JSON].count > 0)
-		print_json(call, &m, &ev, &show);
+		print_json(call, m, &ev, &show);
 	else
-		print_table(call, &m, &ev, &show);
-	return mapped_done(call, &m, ST_OK);
+		print_table(call, m, &ev, &show);
+	return mapped_done(call, m, ST_OK);
 }

@@ -115,7 +115,7 @@ static int wait_command(struct call *call, struct mapped *m, int64_t deadline)
 
 int event_wait(struct call *call)
 {
-	struct mapped m;
+	struct mapped *m;
 	int64_t deadline = call_deadline(call);
 	bool since = call->opt[WAIT_SINCE].count > 0;
 	if (call->opt[WAIT_LOCK].count > 0 && call->command == NULL)
@@ -125,22 +125,22 @@ int event_wait(struct call *call)
 		return call_fail(call, ST_USAGE, 0, "--since and -- CMD exclude each other");
 	int status = event_open(call, &m, call->args[0].str, SHARED_CREATE);
 	if (status == 0)
-		status = event_kind(call, &m, call->opt[WAIT_AUTO].count > 0, false);
+		status = event_kind(call, m, call->opt[WAIT_AUTO].count > 0, false);
 	if (status != 0)
 		return status;
-	struct event *ev = event_of(&m);
+	struct event *ev = event_of(m);
 	struct waiter w = {.since = since ? (uint64_t)call->opt[WAIT_SINCE].num : ev->seq,
 		.level = !since,
 		.takes = !since};
 	if ((status = call_ready(call)) != 0) {
-		shared_unlock(&m.shared);
+		shared_unlock(&m->shared);
 		return status;
 	}
 	if (call->command != NULL)
-		return mapped_done(call, &m, wait_command(call, &m, deadline));
+		return mapped_done(call, m, wait_command(call, m, deadline));
 	uint64_t seq;
-	status = wait_passing(call, &m, &w, deadline, &seq);
+	status = wait_passing(call, m, &w, deadline, &seq);
 	if (status == 0 && since)
 		out_fmt(&call->out, "%llu\n", (unsigned long long)seq);
-	return mapped_done(call, &m, status);
+	return mapped_done(call, m, status);
 }

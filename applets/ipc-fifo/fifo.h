@@ -5,6 +5,7 @@
 #include "call.h"
 #include "object.h"
 
+#include <signal.h>
 #include <sys/stat.h>
 
 /* The options of the verbs, by call->opt[]. */
@@ -59,10 +60,25 @@ int fifo_silent(struct call *call, const struct fifo *f, int e, bool moved);
 /* Read whole records (records.c) from F, leaving those that follow to the next reader. */
 int fifo_records(struct call *call, struct fifo *f);
 
-/* The writers' lock (lock.c), on bytes of the FIFO's inode that stand for turns. The plain one is
- * held together by any number of writers, each for one write(2); the EXCLUSIVE one keeps them all
- * out. 0, or -1 with errno ETIMEDOUT, EAGAIN, EINTR, or fcntl(2)'s. */
-int fifo_lock(int fd, bool exclusive, int64_t deadline, const struct stop *stop);
+/* Sleeping until more is written to a FIFO that has something in it (more.c). Zeroed, .fd -1. */
+struct fifo_more {
+	bool started;
+	int fd, signals;
+	sigset_t old, mask;
+	struct stop stop; /* to be waited with from then on */
+};
+/* Watch the read end FD, an open file description of our own. What was written before is not
+ * reported. 0 or -1 with errno. */
+int fifo_more_start(struct fifo_more *m, struct call *call, int fd);
+/* Wait for a write, or for the last writer to go, since the last wait. 0 or -1 as wait_poll. */
+int fifo_more_wait(struct fifo_more *m, int64_t deadline);
+/* Watch no more. */
+void fifo_more_end(struct fifo_more *m);
+
+/* The writers' lock (lock.c) on FD. TURN > 0, a number of the process's own (its pid): held together
+ * by any number of writers, each for one write(2). TURN 0: keeps all others out. 0, or -1 with errno
+ * ETIMEDOUT, EAGAIN, EINTR, or fcntl(2)'s. */
+int fifo_lock(int fd, int turn, int64_t deadline, const struct stop *stop);
 void fifo_unlock(int fd);
 
 #endif

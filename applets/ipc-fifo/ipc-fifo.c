@@ -25,6 +25,10 @@ static const struct operand many[] = {
 	{.name = "PATH", .arg = ARG_OBJECT, .min = 1, .help = "the FIFOs: PATH or NAME"},
 	{0},
 };
+static const struct operand many_open[] = {
+	{.name = "PATH", .arg = ARG_OBJECT, .min = 1, .help = "the FIFOs: PATH, NAME or fd:N"},
+	{0},
+};
 static const struct operand one_records[] = {
 	{.name = "PATH",
 		.arg = ARG_OBJECT,
@@ -61,7 +65,7 @@ static const struct opt tee_opts[] = {
 static const struct verb verbs[] = {
 	{.name = "create",
 		.summary = "make FIFOs",
-		.usage = "[-m MODE] PATH...",
+		.usage = "[-m MODE] [OPTIONS] PATH...",
 		.operands = many,
 		.std = STD(MODE),
 		.flags = VERB_INPROC,
@@ -69,10 +73,8 @@ static const struct verb verbs[] = {
 		.example_says = "makes a FIFO that the group may write to, whatever the umask",
 		.run = fifo_create},
 	{.name = "write",
-		.summary = "write records, or with --raw a stream, into a FIFO",
-		.usage =
-			"[-w DUR | -n] [--lock] [-l | -0 | --record-size N | --raw] [-S CAPACITY] [-P] "
-			"PATH [RECORD...]",
+		.summary = "write records, or with --raw a stream",
+		.usage = "[--lock] [OPTIONS] PATH [RECORD...]",
 		OPTS(write_opts),
 		.operands = one_records,
 		.std = STD_WAIT | STD_FRAME | STD(PROGRESS),
@@ -81,10 +83,8 @@ static const struct verb verbs[] = {
 		.example_says = "sends a line, or exits with 124 when nobody reads within 5 s",
 		.run = fifo_write},
 	{.name = "read",
-		.summary = "print what comes out of a FIFO",
-		.usage =
-			"[-w DUR | -n] [-f] [-c N] [--until RECORD] [-l | -0 | --record-size N | --raw] "
-			"[--unlink] [-S CAPACITY] [-P] PATH",
+		.summary = "print what comes out, as a stream or by records",
+		.usage = "[-f] [-c N] [--until RECORD] [--unlink] [OPTIONS] PATH",
 		OPTS(read_opts),
 		.operands = one,
 		.std = STD_WAIT | STD_FRAME | STD(COUNT) | STD(FOLLOW) | STD(PROGRESS) |
@@ -95,26 +95,27 @@ static const struct verb verbs[] = {
 		.run = fifo_read},
 	{.name = "tee",
 		.summary = "copy stdin to several FIFOs",
-		.usage = "[-w DUR | -n] [-S CAPACITY] [-P] PATH...",
 		OPTS(tee_opts),
-		.operands = many,
+		.operands = many_open,
 		.std = STD_WAIT | STD(PROGRESS),
 		.flags = VERB_INPROC,
-		.example = "tar -c . | ipc-fifo tee to-disk to-sum",
+		.example = "tar -c . | ipc-fifo tee ./to-disk ./to-sum",
 		.example_says = "feeds two readers with one stream",
 		.run = fifo_tee},
 	{.name = "stat",
 		.summary = "show mode, owner, fill, readers and writers",
-		.usage = "[-J] PATH",
 		.operands = one_named,
 		.std = STD(JSON),
 		.flags = VERB_INPROC,
+		.example = "ipc-fifo stat /run/app/in",
+		.example_says = "shows among others who has it open, and how much lies in it",
 		.run = fifo_stat},
 	{.name = "rm",
 		.summary = "remove FIFOs, and nothing that is not one",
-		.usage = "PATH...",
 		.operands = many,
 		.flags = VERB_INPROC,
+		.example = "ipc-fifo rm /run/app/in",
+		.example_says = "removes it; were it a file, it would stay (65)",
 		.run = fifo_rm},
 };
 

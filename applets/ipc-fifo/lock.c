@@ -15,7 +15,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <unistd.h>
 
 #define GATE 0
 #define TURNS 1 /* first byte behind the gate */
@@ -49,16 +48,16 @@ static int take_all(int fd, int64_t deadline, const struct stop *stop)
 	return -1;
 }
 
-int fifo_lock(int fd, bool exclusive, int64_t deadline, const struct stop *stop)
+int fifo_lock(int fd, int turn, int64_t deadline, const struct stop *stop)
 {
-	if (exclusive)
+	if (turn == 0)
 		return take_all(fd, deadline, stop);
 	if (gate_shut(fd)) {
 		if (take(fd, GATE, 1, deadline, stop) < 0)
 			return -1;
 		lock_fcntl_free(fd, LOCK_OFD, GATE, 1);
 	}
-	return take(fd, TURNS + getpid(), 1, deadline, stop);
+	return take(fd, turn, 1, deadline, stop);
 }
 
 void fifo_unlock(int fd)

@@ -5,8 +5,8 @@
  * then takes exactly those bytes. So what it does not want is the next reader's, a record goes to
  * one reader, and one that could not be written out stays where it was.
  *
- * What surprises: while a record is incomplete, the FIFO stays readable, and poll(2) would spin; an
- * edge-triggered epoll(7) reports each write. When the FIFO is full and the record still has no end,
+ * What surprises: while a record is incomplete the FIFO is readable all the same; more.c then tells
+ * of each write, and nothing is taken yet. When the FIFO is full and the record still has no end,
  * it must be taken piece by piece: then the lock is kept until the end has come (.held).
  *
  * Limits: a reader killed between writing and taking has done the record twice; processes that
@@ -26,7 +26,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #define FIRST_LOOK (8 << 10)
@@ -43,10 +42,11 @@ struct taker {
 	int lock;    /* read end that carries the lock */
 	int peek[2]; /* the pipe that tee(2) fills */
 	int slots;   /* its capacity, that of the FIFO if possible */
-	int epoll;   /* -1: not needed so far */
-	bool edge;   /* the FIFO holds the beginning of a record: wait for more */
-	bool room;   /* stdout takes any amount at once */
-	char *buf;   /* .held bytes that were taken, then what was seen: .len in all */
+	struct fifo_more more;
+	const struct stop *stop;
+	bool edge; /* the FIFO holds the beginning of a record: wait for more */
+	bool room; /* stdout takes any amount at once */
+	char *buf; /* .held bytes that were taken, then what was seen: .len in all */
 	size_t cap, len, held, scanned, look;
 	bool full;  /* there was no more to see because the FIFO is full */
 	bool gone;  /* no writer has it open */
@@ -63,7 +63,8 @@ static int start(struct taker *t)
 {
 	struct call *call = t->call;
 	struct stat st;
-	t->epoll = t->lock = -1;
+	t->lock = t->more.fd = -1;
+	t->stop = &call->stop;
 	if (call_undo(call, undo_buf, t, 0) < 0 || pipe2(t->peek, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -1;
 	if (call_own(call, t->peek[0]) < 0 || call_own(call, t->peek[1]) < 0)
@@ -184,7 +185,7 @@ static int output(struct taker *t, size_t len)
 	int fd = t->call->out.fd;
 	for (size_t at = 0, n; at < len; at += n) {
 		n = t->room || len - at < PIPE_BUF ? len - at : PIPE_BUF;
-		if (!t->room && wait_fd(fd, POLLOUT, DEADLINE_NONE, &t->call->stop) < 0)
+		if (!t->room && wait_fd(fd, POLLOUT, DEADLINE_NONE, t->stop) < 0)
 			return call_waited(t->call, errno, "wait for stdout");
 		if (fd_write(fd, t->buf + at, n) < 0)
 			return call_stdout_error(t->call, errno);
@@ -231,7 +232,7 @@ static int take_on(struct taker *t)
 	if (take(t, t->len) < 0)
 		return call_error(t->call, errno, "read %s", t->f->name);
 	t->held = t->len;
-	if (wait_fd(t->f->fd, POLLIN, call_deadline(t->call), &t->call->stop) >= 0)
+	if (wait_fd(t->f->fd, POLLIN, call_deadline(t->call), t->stop) >= 0)
 		return ST_OK;
 	if (errno == EINTR && call_stopped(t->call) != 0)
 		call_warn(t->call, 0, "%s: stopped inside a record, its first %zu bytes are lost",
@@ -266,21 +267,18 @@ static int turn(struct taker *t)
 	}
 }
 
-/* Sleep until there is something, or with .edge something more, or a hang-up. */
+/* Sleep until there is something, with .edge something more, or a hang-up. 0 or -1. */
 static int await(struct taker *t, int64_t deadline)
 {
-	struct epoll_event ev = {.events = EPOLLIN | EPOLLET};
 	if (!t->edge)
-		return wait_fd(t->f->fd, POLLIN, deadline, &t->call->stop);
-	if (t->epoll < 0) {
-		t->epoll = call_own(t->call, epoll_create1(EPOLL_CLOEXEC));
-		/* This reports what is there now: one look too many, and none too few. */
-		if (t->epoll < 0 || epoll_ctl(t->epoll, EPOLL_CTL_ADD, t->f->fd, &ev) < 0)
-			return -1;
-	}
-	if (wait_fd(t->epoll, POLLIN, deadline, &t->call->stop) < 0)
+		return wait_fd(t->f->fd, POLLIN, deadline, t->stop) < 0 ? -1 : 0;
+	if (t->more.fd >= 0)
+		return fifo_more_wait(&t->more, deadline);
+	/* What came before the watch began is not reported: look once more before sleeping. */
+	if (fifo_more_start(&t->more, t->call, t->lock) < 0)
 		return -1;
-	return epoll_wait(t->epoll, &ev, 1, 0);
+	t->stop = &t->more.stop;
+	return 0;
 }
 
 /* Wait for records, and print those that come together. *END: -n, and no more are there. */
@@ -295,9 +293,10 @@ static int next_records(struct taker *t, bool *end)
 		return fifo_silent(call, t->f, errno, any);
 	}
 	/* Not with the lock held, where it can be helped. */
-	if (!t->room && wait_fd(call->out.fd, POLLOUT, DEADLINE_NONE, &call->stop) < 0)
+	if (!t->room && wait_fd(call->out.fd, POLLOUT, DEADLINE_NONE, t->stop) < 0)
 		return call_waited(call, errno, "wait for stdout");
-	if (lock_flock(t->lock, false, deadline, &call->stop) < 0)
+	if (lock_flock(t->lock, false, DEADLINE_NOW, NULL) < 0 &&
+		(errno != EAGAIN || lock_flock(t->lock, false, deadline, t->stop) < 0))
 		return call_waited(call, errno, "lock %s against other readers", t->f->name);
 	int status = turn(t);
 	lock_flock_free(t->lock);
@@ -308,9 +307,8 @@ static int next_records(struct taker *t, bool *end)
 static int follow(struct taker *t)
 {
 	bool own = t->lock != t->f->fd;
-	if (t->epoll >= 0)
-		call_close(t->call, t->epoll);
-	t->epoll = -1;
+	if (!own) /* the watch is on the descriptor that goes */
+		fifo_more_end(&t->more);
 	int status = fifo_reopen(t->call, t->f);
 	if (!own)
 		t->lock = t->f->fd;

@@ -29,6 +29,7 @@ struct writer {
 	struct frame frame;
 	int64_t deadline;
 	bool lock, nolocks;
+	int turn;
 	char *batch; /* records with their terminators, on their way out together */
 	size_t cap, len;
 	uint64_t held;    /* records in the batch */
@@ -67,7 +68,7 @@ static int take_turn(struct writer *w)
 {
 	if (w->nolocks)
 		return 0;
-	int r = fifo_lock(w->f->fd, w->lock, w->deadline, &w->call->stop);
+	int r = fifo_lock(w->f->fd, w->turn, w->deadline, &w->call->stop);
 	bool none = r < 0 &&
 		(errno == ENOLCK || errno == EOPNOTSUPP || errno == EINVAL || errno == ENOSYS);
 	if (!none || w->lock)
@@ -254,6 +255,7 @@ static int write_records(struct call *call, struct fifo *f)
 		.f = f,
 		.frame = frame_of(call),
 		.lock = call->opt[WRITE_LOCK].count > 0};
+	w->turn = w->lock ? 0 : getpid();
 	w->cap = w->lock ? LOCKED_BATCH : PIPE_BUF;
 	w->batch = malloc(w->cap);
 	if (w->batch == NULL)
@@ -282,7 +284,7 @@ static int write_stream(struct call *call, struct fifo *f, int64_t deadline)
 		.as_is = call->opt[WRITE_CAPACITY].count > 0,
 		.idle = DEADLINE_NONE,
 		.stop = call->stop.signal != NULL ? &call->stop : NULL};
-	if (call->opt[WRITE_LOCK].count > 0 && fifo_lock(f->fd, true, deadline, &call->stop) < 0)
+	if (call->opt[WRITE_LOCK].count > 0 && fifo_lock(f->fd, 0, deadline, &call->stop) < 0)
 		return call_waited(call, errno, "lock %s", f->name);
 	progress_start(&bar, call->err, call->std[STD_PROGRESS].count > 0, size_of(call->in));
 	int r = copy_stream(&copy), e = errno;

@@ -71,7 +71,8 @@ static int add_line(int fd)
 	self_read(&s);
 	clock_gettime(CLOCK_REALTIME, &now);
 	int n = snprintf(line, sizeof line, "%ld %llu %s %s %lld %s\n", (long)getpid(),
-		(unsigned long long)proc_start(getpid()), s.boot, s.ns, (long long)now.tv_sec, s.host);
+		(unsigned long long)proc_start(getpid()), s.boot, s.ns, (long long)now.tv_sec,
+		s.host);
 	return lseek(fd, 0, SEEK_END) < 0 ? -1 : fd_write(fd, line, (size_t)n);
 }
 
@@ -97,7 +98,8 @@ static int judge(char *line, const struct self *s, struct dotlock_owner *owner)
 		num_int(start_word, &start) != NULL || start < 0 ||
 		num_int(since_word, &since) != NULL || *line == '\0')
 		return -1;
-	*owner = (struct dotlock_owner){.pid = (pid_t)pid, .start = (uint64_t)start, .since = since};
+	*owner =
+		(struct dotlock_owner){.pid = (pid_t)pid, .start = (uint64_t)start, .since = since};
 	snprintf(owner->host, sizeof owner->host, "%s", line);
 	if (strcmp(boot, s->boot) != 0)
 		return strcmp(line, s->host) != 0;
@@ -290,7 +292,8 @@ static int by_name(const void *a, const void *b)
 	return strcmp((*x)->text, (*y)->text);
 }
 
-static int refused(struct call *call, const struct dotlock *d, const struct dotlock_owner *o, int errnum)
+static int refused(
+	struct call *call, const struct dotlock *d, const struct dotlock_owner *o, int errnum)
 {
 	char command[400], t[32];
 	if (errnum == EBADMSG)
@@ -307,7 +310,7 @@ static int refused(struct call *call, const struct dotlock *d, const struct dotl
 		"%s: %s: held by %ld (%s)%s%s since %s", d->text,
 		errnum == EAGAIN ? "busy" : "timed out", (long)o->pid,
 		o->here ? proc_command(o->pid, command, sizeof command) : "not visible",
-		o->here ? "" : " on ", o->here ? "" : o->host, time_text(o->since, false, t));
+		o->here ? "" : " on ", o->here ? "" : o->host, time_text(o->since, t));
 }
 
 /* All or none, in the order of their names. -1, or a status. */
@@ -364,7 +367,7 @@ int run_dotlock(struct call *call)
 		clock_gettime(CLOCK_REALTIME, &now);
 		s.tree = call->opt[RUN_TREE].count > 0;
 		s.spawn = (struct spawn){.argv = call->command, .hook = sign, .hook_arg = &all};
-		s.spawn.env = make_env(call, (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+		s.spawn.env = make_env(call, (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
 		status = s.spawn.env == NULL ? call_error(call, ENOMEM, "lock")
 			: call->opt[RUN_EXEC].count > 0
 			? not_started(call, call->command[0], spawn_exec(&s.spawn), 1)

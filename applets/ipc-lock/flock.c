@@ -63,7 +63,8 @@ static int read_words(struct call *call, struct request *r)
 	const char *first = call->args[1].str, *shell = getenv("SHELL");
 	bool string = strcmp(first, "-c") == 0 || strcmp(first, "--command") == 0;
 	if (string && call->nargs != 3)
-		return call_fail(call, ST_USAGE, 0, "%s requires exactly one command argument", first);
+		return call_fail(
+			call, ST_USAGE, 0, "%s requires exactly one command argument", first);
 	for (unsigned i = 1; i < call->nargs; i++)
 		argv[i - 1] = (char *)(uintptr_t)call->args[i].str;
 	if (string) {
@@ -102,8 +103,7 @@ static int take_writable(struct call *call, struct request *r)
 	if (take(call, r) == 0)
 		return 0;
 	if ((errno != EBADF && errno != EIO) || r->name == NULL ||
-		(fcntl(r->fd, F_GETFL) & O_ACCMODE) == O_RDWR ||
-		access(r->name, R_OK | W_OK) < 0)
+		(fcntl(r->fd, F_GETFL) & O_ACCMODE) == O_RDWR || access(r->name, R_OK | W_OK) < 0)
 		return -1;
 	int fd = fd_open(AT_FDCWD, r->name, O_RDWR, 0);
 	if (fd < 0)
@@ -125,8 +125,9 @@ static int lock_it(struct call *call, struct request *r)
 		return -1;
 	}
 	if (errno == EAGAIN || errno == ETIMEDOUT) {
-		call_note(call, 1, errno == EAGAIN ? "failed to get lock"
-						   : "timeout while waiting to get lock");
+		call_note(call, 1,
+			errno == EAGAIN ? "failed to get lock"
+					: "timeout while waiting to get lock");
 		return call->std[STD_CONFLICT].count > 0 ? (int)call->std[STD_CONFLICT].num : 1;
 	}
 	int status = errno == ENOLCK || errno == ENOMEM ? ST_LIMIT : ST_DATA;
@@ -192,7 +193,8 @@ int ipc_lock_flock(struct call *call)
 	if (given(call, FLOCK_NONBLOCK) || given(call, FLOCK_NB))
 		r.deadline = DEADLINE_NOW;
 	r.op = given(call, FLOCK_UNLOCK) ? LOCK_UN
-		: given(call, FLOCK_SHARED) && !given(call, FLOCK_EXCLUSIVE) && !given(call, FLOCK_E)
+		: given(call, FLOCK_SHARED) && !given(call, FLOCK_EXCLUSIVE) &&
+			!given(call, FLOCK_E)
 		? LOCK_SH
 		: LOCK_EX;
 	if (r.name != NULL && (status = open_file(call, &r, O_RDONLY)) >= 0)

@@ -7,6 +7,7 @@
 #include "keeper.h"
 #include "num.h"
 #include "proc.h"
+#include "wait.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -20,13 +21,14 @@
 
 #define COMMAND_MAX 400
 
-const char *time_text(int64_t since, bool z, char buf[32])
+/* Universal time: what localtime(3) needs would stay mapped. */
+const char *time_text(int64_t since, char buf[32])
 {
 	time_t t = (time_t)since;
 	struct tm tm;
 	buf[0] = '\0';
-	if (z ? gmtime_r(&t, &tm) != NULL : localtime_r(&t, &tm) != NULL)
-		strftime(buf, 32, z ? "%Y-%m-%dT%H:%M:%SZ" : "%Y-%m-%d %H:%M:%S", &tm);
+	if (gmtime_r(&t, &tm) != NULL)
+		strftime(buf, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
 	return buf;
 }
 
@@ -125,6 +127,36 @@ static pid_t parent_of(pid_t pid)
 	return number_in(AT_FDCWD, path, "\nPPid:");
 }
 
+/* CLOCK_REALTIME, in seconds, of the start of PID; 0 when it is gone. */
+static int64_t started(pid_t pid)
+{
+	struct timespec boot, real;
+	int64_t ns = proc_started_ns(pid);
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	clock_gettime(CLOCK_REALTIME, &real);
+	return ns < 0 ? 0 : (int64_t)real.tv_sec - ((int64_t)boot.tv_sec - ns / NS_PER_S);
+}
+
+/* The keeper among the children of PID, or 0. */
+static pid_t keeper_of(pid_t pid)
+{
+	char path[48], *text, *end;
+	size_t len;
+	pid_t keeper = 0;
+	snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
+	if (fd_slurp(AT_FDCWD, path, 1 << 20, &text, &len) < 0)
+		return 0;
+	for (char *p = text; keeper == 0; p = end) {
+		long child = strtol(p, &end, 10);
+		if (end == p)
+			break;
+		if (is_keeper((pid_t)child))
+			keeper = (pid_t)child;
+	}
+	fd_slurp_free(text);
+	return keeper;
+}
+
 /* A keeper that has not come to name itself yet still has its supervisor's arguments. */
 static bool same_arguments(pid_t a, pid_t b)
 {
@@ -145,18 +177,20 @@ static void resolve_keepers(struct holders *h)
 		}
 		pid_t cmd = keeper ? guarded(x->pid) : 0;
 		if (cmd > 0) {
+			x->since = started(x->pid);
 			x->pid = cmd;
-			x->since = x->write ? h->claim.since : 0;
 		}
 		p = &x->next;
 	}
 }
 
+/* A keeper is born when the lock is taken; other processes may have begun long before. */
 static void describe(struct call *call, struct holders *h)
 {
 	for (struct holder *x = h->list; x != NULL; x = x->next) {
-		if (x->pid == h->claim.pid && x->write)
-			x->since = h->claim.since;
+		pid_t keeper = x->since == 0 ? keeper_of(x->pid) : 0;
+		if (x->since == 0)
+			x->since = started(keeper > 0 ? keeper : x->pid);
 		x->command = command_of(call, x->pid);
 	}
 }
@@ -165,7 +199,6 @@ int holders_find(struct call *call, const struct lock *l, struct holders *h)
 {
 	struct finding f = {call, h, &h->list};
 	*h = (struct holders){0};
-	claim_read(l->fd, &h->claim);
 	if (proc_each_fd(&l->st, true, found, &f, &h->hidden) < 0)
 		return -1;
 	resolve_keepers(h);
@@ -173,15 +206,47 @@ int holders_find(struct call *call, const struct lock *l, struct holders *h)
 	return 0;
 }
 
-/* The usual case of a conflict, without a look at every process: the one that claims it. */
-static bool claimant_holds(struct call *call, const struct lock *l, struct holders *h)
+ssize_t kernel_locks(const struct stat *st,
+	void (*fn)(void *arg, bool waits, const struct proc_fd *lock), void *arg)
+{
+	char ours[48], *text;
+	size_t len;
+	snprintf(ours, sizeof ours, "%02x:%02x:%llu", major(st->st_dev), minor(st->st_dev),
+		(unsigned long long)st->st_ino);
+	if (fd_slurp(AT_FDCWD, "/proc/locks", 64 << 20, &text, &len) < 0)
+		return -1;
+	for (char *line = text, *p; (p = strchr(line, ':')) != NULL; line = strchr(p, '\n') + 1) {
+		struct proc_fd lock;
+		char dev_ino[48];
+		p += 1 + strspn(p + 1, " ");
+		bool waits = strncmp(p, "-> ", 3) == 0;
+		if (proc_parse_lock(waits ? p + 3 : p, &lock, dev_ino) != NULL &&
+			strcmp(dev_ino, ours) == 0)
+			fn(arg, waits, &lock);
+		if (strchr(p, '\n') == NULL)
+			break;
+	}
+	fd_slurp_free(text);
+	return (ssize_t)len;
+}
+
+static void candidate(void *arg, bool waits, const struct proc_fd *lock)
+{
+	pid_t *pid = arg;
+	if (!waits && lock->pid > 0)
+		*pid = lock->pid;
+}
+
+/* The usual case of a conflict, without a look at every process: who took the lock still has it. */
+static bool taker_holds(struct call *call, const struct lock *l, struct holders *h)
 {
 	struct finding f = {call, h, &h->list};
+	pid_t pid = 0;
 	*h = (struct holders){0};
-	claim_read(l->fd, &h->claim);
-	if (h->claim.pid <= 0 ||
-		proc_pid_fds(h->claim.pid, &l->st, true, found, &f, NULL) < 0)
+	if (kernel_locks(&l->st, candidate, &pid) < 0 || pid <= 0 ||
+		proc_pid_fds(pid, &l->st, true, found, &f, NULL) < 0)
 		return false;
+	resolve_keepers(h);
 	describe(call, h);
 	return h->list != NULL;
 }
@@ -194,7 +259,7 @@ const char *holders_text(struct call *call, const struct lock *l)
 	unsigned shown = 0, more = 0;
 	if (lock_look(&look) < 0)
 		return text;
-	if (!claimant_holds(call, &look, &h) && holders_find(call, &look, &h) < 0)
+	if (!taker_holds(call, &look, &h) && holders_find(call, &look, &h) < 0)
 		h = (struct holders){.hidden = true};
 	for (struct holder *x = h.list; x != NULL && text != NULL; x = x->next) {
 		char t[32];
@@ -205,7 +270,7 @@ const char *holders_text(struct call *call, const struct lock *l)
 		const char *cut = strlen(x->command) > 100 ? "..." : "";
 		text = call_fmt(call, "%s%s %ld (%.100s%s)%s%s", text, shown++ > 0 ? "," : " by",
 			(long)x->pid, x->command, cut, x->since > 0 ? " since " : "",
-			x->since > 0 ? time_text(x->since, false, t) : "");
+			x->since > 0 ? time_text(x->since, t) : "");
 	}
 	if (more > 0 && text != NULL)
 		text = call_fmt(call, "%s and %u more", text, more);
@@ -259,30 +324,6 @@ static int waits(void *arg, const struct proc_fd *p)
 	if (stat(path, &st) == 0 && st.st_dev == w->l->st.st_dev && st.st_ino == w->l->st.st_ino)
 		add_waiter(w, p->pid, family);
 	return 0;
-}
-
-ssize_t kernel_locks(const struct stat *st, void (*fn)(void *arg, bool waits, const struct proc_fd *lock),
-	void *arg)
-{
-	char ours[48], *text;
-	size_t len;
-	snprintf(ours, sizeof ours, "%02x:%02x:%llu", major(st->st_dev), minor(st->st_dev),
-		(unsigned long long)st->st_ino);
-	if (fd_slurp(AT_FDCWD, "/proc/locks", 64 << 20, &text, &len) < 0)
-		return -1;
-	for (char *line = text, *p; (p = strchr(line, ':')) != NULL; line = strchr(p, '\n') + 1) {
-		struct proc_fd lock;
-		char dev_ino[48];
-		p += 1 + strspn(p + 1, " ");
-		bool waits = strncmp(p, "-> ", 3) == 0;
-		if (proc_parse_lock(waits ? p + 3 : p, &lock, dev_ino) != NULL &&
-			strcmp(dev_ino, ours) == 0)
-			fn(arg, waits, &lock);
-		if (strchr(p, '\n') == NULL)
-			break;
-	}
-	fd_slurp_free(text);
-	return (ssize_t)len;
 }
 
 /* Every waiter has a line there, but those for OFD locks are without a pid. */

@@ -7,10 +7,30 @@
 #include "proc.h"
 #include "spawn.h"
 
-enum { RUN_SHARED, RUN_EXCLUSIVE, RUN_FAMILY, RUN_RANGE, RUN_TREE, RUN_EXEC, RUN_SHARE_FD, RUN_REMOVE };
+enum {
+	RUN_SHARED,
+	RUN_EXCLUSIVE,
+	RUN_FAMILY,
+	RUN_RANGE,
+	RUN_TREE,
+	RUN_EXEC,
+	RUN_SHARE_FD,
+	RUN_REMOVE
+};
 enum { TEST_SHARED, TEST_FAMILY, TEST_RANGE };
-enum { FLOCK_SHARED, FLOCK_EXCLUSIVE, FLOCK_E, FLOCK_UNLOCK, FLOCK_NONBLOCK, FLOCK_NB, FLOCK_TIMEOUT,
-	FLOCK_WAIT, FLOCK_CLOSE, FLOCK_NO_FORK, FLOCK_VERSION };
+enum {
+	FLOCK_SHARED,
+	FLOCK_EXCLUSIVE,
+	FLOCK_E,
+	FLOCK_UNLOCK,
+	FLOCK_NONBLOCK,
+	FLOCK_NB,
+	FLOCK_TIMEOUT,
+	FLOCK_WAIT,
+	FLOCK_CLOSE,
+	FLOCK_NO_FORK,
+	FLOCK_VERSION
+};
 int ipc_lock_run(struct call *call);
 int ipc_lock_test(struct call *call);
 int ipc_lock_stat(struct call *call);
@@ -37,7 +57,7 @@ int supervise(struct call *call, struct supervise *s);
 /* The usual .failed: 127, 126, 125. */
 int not_started(struct call *call, const char *argv0, int errnum, int execed);
 /* IPC_OBJECT and IPC_TOKEN (0: none) for CMD; NULL without memory. */
-const char *const *make_env(struct call *call, uint64_t token);
+const char *const *make_env(struct call *call, int64_t token);
 
 /* Fill L from the word of the command line. -1, or a status. */
 int lock_parse(struct call *call, const char *text, struct lock *l);
@@ -48,17 +68,11 @@ unsigned family_mask(enum family family);
 /* Open an existing lock file for looking: a description of its own, nothing made. 0 or -1. */
 int lock_look(struct lock *l);
 
-/* The claim in the extended attribute LOCK_XATTR: "TOKEN PID SINCE COMMAND". */
+/* The fencing token for who has just taken LOCKS: greater than that of every exclusive holder before. */
 #define LOCK_XATTR "user.ipc.lock"
-struct claim {
-	uint64_t token; /* 0: none */
-	pid_t pid;
-	int64_t since; /* CLOCK_REALTIME, seconds */
-	char command[48];
-};
-void claim_read(int fd, struct claim *c);
-/* Claim LOCKS, all held exclusively, for ourselves: the token that is greater than any before. */
-uint64_t claim_take(struct lock *locks, unsigned n, char *const *argv);
+int64_t token_take(const struct lock *locks, unsigned n);
+/* All tokens given out so far for the file are smaller; 0: it has none. */
+int64_t token_now(int fd);
 
 /* Who holds a lock, or waits for it. */
 struct holder {
@@ -67,13 +81,12 @@ struct holder {
 	unsigned families; /* LOCK_OFD ... */
 	bool write;
 	uint64_t start, end; /* end UINT64_MAX: to the end of the file */
-	int64_t since;       /* 0: not known */
+	int64_t since;       /* CLOCK_REALTIME, seconds; 0: not known */
 	const char *command;
 };
 struct holders {
 	struct holder *list;
 	bool hidden; /* some processes could not be looked into */
-	struct claim claim;
 };
 /* The true holders of the file behind L->fd, from /proc. -1 with errno. */
 int holders_find(struct call *call, const struct lock *l, struct holders *h);
@@ -84,8 +97,8 @@ ssize_t kernel_locks(const struct stat *st,
 	void (*fn)(void *arg, bool waits, const struct proc_fd *lock), void *arg);
 /* "held by 12 (sh -c ...) since ..." for messages; never NULL. */
 const char *holders_text(struct call *call, const struct lock *l);
-/* "2026-11-21 03:40:12" local time; with Z: "2026-11-21T03:40:12Z". Returns BUF. */
-const char *time_text(int64_t since, bool z, char buf[32]);
+/* "2026-11-21T03:40:12Z". Returns BUF. */
+const char *time_text(int64_t since, char buf[32]);
 
 /* run --family dotlock */
 int run_dotlock(struct call *call);

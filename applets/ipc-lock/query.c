@@ -119,7 +119,8 @@ static int test_dotlock(struct call *call, struct lock *l)
 	if (call->opt[TEST_SHARED].count > 0 || call->opt[TEST_RANGE].count > 0)
 		return call_fail(call, ST_USAGE, 0, "a lock file has no --shared or --range");
 	if (l->obj.kind == OBJECT_FD)
-		return call_fail(call, ST_USAGE, 0, "%s: --family dotlock needs a name", l->obj.text);
+		return call_fail(
+			call, ST_USAGE, 0, "%s: --family dotlock needs a name", l->obj.text);
 	if (object_at(&l->obj, "lock", false, &l->at) < 0)
 		return errno == ENOENT ? ST_OK : call_error(call, errno, "open %s", l->obj.text);
 	int r = dotlock_look(l->at.dirfd, l->at.rel, &owner);
@@ -173,7 +174,8 @@ static const char *range_words(struct call *call, const struct holder *h)
 		return "all";
 	if (h->end == UINT64_MAX)
 		return call_fmt(call, "%llu-", (unsigned long long)h->start);
-	return call_fmt(call, "%llu-%llu", (unsigned long long)h->start, (unsigned long long)h->end);
+	return call_fmt(
+		call, "%llu-%llu", (unsigned long long)h->start, (unsigned long long)h->end);
 }
 
 static void row(struct call *call, struct table *t, const struct holder *h, const char *state)
@@ -183,7 +185,7 @@ static void row(struct call *call, struct table *t, const struct holder *h, cons
 	table_fmt(t, "%ld", (long)h->pid);
 	table_cell(t, family_words(call, h->families));
 	table_cell(t, range_words(call, h));
-	table_cell(t, h->since > 0 ? time_text(h->since, false, since) : "-");
+	table_cell(t, h->since > 0 ? time_text(h->since, since) : "-");
 	table_cell(t, h->command);
 }
 
@@ -192,6 +194,7 @@ struct found {
 	struct holders h;
 	struct holder *waiters;
 	unsigned unseen;
+	int64_t token;
 };
 
 static void stat_text(struct call *call, struct found *f)
@@ -199,8 +202,8 @@ static void stat_text(struct call *call, struct found *f)
 	struct out *out = &call->out;
 	struct table t;
 	out_fmt(out, "%s: %s", f->text, f->state);
-	if (f->h.claim.token != 0)
-		out_fmt(out, ", token %llu", (unsigned long long)f->h.claim.token);
+	if (f->token != 0)
+		out_fmt(out, ", token %lld", (long long)f->token);
 	out_char(out, '\n');
 	if (f->h.list != NULL || f->waiters != NULL) {
 		table_start(&t, 6, 1u << 1);
@@ -218,7 +221,7 @@ static void stat_text(struct call *call, struct found *f)
 	}
 	if (f->unseen > 0)
 		out_fmt(out, "%u more waiting, not visible\n", f->unseen);
-	if (f->h.hidden)
+	if (f->h.hidden && strcmp(f->state, "free") != 0)
 		out_str(out, "processes of other users are not visible\n");
 }
 
@@ -243,7 +246,7 @@ static void json_holder(struct json *j, const struct holder *h, bool waits)
 			json_null(j, "end");
 		else
 			json_uint(j, "end", h->end);
-		json_str(j, "since", h->since > 0 ? time_text(h->since, true, since) : NULL);
+		json_str(j, "since", h->since > 0 ? time_text(h->since, since) : NULL);
 	}
 	json_close(j, '}');
 }
@@ -255,8 +258,8 @@ static void stat_json(struct call *call, struct found *f)
 	json_open(&j, NULL, '{');
 	json_str(&j, "object", f->text);
 	json_str(&j, "state", f->state);
-	if (f->h.claim.token != 0)
-		json_uint(&j, "token", f->h.claim.token);
+	if (f->token != 0)
+		json_int(&j, "token", f->token);
 	else
 		json_null(&j, "token");
 	json_open(&j, "holders", '[');
@@ -283,7 +286,8 @@ static bool stat_dotlock(struct call *call, const struct lock *l, struct found *
 	char buf[400];
 	if (x == NULL)
 		return false;
-	*x = (struct holder){.pid = owner.pid, .write = true, .end = UINT64_MAX, .since = owner.since};
+	*x = (struct holder){
+		.pid = owner.pid, .write = true, .end = UINT64_MAX, .since = owner.since};
 	x->command = owner.here ? call_strdup(call, proc_command(owner.pid, buf, sizeof buf))
 				: call_fmt(call, "? on %s", owner.host);
 	f->h.list = x;
@@ -306,6 +310,7 @@ int ipc_lock_stat(struct call *call)
 			lock_close(&l);
 			return call_error(call, e, "read /proc");
 		}
+		f.token = token_now(l.fd);
 		f.waiters = waiters_find(call, &l, &f.unseen);
 		bool any = f.h.list != NULL || held(&l, LOCK_OFD | LOCK_FLOCK) > 0;
 		f.state = f.h.list != NULL ? (f.h.list->write ? "exclusive" : "shared")

@@ -83,17 +83,6 @@ static int prepare(struct call *call, struct taken *t, enum family family)
 	return -1;
 }
 
-static uint64_t token_of(struct call *call, struct taken *t)
-{
-	struct claim c;
-	if (call->opt[RUN_RANGE].count > 0)
-		return 0;
-	if (call->opt[RUN_SHARED].count == 0)
-		return claim_take(t->locks, t->n, call->command);
-	claim_read(t->locks[0].fd, &c);
-	return c.token;
-}
-
 static int hand_on(struct call *call, struct taken *t)
 {
 	for (unsigned i = 0; i < t->n; i++)
@@ -109,7 +98,8 @@ static int run_held(struct call *call, struct taken *t, bool posix)
 	s.tree = call->opt[RUN_TREE].count > 0;
 	t->leave = call->opt[RUN_SHARE_FD].count > 0;
 	s.spawn.argv = call->command;
-	s.spawn.env = make_env(call, token_of(call, t));
+	s.spawn.env =
+		make_env(call, call->opt[RUN_RANGE].count > 0 ? 0 : token_take(t->locks, t->n));
 	if (s.spawn.env == NULL)
 		return call_error(call, ENOMEM, "lock");
 	if (exec || s.tree || t->leave) {
@@ -140,8 +130,8 @@ static int bad_options(struct call *call, enum family family)
 		return -1;
 	if (call->opt[RUN_SHARED].count > 0 || call->opt[RUN_RANGE].count > 0 ||
 		call->opt[RUN_SHARE_FD].count > 0)
-		return call_fail(call, ST_USAGE, 0,
-			"a lock file has no --shared, --range or --share-fd");
+		return call_fail(
+			call, ST_USAGE, 0, "a lock file has no --shared, --range or --share-fd");
 	return -1;
 }
 

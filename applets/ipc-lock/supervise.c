@@ -29,15 +29,14 @@ static const char *joined(struct call *call)
 	return text;
 }
 
-const char *const *make_env(struct call *call, uint64_t token)
+const char *const *make_env(struct call *call, int64_t token)
 {
 	const char **env = call_alloc(call, 3 * sizeof *env);
 	const char *text = joined(call);
 	if (env == NULL || text == NULL)
 		return NULL;
 	env[0] = call_fmt(call, "IPC_OBJECT=%s", text);
-	env[1] = token == 0 ? "IPC_TOKEN"
-			    : call_fmt(call, "IPC_TOKEN=%llu", (unsigned long long)token);
+	env[1] = token == 0 ? "IPC_TOKEN" : call_fmt(call, "IPC_TOKEN=%lld", (long long)token);
 	return env[0] != NULL && env[1] != NULL ? env : NULL;
 }
 

@@ -90,11 +90,12 @@ static void put_signals(FILE *out)
 				act.flags & ~0x4000000UL, /* SA_RESTORER, which libc adds */
 				(unsigned long long)act.mask);
 	}
-	struct itimerval it = {0};
-	for (int which = ITIMER_REAL; which <= ITIMER_PROF; which++)
-		if (getitimer(which, &it) == 0 &&
-			(it.it_value.tv_sec != 0 || it.it_value.tv_usec != 0))
-			fprintf(out, "itimer %d runs\n", which);
+	struct itimerval real = {0}, virt = {0}, prof = {0};
+	if (getitimer(ITIMER_REAL, &real) < 0 || getitimer(ITIMER_VIRTUAL, &virt) < 0 ||
+		getitimer(ITIMER_PROF, &prof) < 0)
+		fprintf(out, "itimers not readable\n");
+	fprintf(out, "itimers %d %d %d\n", timerisset(&real.it_value), timerisset(&virt.it_value),
+		timerisset(&prof.it_value));
 	put_file(out, "/proc/self/timers", NULL);
 }
 

@@ -1,0 +1,327 @@
+/* applets/ipc-mq/posix.c: POSIX queues, mq_overview(7), through the system calls themselves, so that
+ * neither a mounted /dev/mqueue nor a libc is needed.
+ *
+ * A queue descriptor is a file descriptor here: poll(2) gives timeouts that no clock step disturbs
+ * and that stop signals end. Whoever loses the race for a message that poll announced waits on.
+ */
+#define _GNU_SOURCE
+#include "mq.h"
+
+#include "fd.h"
+#include "num.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <mqueue.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef SYS_fsopen
+#define SYS_fsopen 430
+#define SYS_fsconfig 431
+#define SYS_fsmount 432
+#endif
+#define MQUEUE_MAGIC 0x19800202
+
+static int get_attr(int fd, struct mq_attr *attr)
+{
+	return (int)syscall(SYS_mq_getsetattr, fd, NULL, attr);
+}
+
+/* The kernel wants the name without its slash. */
+static int open_raw(const struct queue *q, int flags, unsigned mode, struct mq_attr *attr)
+{
+	return (int)syscall(SYS_mq_open, q->obj.name + 1, flags | O_CLOEXEC, mode, attr);
+}
+
+static int posix_open(struct queue *q, enum access access)
+{
+	int flags = access == MQ_WRITE ? O_WRONLY : O_RDONLY;
+	struct mq_attr attr;
+	q->id = open_raw(q, flags | (q->blocking ? 0 : O_NONBLOCK), 0, NULL);
+	if (q->id < 0 && errno == EACCES && access == MQ_LOOK)
+		q->id = open_raw(q, O_WRONLY | O_NONBLOCK, 0, NULL);
+	if (q->id < 0)
+		return call_error(q->call, errno, "open %s", q->name);
+	if (call_own(q->call, q->id) < 0 || get_attr(q->id, &attr) < 0)
+		return call_error(q->call, errno, "%s: read attributes", q->name);
+	q->max = (size_t)attr.mq_msgsize;
+	q->limit = "its mq_msgsize";
+	return 0;
+}
+
+/* Does the queue that is there already fit what is wanted? */
+static int compare(struct queue *q, const struct wanted *want, int fd)
+{
+	struct mq_attr attr;
+	struct stat st;
+	if (get_attr(fd, &attr) < 0 || fstat(fd, &st) < 0)
+		return call_error(q->call, errno, "%s: read attributes", q->name);
+	if (want->depth != 0 && attr.mq_maxmsg != want->depth)
+		return call_fail(q->call, ST_EXISTS, 0, "%s exists with --depth %ld, not %lld",
+			q->name, attr.mq_maxmsg, (long long)want->depth);
+	if (want->size != 0 && attr.mq_msgsize != want->size)
+		return call_fail(q->call, ST_EXISTS, 0, "%s exists with -S %ld, not %lld", q->name,
+			attr.mq_msgsize, (long long)want->size);
+	if (want->has_mode && (st.st_mode & 0777) != want->mode)
+		return call_fail(q->call, ST_EXISTS, 0, "%s exists with mode %04o, not %04o",
+			q->name, (unsigned)st.st_mode & 0777, want->mode);
+	return 0;
+}
+
+/* Look at the queue that is there. -1: it has gone again. */
+static int fits(struct queue *q, const struct wanted *want)
+{
+	int fd = open_raw(q, O_RDONLY | O_NONBLOCK, 0, NULL);
+	if (fd < 0 && errno == EACCES)
+		fd = open_raw(q, O_WRONLY | O_NONBLOCK, 0, NULL);
+	if (fd < 0 && errno == ENOENT)
+		return -1;
+	if (fd < 0)
+		return call_error(q->call, errno, "%s exists; open it", q->name);
+	int status = compare(q, want, fd);
+	fd_close(fd);
+	return status;
+}
+
+/* The umask only takes away, so that nobody ever has more than MODE; what it took is put back. */
+static int adopt(struct queue *q, const struct wanted *want, int fd)
+{
+	int bad = fchmod(fd, want->mode) < 0 ? errno : 0;
+	fd_close(fd);
+	if (bad == 0)
+		return 0;
+	syscall(SYS_mq_unlink, q->obj.name + 1);
+	return call_error(q->call, bad, "%s: set mode %04o", q->name, want->mode);
+}
+
+static int posix_create(struct queue *q, const struct wanted *want)
+{
+	struct mq_attr attr = {.mq_maxmsg = (long)want->depth, .mq_msgsize = (long)want->size};
+	bool given = want->depth != 0 || want->size != 0;
+	if (want->depth == 0 && given)
+		attr.mq_maxmsg = (long)mq_sysctl("msg_default", 10);
+	if (want->size == 0 && given)
+		attr.mq_msgsize = (long)mq_sysctl("msgsize_default", 8192);
+	for (;;) {
+		int fd = open_raw(q, O_CREAT | O_EXCL | O_RDWR | O_NONBLOCK, want->mode,
+			given ? &attr : NULL);
+		if (fd >= 0)
+			return adopt(q, want, fd);
+		if (errno != EEXIST)
+			return mq_posix_refused(q, want, errno);
+		if (want->exclusive)
+			return call_error(q->call, EEXIST, "create %s", q->name);
+		int status = fits(q, want);
+		if (status >= 0)
+			return status;
+	}
+}
+
+/* Nobody can be woken with EINTR here but by a stop signal: handlers are the host's alone. */
+static int posix_send(struct queue *q, const struct message *msg, int64_t deadline)
+{
+	for (;;) {
+		if (syscall(SYS_mq_timedsend, q->id, msg->data, msg->len, msg->priority, NULL) == 0)
+			return 0;
+		if (errno == EINTR && call_stopped(q->call) == 0)
+			continue;
+		if (errno != EAGAIN || deadline == DEADLINE_NOW)
+			return -1;
+		if (wait_fd(q->id, POLLOUT, deadline, &q->call->stop) < 0)
+			return -1;
+	}
+}
+
+/* Wait for a message, and, where it is stdout that it goes to, for stdout's reader to go. */
+static int wait_readable(struct queue *q, int64_t deadline, bool watch)
+{
+	struct pollfd p[2] = {
+		{.fd = q->id, .events = POLLIN}, {.fd = watch ? q->call->out.fd : -1}};
+	for (;;) {
+		if (wait_poll(p, 2, deadline, &q->call->stop) < 0)
+			return -1;
+		if (p[0].revents != 0)
+			return 0;
+		if ((p[1].revents & POLLERR) != 0) {
+			errno = EPIPE;
+			return -1;
+		}
+		p[1].fd = -1; /* POLLHUP of a terminal or socket says nothing about writing */
+	}
+}
+
+static int posix_recv(struct queue *q, struct message *msg, int64_t deadline)
+{
+	if (mq_reserve(q, q->max) < 0)
+		return -1;
+	for (;;) {
+		unsigned priority = 0;
+		long n = syscall(SYS_mq_timedreceive, q->id, q->buf, q->max, &priority, NULL);
+		if (n >= 0) {
+			*msg = (struct message){
+				.data = q->buf, .len = (size_t)n, .priority = priority};
+			return 0;
+		}
+		if (errno == EINTR && call_stopped(q->call) == 0)
+			continue;
+		if (errno != EAGAIN || deadline == DEADLINE_NOW)
+			return -1;
+		if (wait_readable(q, deadline, q->call->command == NULL) < 0)
+			return -1;
+	}
+}
+
+static int posix_wait(struct queue *q, int64_t deadline)
+{
+	return wait_readable(q, deadline, false);
+}
+
+static int posix_peek(struct queue *q, unsigned long index, struct message *msg)
+{
+	(void)q, (void)index, (void)msg;
+	errno = EOPNOTSUPP;
+	return -1;
+}
+
+/* "QSIZE:129 NOTIFY:2 SIGNO:0 NOTIFY_PID:8260", mq_overview(7): reading needs no mount either. */
+static void read_status(int fd, struct info *info)
+{
+	char text[160];
+	ssize_t n = fd_pread(fd, text, sizeof text - 1, 0);
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	uint64_t pid;
+	char *size = strstr(text, "QSIZE:"), *notify = strstr(text, "NOTIFY_PID:");
+	for (char *p = text; *p != '\0'; p++)
+		if (*p == ' ' || *p == '\n')
+			*p = '\0';
+	info->weighed = size != NULL && num_uint(size + 6, &info->bytes) == NULL;
+	if (notify != NULL && num_uint(notify + 11, &pid) == NULL)
+		info->notify = (pid_t)pid;
+}
+
+static int describe(int fd, struct info *info)
+{
+	struct mq_attr attr;
+	struct stat st;
+	*info = (struct info){0};
+	if (get_attr(fd, &attr) < 0 || fstat(fd, &st) < 0)
+		return -1;
+	info->counted = true;
+	info->messages = (uint64_t)attr.mq_curmsgs;
+	info->depth = (uint64_t)attr.mq_maxmsg;
+	info->size = (uint64_t)attr.mq_msgsize;
+	info->mode = st.st_mode & 0777;
+	info->uid = st.st_uid;
+	info->gid = st.st_gid;
+	info->changed = st.st_mtime;
+	read_status(fd, info);
+	return 0;
+}
+
+static int posix_info(struct queue *q, struct info *info)
+{
+	return describe(q->id, info);
+}
+
+static int posix_remove(struct queue *q)
+{
+	if (syscall(SYS_mq_unlink, q->obj.name + 1) == 0)
+		return 0;
+	return call_error(q->call, errno, "remove %s", q->name);
+}
+
+const struct backend mq_posix = {
+	.kind = "posix",
+	.open = posix_open,
+	.create = posix_create,
+	.send = posix_send,
+	.recv = posix_recv,
+	.wait = posix_wait,
+	.peek = posix_peek,
+	.info = posix_info,
+	.remove = posix_remove,
+};
+
+/* The queues of our own IPC namespace as a directory that is mounted nowhere: needs CAP_SYS_ADMIN. */
+static int private_mount(void)
+{
+	int fs = (int)syscall(SYS_fsopen, "mqueue", 1 /* FSOPEN_CLOEXEC */);
+	int mnt = -1;
+	if (fs >= 0 && syscall(SYS_fsconfig, fs, 6 /* FSCONFIG_CMD_CREATE */, NULL, NULL, 0) == 0)
+		mnt = (int)syscall(
+			SYS_fsmount, fs, 1 /* FSMOUNT_CLOEXEC */, 0xe /* nosuid nodev noexec */);
+	fd_close(fs);
+	if (mnt < 0)
+		return -1;
+	int dir = fd_open(mnt, ".", O_RDONLY | O_DIRECTORY, 0);
+	fd_close(mnt);
+	return dir;
+}
+
+static int queue_dir(void)
+{
+	struct statfs fs;
+	int fd = private_mount();
+	if (fd >= 0)
+		return fd;
+	fd = fd_open(AT_FDCWD, "/dev/mqueue", O_RDONLY | O_DIRECTORY, 0);
+	if (fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == MQUEUE_MAGIC)
+		return fd;
+	fd_close(fd);
+	errno = EPERM;
+	return -1;
+}
+
+/* A file of that directory opened is a queue descriptor. One that may not be opened is at least
+ * seen. */
+static int look(int dir, const char *name, struct info *info)
+{
+	struct stat st;
+	int fd = fd_open(dir, name, O_RDONLY | O_NONBLOCK, 0);
+	if (fd >= 0) {
+		int r = describe(fd, info);
+		fd_close(fd);
+		return r;
+	}
+	if (errno != EACCES || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -1;
+	*info = (struct info){.mode = st.st_mode & 0777,
+		.uid = st.st_uid,
+		.gid = st.st_gid,
+		.changed = st.st_mtime};
+	return 0;
+}
+
+int mq_posix_each(mq_seen *fn, void *arg)
+{
+	int fd = queue_dir(), r = 0;
+	if (fd < 0)
+		return -1;
+	DIR *dir = fdopendir(fd);
+	if (dir == NULL) {
+		fd_close(fd);
+		return -1;
+	}
+	for (struct dirent *e; r == 0 && (e = readdir(dir)) != NULL;) {
+		char name[sizeof e->d_name + 1];
+		struct info info;
+		if (e->d_name[0] == '.' && (e->d_name[1] == '\0' || strcmp(e->d_name, "..") == 0))
+			continue;
+		name[0] = '/';
+		strcpy(name + 1, e->d_name);
+		if (look(fd, e->d_name, &info) == 0)
+			r = fn(arg, name, &info);
+	}
+	int saved = errno;
+	closedir(dir);
+	errno = saved;
+	return r;
+}

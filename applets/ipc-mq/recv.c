@@ -1,0 +1,261 @@
+/* applets/ipc-mq/recv.c: recv and peek.
+ *
+ * A message that was taken is written before we wait for the next one, and before we end; only while
+ * the queue has more at once are they gathered in the output buffer. A stop signal is held back between
+ * taking and writing. With CMD each message is handed over as a file on stdin, of any length, and
+ * nothing else is taken until CMD has ended well.
+ */
+#define _GNU_SOURCE
+#include "mq.h"
+
+#include "fd.h"
+#include "frame.h"
+#include "spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define STOP_EVERY 32 /* messages between two looks for a stop signal when we never wait */
+
+static int not_received(struct queue *q, uint64_t done, int errnum)
+{
+	if (errnum == EPIPE)
+		return call_stdout_error(q->call, EPIPE);
+	const char *before = mq_before(q->call, done, "received");
+	if (errnum == EAGAIN || errnum == ETIMEDOUT)
+		return call_waited(q->call, errnum, "no message in %s%s", q->name, before);
+	return call_waited(q->call, errnum, "receive from %s%s", q->name, before);
+}
+
+/* The next message: at once, else after what we have is written out. */
+static int take(struct queue *q, struct message *msg, bool wait)
+{
+	struct call *call = q->call;
+	if (q->be->recv(q, msg, DEADLINE_NOW) == 0)
+		return 0;
+	int64_t deadline = wait ? call_deadline(call) : DEADLINE_NOW;
+	if (errno != EAGAIN || deadline == DEADLINE_NOW)
+		return -1;
+	if (out_flush(&call->out) < 0) {
+		errno = call->out.err;
+		return -1;
+	}
+	if (call->command == NULL && mq_reader_gone(call)) {
+		errno = EPIPE;
+		return -1;
+	}
+	return q->be->recv(q, msg, deadline);
+}
+
+/* MSG as a file that stands at its beginning. */
+static int message_file(const struct message *msg)
+{
+	int fd = memfd_create("message", MFD_CLOEXEC);
+	if (fd >= 0 && (fd_write(fd, msg->data, msg->len) < 0 || lseek(fd, 0, SEEK_SET) < 0)) {
+		fd_close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* A first stop signal lets CMD finish the message it has; the next ones are passed on to it. */
+static int wait_command(struct call *call, pid_t pid)
+{
+	int wstatus;
+	struct pollfd p = {.fd = wait_pidfd(pid), .events = POLLIN};
+	bool again = call_stopped(call) != 0;
+	while (p.fd >= 0 && ppoll(&p, 1, NULL, call->stop.mask) < 0 && errno == EINTR) {
+		if (again)
+			kill(pid, call_stopped(call));
+		again = call_stopped(call) != 0;
+	}
+	fd_close(p.fd);
+	while (waitpid(pid, &wstatus, 0) < 0)
+		if (errno != EINTR)
+			return call_fail(call, ST_INTERNAL, errno, "wait for %s", call->command[0]);
+	return wait_status(wstatus);
+}
+
+static int start(struct queue *q, const struct message *msg, uint64_t number, pid_t *pid)
+{
+	struct call *call = q->call;
+	bool sysv = q->obj.kind == OBJECT_SYSV;
+	char id[48], kind[48];
+	snprintf(id, sizeof id, "IPC_MSG_ID=%llu", (unsigned long long)number);
+	if (sysv)
+		snprintf(kind, sizeof kind, "IPC_MSG_TYPE=%ld", msg->type);
+	else
+		snprintf(kind, sizeof kind, "IPC_MSG_PRIO=%u", msg->priority);
+	if (q->env == NULL && (q->env = call_fmt(call, "IPC_OBJECT=%s", q->name)) == NULL)
+		return call_fail(call, ST_EARLY, ENOMEM, "start %s", call->command[0]);
+	const char *env[] = {q->env, id, "IPC_MSG_ATTEMPT=1", kind,
+		sysv ? "IPC_MSG_PRIO" : "IPC_MSG_TYPE", NULL};
+	struct spawn_fd stdin_fd = {.from = message_file(msg), .to = 0};
+	if (stdin_fd.from < 0)
+		return call_fail(call, ST_EARLY, errno, "hand message %llu to %s",
+			(unsigned long long)number, call->command[0]);
+	struct spawn s = {.argv = call->command, .env = env, .fds = &stdin_fd, .nfds = 1};
+	int status = spawn_call(call, &s, pid);
+	fd_close(stdin_fd.from);
+	return status;
+}
+
+static int run_command(struct queue *q, const struct message *msg, uint64_t number)
+{
+	struct wait_signals w;
+	pid_t pid = -1;
+	if (wait_hold(&w) < 0)
+		return call_fail(q->call, ST_EARLY, errno, "block signals");
+	int status = start(q, msg, number, &pid);
+	if (status == 0)
+		status = wait_command(q->call, pid);
+	wait_release(&w);
+	return status;
+}
+
+/* Has a stop signal come while we had no reason to wait? */
+static bool stopping(struct call *call)
+{
+	return call_stopped(call) != 0 ||
+		(call->stop.mask != NULL && wait_poll(NULL, 0, DEADLINE_NOW, &call->stop) < 0 &&
+			errno == EINTR);
+}
+
+static int receive(struct queue *q, const struct format *f, uint64_t count, bool all)
+{
+	struct call *call = q->call;
+	struct message msg;
+	for (uint64_t n = 1; n <= count; n++) {
+		if ((n % STOP_EVERY == 0 || call->command != NULL) && stopping(call))
+			return ST_SIGNAL + call_stopped(call);
+		if (take(q, &msg, !all) < 0)
+			return all && errno == EAGAIN ? ST_OK : not_received(q, n - 1, errno);
+		int status =
+			call->command != NULL ? run_command(q, &msg, n) : mq_print(q, f, &msg, n);
+		if (status != 0)
+			return status;
+	}
+	return ST_OK;
+}
+
+/* How many messages; 0: a contradiction was found and said. */
+static uint64_t how_many(struct call *call)
+{
+	bool all = call->opt[MQ_ALL].count > 0, follow = call->std[STD_FOLLOW].count > 0;
+	bool count = call->std[STD_COUNT].count > 0;
+	if (follow && (all || count)) {
+		call_fail(call, ST_USAGE, 0, "-f excludes -c and -a");
+		return 0;
+	}
+	return count ? (uint64_t)call->std[STD_COUNT].num : all || follow ? UINT64_MAX : 1;
+}
+
+/* 0, or the errno that writing to stdout would surely meet: known before a message is taken. */
+static int unwritable(struct call *call)
+{
+	int flags = fcntl(call->out.fd, F_GETFL);
+	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY)
+		return EBADF;
+	return mq_reader_gone(call) ? EPIPE : 0;
+}
+
+int mq_run_recv(struct call *call)
+{
+	struct format f;
+	uint64_t count = how_many(call);
+	int status = count > 0 ? mq_format(call, &f) : ST_USAGE;
+	if (status == 0 && call->command != NULL)
+		status = spawn_check(call, call->command[0]);
+	if (status != 0)
+		return status;
+	struct queue *q = mq_open_queue(call, MQ_READ, &status);
+	if (q == NULL || (status = mq_choose(q)) != 0 || (status = call_ready(call)) != 0)
+		return status;
+	int bad = call->command == NULL ? unwritable(call) : 0;
+	if (bad != 0)
+		return call_stdout_error(call, bad);
+	return receive(q, &f, count, call->opt[MQ_ALL].count > 0);
+}
+
+static bool chosen(const struct choice *c, long type)
+{
+	bool same = c->lowest ? type <= c->type : c->type == 0 || type == c->type;
+	return same != c->except;
+}
+
+/* The type that recv -T '<=N' would take after LAST, in order of types; 0 at the end, -1 on error. */
+static long next_type(struct queue *q, long last)
+{
+	long best = 0;
+	struct message msg;
+	for (unsigned long i = 0; q->be->peek(q, i, &msg) == 0; i++)
+		if (msg.type <= q->choice.type && msg.type > last && (best == 0 || msg.type < best))
+			best = msg.type;
+	return errno == ENOMSG ? best : -1;
+}
+
+/* Show up to COUNT messages that CHOICE means, the first one numbered *DONE + 1. 0, a status, or -1. */
+static int show(struct queue *q, const struct format *f, const struct choice *c, uint64_t count,
+	uint64_t *done)
+{
+	struct message msg;
+	for (unsigned long i = 0; *done < count; i++) {
+		if (q->be->peek(q, i, &msg) < 0)
+			return errno == ENOMSG ? 0 : -1;
+		if (!chosen(c, msg.type))
+			continue;
+		int status = mq_print(q, f, &msg, ++*done);
+		if (status != 0)
+			return status;
+	}
+	return 0;
+}
+
+static int show_lowest(struct queue *q, const struct format *f, uint64_t count, uint64_t *done)
+{
+	struct choice one = {0};
+	while (*done < count && (one.type = next_type(q, (long)one.type)) > 0) {
+		int status = show(q, f, &one, count, done);
+		if (status != 0)
+			return status;
+	}
+	return one.type < 0 ? -1 : 0;
+}
+
+static int not_shown(struct queue *q, int errnum)
+{
+	if (errnum == EOPNOTSUPP)
+		return call_fail(q->call, ST_LIMIT, 0,
+			"%s: the kernel does not show messages of a POSIX queue without taking them; "
+			"a System V queue (sysv:KEY) can be looked into",
+			q->name);
+	if (errnum == ENOSYS)
+		return call_fail(q->call, ST_LIMIT, 0,
+			"%s: this kernel has no MSG_COPY (CONFIG_CHECKPOINT_RESTORE)", q->name);
+	return call_error(q->call, errnum, "look into %s", q->name);
+}
+
+int mq_run_peek(struct call *call)
+{
+	struct format f;
+	uint64_t count = how_many(call), done = 0;
+	int status = mq_format(call, &f);
+	if (status != 0)
+		return status;
+	struct queue *q = mq_open_queue(call, MQ_LOOK, &status);
+	if (q == NULL || (status = mq_choose(q)) != 0)
+		return status;
+	status = q->choice.lowest ? show_lowest(q, &f, count, &done)
+				  : show(q, &f, &q->choice, count, &done);
+	if (status < 0)
+		return not_shown(q, errno);
+	if (status == 0 && done == 0 && call->opt[MQ_ALL].count == 0)
+		return call_waited(call, EAGAIN, "no message in %s", q->name);
+	return status;
+}

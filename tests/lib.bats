@@ -1,0 +1,51 @@
+#!/usr/bin/env bats
+# lib/ by itself: tests/unit/*.c, a group per test.
+load helper
+
+# group NAME: what failed is on stderr, which bats shows.
+group() {
+	timeout 120 "$IPCBOX_BUILD/unit" "$1" 2>&1
+}
+
+@test "num: integers, sizes, durations, modes, signals, users, and their overflow" {
+	group num
+}
+
+@test "frame: every framing, limits to the byte, short reads, deadlines" {
+	group frame
+}
+
+@test "object: every form of name, wrong forms, directories that are not trusted" {
+	group object
+}
+
+@test "object: a user's default directory made by somebody else is refused" {
+	[[ $(id -u) == 0 ]] || skip "needs root"
+	unset IPC_DIR
+	mkdir run
+	chmod 755 . run
+	export XDG_RUNTIME_DIR=$T/run
+	[[ ${#XDG_RUNTIME_DIR} -lt 56 ]] || { XDG_RUNTIME_DIR=$(mktemp -d /tmp/run.XXXXXX) && chmod 755 "$XDG_RUNTIME_DIR"; }
+	mkdir -m 700 "$XDG_RUNTIME_DIR/ipc"
+	chown 12345 "$XDG_RUNTIME_DIR/ipc"
+	status 77 ipcbox --objects
+	ln -s /tmp "$XDG_RUNTIME_DIR/ipc.link"
+	rmdir "$XDG_RUNTIME_DIR/ipc"
+	mv "$XDG_RUNTIME_DIR/ipc.link" "$XDG_RUNTIME_DIR/ipc"
+	local s=0
+	ipcbox --objects >out 2>err || s=$?
+	[[ $s != 0 && -s err ]]
+	[[ $XDG_RUNTIME_DIR == "$T"/* ]] || rm -rf "$XDG_RUNTIME_DIR"
+}
+
+@test "out: buffers, JSON of any bytes, tables that no name can break" {
+	group out
+}
+
+@test "call: undo last first, messages, deadlines, pidfile" {
+	group call
+}
+
+@test "args: options, operands, commands, names" {
+	group args
+}
