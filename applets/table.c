@@ -5,6 +5,7 @@ extern const struct applet ipc_lock;
 extern const struct applet ipc_fifo;
 extern const struct applet ipc_pipe;
 extern const struct applet ipc_mq;
+extern const struct applet ipc_shm;
 extern const struct applet ipc_event;
 extern const struct applet ipc_barrier;
 
@@ -13,6 +14,7 @@ const struct applet *const applets[] = {
 	&ipc_fifo,
 	&ipc_pipe,
 	&ipc_mq,
+	&ipc_shm,
 	&ipc_event,
 	&ipc_barrier,
 	NULL,
