@@ -194,8 +194,9 @@ int shm_wait(struct call *call)
 			break;
 		}
 		if (sleep_on(call, futex, seen, deadline, &step) < 0)
-			status = call_waited(call, errno, "wait for %s, which is %s at %llu",
-				call->args[0].str, "not as asked", (unsigned long long)w.off);
+			status = call_waited(call, errno, "wait for %s at %llu %s %s",
+				call->args[0].str, (unsigned long long)w.off, call->args[2].str,
+				call->args[3].str);
 	}
 	return status;
 }

@@ -129,7 +129,7 @@ static const struct verb verbs[] = {
 		.run = shm_write},
 	{.name = "read",
 		.summary = "print bytes of a segment, never while they are written",
-		.usage = "[-o OFF] [--length N | --string] [-w DUR | -n] [-P] SHM",
+		.usage = "[-o OFF] [--length N] [--string] [-w DUR | -n] [-P] SHM",
 		OPTS(read_opts),
 		.operands = one,
 		.std = STD_WAIT | STD(PROGRESS),

@@ -29,9 +29,8 @@ static int make_memfd(struct call *call, struct segment *seg, const char *word)
 	int status = segment_back(call, seg, 0, seg->size);
 	if (status != 0)
 		return status;
-	if ((call->std[STD_MODE].count > 0 &&
-		    fchmod(seg->fd, (mode_t)call->std[STD_MODE].num) < 0) ||
-		fcntl(seg->fd, F_ADD_SEALS, F_SEAL_SHRINK) < 0)
+	mode_t mode = call->std[STD_MODE].count > 0 ? (mode_t)call->std[STD_MODE].num : 0600;
+	if (fchmod(seg->fd, mode) < 0 || fcntl(seg->fd, F_ADD_SEALS, F_SEAL_SHRINK) < 0)
 		return call_error(call, errno, "make %s", word);
 	return 0;
 }

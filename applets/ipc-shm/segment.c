@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
-#include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 static void undo_at(void *at, intptr_t n)
@@ -276,7 +276,7 @@ static int allocate(int fd, uint64_t from, uint64_t to)
 int segment_back(struct call *call, const struct segment *seg, uint64_t from, uint64_t to)
 {
 	struct rlimit limit;
-	struct statvfs fs;
+	struct statfs fs;
 	struct stat st;
 	if (seg->sysv || from >= to)
 		return 0;
@@ -292,11 +292,11 @@ int segment_back(struct call *call, const struct segment *seg, uint64_t from, ui
 			seg->obj.text, (unsigned long long)to, (unsigned long long)limit.rlim_cur);
 	if (allocate(seg->fd, from, to) == 0)
 		return 0;
-	if (errno != ENOSPC || fstatvfs(seg->fd, &fs) < 0)
+	if (errno != ENOSPC || fstatfs(seg->fd, &fs) < 0)
 		return call_error(call, errno, "allocate %llu bytes for %s",
 			(unsigned long long)(to - from), seg->obj.text);
 	return call_fail(call, ST_LIMIT, ENOSPC,
 		"%s: %llu bytes do not fit, its file system has %llu free", seg->obj.text,
 		(unsigned long long)(to - from),
-		(unsigned long long)fs.f_bavail * (unsigned long long)fs.f_frsize);
+		(unsigned long long)fs.f_bavail * (unsigned long long)fs.f_bsize);
 }
