@@ -32,7 +32,10 @@ CFLAGS_LINK = -fno-pie -ffunction-sections -fdata-sections -fno-asynchronous-unw
 LDFLAGS_LINK = -static -no-pie -Wl,--gc-sections -Wl,-z,norelro -Wl,-z,noseparate-code -Wl,--build-id=none
 endif
 
-COMMON = -Ilib -I. -DIPCBOX_VERSION='"$(VERSION)"' $(CPPFLAGS)
+# Whose semaphores other programs here speak, whatever we are linked with.
+SYSTEM_LIBC := $(if $(wildcard /lib/*/libc.so.6 /lib/libc.so.6 /lib64/libc.so.6 /usr/lib*/libc.so.6),GLIBC,MUSL)
+
+COMMON = -DSYSTEM_$(SYSTEM_LIBC) -Ilib -I. -DIPCBOX_VERSION='"$(VERSION)"' $(CPPFLAGS)
 ALL_CPPFLAGS = $(COMMON) $(CPPFLAGS_LINK)
 ALL_CFLAGS = -std=gnu17 $(WARN) $(CFLAGS_LINK) $(CFLAGS)
 COMPILE = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP
@@ -106,6 +109,13 @@ lint:
 bench: all
 	@IPCBOX_BUILD=$(abspath $(BUILD)) BENCH_CC="$(CC)" tests/bench/run $(B)
 
+# Longer than check: kills at random (N of them), and the models (spin).
+N = 1000
+torture: all
+	@set -e; export PATH="$(abspath $(BUILD))/bin:$$PATH"; tests/torture/ring.py $(N); tests/torture/spool.sh $(N)
+model:
+	@tests/model/run
+
 demo: all
 	@PATH="$(abspath $(BUILD))/bin:$$PATH" tests/demo
 
@@ -125,13 +135,15 @@ builtins:
 	@echo "ipcbox.so: not built, bash's headers are not here (bash-builtins)"
 endif
 
+# A shell that is not built with a sanitizer cannot load what is.
+PLAIN = $(filter-out -fsanitize=% -fno-sanitize%,$(1))
 $(BUILD)/ipcbox.so: $(PIC)
 	@echo "ipcbox.so: linking ($(HOSTCC))"
-	@$(HOSTCC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $(PIC)
+	@$(HOSTCC) -shared $(call PLAIN,$(CFLAGS) $(LDFLAGS)) -o $@ $(PIC)
 
 $(BUILD)/pic/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	@$(HOSTCC) $(COMMON) -std=gnu17 $(WARN) $(CFLAGS) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
+	@$(HOSTCC) $(COMMON) -std=gnu17 $(WARN) $(call PLAIN,$(CFLAGS)) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
 $(BUILD)/pic/lib/host_bash.o: COMMON += -I$(BUILD)/pic $(subst -I,-isystem ,$(BASH_CPPFLAGS))
 $(BUILD)/pic/lib/host_bash.o: $(BUILD)/pic/builtins.inc
 $(BUILD)/pic/builtins.inc: $(BUILD)/flags $(filter applets/ipc-%,$(APPLETS))
@@ -166,4 +178,4 @@ clean:
 
 -include $(OBJ:.o=.d) $(PIC:.o=.d) $(wildcard $(BUILD)/obj/tests/*/*.d)
 FORCE:
-.PHONY: all check check-all sanitize coverage lint bench demo completions builtins install uninstall clean FORCE
+.PHONY: all check check-all sanitize coverage lint bench torture model demo completions builtins install uninstall clean FORCE

@@ -5,17 +5,25 @@ extern const struct applet ipc_lock;
 extern const struct applet ipc_fifo;
 extern const struct applet ipc_pipe;
 extern const struct applet ipc_mq;
+extern const struct applet ipc_ring;
+extern const struct applet ipc_spool;
 extern const struct applet ipc_shm;
+extern const struct applet ipc_sem;
 extern const struct applet ipc_event;
 extern const struct applet ipc_barrier;
+extern const struct applet ipc_sock;
 
 const struct applet *const applets[] = {
 	&ipc_lock,
 	&ipc_fifo,
 	&ipc_pipe,
 	&ipc_mq,
+	&ipc_ring,
+	&ipc_spool,
 	&ipc_shm,
+	&ipc_sem,
 	&ipc_event,
 	&ipc_barrier,
+	&ipc_sock,
 	NULL,
 };

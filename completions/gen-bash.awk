@@ -54,7 +54,7 @@ END {
 	print "\t*) return 1 ;;\n\tesac\n}\n"
 	print "# Sets what the verb $1 (\"APPLET VERB\") takes: flags, options with values (OPTION:ACTION), operands"
 	print "# (ACTION, ACTION* for any number), and whether a command may follow."
-	print "_ipcbox_record() {\n\tcommand= flags= valued= operands=\n\tcase $1 in"
+	print "_ipcbox_record() {\n\tcommand='' flags='' valued='' operands=''\n\tcase $1 in"
 	for (i = 1; i <= nv; i++) {
 		key = order[i]
 		printf "\t'%s')\n\t\tflags='%s'\n\t\tvalued='%s'\n\t\toperands='%s' command=%s\n\t\t;;\n", key,

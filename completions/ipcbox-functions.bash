@@ -49,7 +49,10 @@ _ipcbox_action() {
 		_ipcbox_reply "${list[@]/#/${2-}}"
 		;;
 	user) COMPREPLY+=($(compgen -u -- "${cur#"${2-}"}")) ;;
-	pid) _ipcbox_reply $(cd /proc && printf "${2-}%s " [0-9]*) ;;
+	pid)
+		list=(/proc/[0-9]*)
+		_ipcbox_reply "${list[@]/#\/proc\//${2-}}"
+		;;
 	path) _ipcbox_files "${2-}" ;;
 	command) COMPREPLY+=($(compgen -c -- "${cur#"${2-}"}")) ;;
 	object)

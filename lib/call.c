@@ -79,7 +79,7 @@ static void message(struct call *call, int errnum, const char *fmt, va_list ap)
 	const char *applet = call->applet != NULL ? call->applet->name : "ipcbox";
 	const char *verb = call->verb != NULL ? call->verb->name : NULL;
 	/* As a drop-in it speaks with that name: "flock: ...". */
-	if (call->alias) {
+	if (call->alias && call->applet != NULL) {
 		applet = call->applet->alias;
 		verb = NULL;
 	}

@@ -154,27 +154,27 @@ static ssize_t by_buffer(struct mover *m)
 	return n;
 }
 
-/* Neither side was ready, or the turn has come to look at the signals. */
-static int pause_for(struct mover *m, bool again)
+/* Sleep when the last attempt would have blocked (AGAIN times in a row: the kernel does not say by
+ * which side, so they are asked in turn), or when the turn has come to look at the signals. */
+static int pause_for(struct mover *m, unsigned again)
 {
 	struct copy *c = m->c;
-	if (!again && !m->careful && (!m->waits || m->turn++ % TURNS_PER_CHECK != 0))
+	if (again == 0 && !m->careful && (!m->waits || m->turn++ % TURNS_PER_CHECK != 0))
 		return 0;
-	if (wait_side(c, c->in, POLLIN) < 0)
-		return -1;
-	return again && m->way != WAY_BUFFER ? wait_side(c, c->out, POLLOUT) : 0;
+	bool out = again > 0 && again % 2 == 0 && m->way != WAY_BUFFER;
+	return wait_side(c, out ? c->out : c->in, out ? POLLOUT : POLLIN);
 }
 
 static int move_all(struct mover *m)
 {
 	struct copy *c = m->c;
-	bool again = false;
+	unsigned again = 0;
 	while (c->done < c->max) {
 		if (pause_for(m, again) < 0)
 			return -1;
-		again = false;
 		ssize_t n = m->way == WAY_BUFFER ? by_buffer(m) : by_kernel(m);
 		if (n > 0) {
+			again = 0;
 			c->done += (uint64_t)n;
 			if (c->progress != NULL)
 				progress_add(c->progress, (uint64_t)n);
@@ -186,7 +186,7 @@ static int move_all(struct mover *m)
 		} else if (n == -2) {
 			return -1;
 		} else if (errno == EAGAIN) {
-			again = true;
+			again++;
 		} else if (m->way != WAY_BUFFER && unfit(m, errno)) {
 			m->way = WAY_BUFFER;
 			m->careful = m->waits;

@@ -76,6 +76,7 @@ int futex_wake(const uint32_t *word, int n)
 int futex_robust_start(struct futex_robust *r)
 {
 	*r = (struct futex_robust){.head = {.next = &r->head, .offset = 0}};
+	r->tid = (uint32_t)syscall(SYS_gettid);
 	if (syscall(SYS_get_robust_list, 0, &r->old, &r->oldlen) < 0)
 		return -1;
 	return (int)syscall(SYS_set_robust_list, &r->head, sizeof r->head);
@@ -101,14 +102,14 @@ void futex_hold(struct futex_robust *r, uint32_t *word)
 {
 	r->node = &r->head;
 	r->head.offset = (long)((uintptr_t)word - (uintptr_t)&r->node);
-	__atomic_store_n(word, (uint32_t)syscall(SYS_gettid) | FUTEX_WAITERS, __ATOMIC_RELEASE);
+	__atomic_store_n(word, r->tid | FUTEX_WAITERS, __ATOMIC_RELEASE);
 	__atomic_store_n(
 		&r->head.next, (struct futex_robust_head *)(void *)&r->node, __ATOMIC_RELEASE);
 }
 
 void futex_release(struct futex_robust *r, uint32_t *word)
 {
-	uint32_t mine = (uint32_t)syscall(SYS_gettid) | FUTEX_WAITERS;
+	uint32_t mine = r->tid | FUTEX_WAITERS;
 	__atomic_compare_exchange_n(word, &mine, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 	__atomic_store_n(&r->head.next, &r->head, __ATOMIC_RELEASE);
 }
@@ -164,7 +165,7 @@ static int taken(int how)
 
 int futex_lock(struct futex_robust *r, uint32_t *word, int64_t deadline, const struct stop *stop)
 {
-	uint32_t v = 0, me = (uint32_t)syscall(SYS_gettid);
+	uint32_t v = 0, me = r->tid;
 	int how;
 	__atomic_store_n(&r->head.pending, word_entry(r, word), __ATOMIC_RELEASE);
 	for (int i = 0; i < SPINS; i++) {

@@ -29,6 +29,7 @@ struct futex_robust {
 		long offset;
 		void *volatile pending;
 	} head;
+	uint32_t tid;                   /* ours: asked once */
 	struct futex_robust_head *node; /* the one list entry: its next pointer */
 	void *old;                      /* what was registered before: libc's */
 	unsigned long oldlen;

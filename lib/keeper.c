@@ -6,6 +6,7 @@
 #include "spawn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -176,6 +177,35 @@ int keeper_with(struct keeper *k, struct spawn *s, const int *fds, size_t nfds)
 	s->hook = start;
 	s->hook_arg = k;
 	return 0;
+}
+
+int keeper_detach(int pidfd, const int *fds, size_t nfds, pid_t *pid)
+{
+	struct keeper k = {.nfds = (unsigned)nfds};
+	struct task t = {&k, pidfd};
+	int up[2];
+	char c;
+	if (nfds > KEEPER_MAX) {
+		errno = EINVAL;
+		return -1;
+	}
+	for (size_t i = 0; i < nfds; i++)
+		k.fds[i] = fds[i];
+	if (pipe2(up, O_CLOEXEC) < 0)
+		return -1;
+	/* A plain fork(2), without what the C library does around it. */
+	long r = syscall(SYS_clone, (long)SIGCHLD, 0L, 0L, 0L, 0L);
+	if (r == 0)
+		keep(&t);
+	int e = errno;
+	close(up[1]);
+	/* It closes its end when it has given up all descriptors but those. */
+	while (r > 0 && read(up[0], &c, 1) < 0 && errno == EINTR)
+		;
+	close(up[0]);
+	errno = e;
+	*pid = (pid_t)r;
+	return r < 0 ? -1 : 0;
 }
 
 void keeper_end(struct keeper *k)

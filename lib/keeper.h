@@ -39,6 +39,10 @@ struct keeper {
 
 /* Have S start a keeper for FDS. NFDS above KEEPER_MAX: -1 with EINVAL. */
 int keeper_with(struct keeper *k, struct spawn *s, const int *fds, size_t nfds);
+/* A keeper for a process that is none of our children: PIDFD's. It has memory of its own, keeps FDS and
+ * PIDFD, and goes on when we end; *PID is it. It has let go of everything else when we return, so that
+ * nobody waits for its end of a pipe. 0 or -1 with errno. The caller reaps nothing: it ends after us. */
+int keeper_detach(int pidfd, const int *fds, size_t nfds, pid_t *pid);
 /* Kill it and reap it; nothing when it never ran. */
 void keeper_end(struct keeper *k);
 

@@ -42,8 +42,8 @@ int newfile_open(struct newfile *f, int dirfd, const char *path, unsigned mode)
 	int e = errno;
 	if (f->tmp == NULL)
 		free(tmp);
-	errno = e;
-	return f->fd < 0 ? -1 : 0;
+	errno = e;                 // NOLINT(clang-analyzer-unix.Malloc): both are kept in f
+	return f->fd < 0 ? -1 : 0; // NOLINT(clang-analyzer-unix.Malloc): tmp is kept in f
 }
 
 static int link_to(struct newfile *f, const char *path)

@@ -60,7 +60,7 @@ int shared_open(struct shared *s, int dirfd, const char *path, const struct shar
 	int flags, size_t size, unsigned mode, void (*init)(void *base, size_t size, void *arg),
 	void *arg);
 /* Unmap, close, give back SIGBUS and the robust list. As an undo: call_undo(call, shared_close, s, 0). */
-void shared_close(void *s, intptr_t unused);
+void shared_close(void *arg, intptr_t unused);
 /* Lock the header's lock. As futex_lock: 0, or -1 with EOWNERDEAD when taken from the dead (the
  * caller repairs, and counts it in head->repairs), ETIMEDOUT, EAGAIN, EINTR. */
 int shared_lock(struct shared *s, int64_t deadline, const struct stop *stop);

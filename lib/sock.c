@@ -6,6 +6,7 @@
 #include "fd.h"
 #include "num.h"
 #include "peer.h"
+#include "sockdiag.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -106,14 +107,25 @@ static enum found probe(const char *path, int type, struct peer *peer)
 	return err == ECONNREFUSED ? FOUND_DEAD : err == ENOENT ? FOUND_NOTHING : FOUND_ERROR;
 }
 
-static enum found look(const char *path, int type, struct peer *peer)
+/* First the kernel is asked, so that a live server does not see a client that wants nothing; then, since
+ * it tells only of our network namespace, a connection is tried. */
+static enum found look(const struct addr *a, int type, struct peer *peer)
 {
 	struct stat st;
-	if (lstat(path, &st) < 0)
+	struct sockdiag d;
+	*peer = (struct peer){.known = false};
+	if (lstat(a->path, &st) < 0)
 		return errno == ENOENT ? FOUND_NOTHING : FOUND_ERROR;
 	if (!S_ISSOCK(st.st_mode))
 		return FOUND_OTHER;
-	return probe(path, type, peer);
+	if (sockdiag_find(a, &st, &d) <= 0)
+		return probe(a->path, type, peer);
+	pid_t pid = sockdiag_owner(d.inode);
+	/* 0: closed since then, or not visible to us. */
+	if (pid == 0)
+		return probe(a->path, type, peer);
+	*peer = (struct peer){.known = d.has_uid, .uid = d.uid, .pid = pid};
+	return FOUND_LIVE;
 }
 
 static int live(struct call *call, const char *name, const struct peer *peer)
@@ -149,7 +161,7 @@ static int claim(struct call *call, const struct addr *a, struct sock_bound *b, 
 {
 	struct peer peer;
 	for (int tries = 0; tries < 8; tries++) {
-		enum found found = look(a->path, b->type, &peer);
+		enum found found = look(a, b->type, &peer);
 		if (found == FOUND_LIVE)
 			return live(call, a->text, &peer);
 		if (found == FOUND_OTHER)

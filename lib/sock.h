@@ -78,6 +78,10 @@ int sock_connect_to(const struct addr *a, int type, int64_t deadline, const stru
  * makes no event; so are addresses of other kinds, for which the kernel tells nothing. */
 int sock_connect_retry(
 	const struct addr *a, int type, int64_t deadline, int64_t until, const struct stop *stop);
+/* Wait until somebody accepts connections (or datagrams) at A, of any type when TYPE is 0. Of unix sockets the kernel is asked (sock_diag(7));
+ * others are connected to, and the connection is closed at once. 0, or -1 with errno: the last
+ * attempt's when DEADLINE has passed. */
+int sock_wait(const struct addr *a, int type, int64_t deadline, const struct stop *stop);
 /* For verbs: resolve A and connect, with RETRY ns of trying again (0: none), then -w and -n. The descriptor
  * is owned by CALL. Status 0 and *FD, or a message and its status (ST_NOPEER refused, ST_NOOBJ ...). */
 int sock_connect(struct call *call, struct addr *a, int type, int64_t retry, int *fd);

@@ -3,6 +3,7 @@
 #include "call.h"
 #include "fd.h"
 #include "sock.h"
+#include "sockdiag.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -166,14 +167,36 @@ static void drain(int fd)
 		;
 }
 
-int sock_connect_retry(
-	const struct addr *a, int type, int64_t deadline, int64_t until, const struct stop *stop)
+/* Does somebody listen on the unix socket A? The kernel tells, so that a server need not see a client that
+ * wants nothing. 0, or -1 with errno as connect(2) would give. */
+static int look(const struct addr *a, int type, int64_t deadline, const struct stop *stop)
+{
+	struct stat st;
+	struct sockdiag d;
+	if (a->family == AF_UNIX && a->is_path && lstat(a->path, &st) < 0)
+		return -1;
+	if (a->family == AF_UNIX && sockdiag_find(a, a->is_path ? &st : NULL, &d) > 0) {
+		bool right = type == 0 || d.type == type;
+		errno = right ? ECONNREFUSED : EPROTOTYPE;
+		return right && (d.listening || d.type == SOCK_DGRAM) ? 0 : -1;
+	}
+	/* Not in our network namespace, or not unix: there is no other way. */
+	int fd = sock_connect_to(a, type != 0 ? type : a->type, deadline, stop);
+	fd_close(fd);
+	/* Somebody is there, only of another type. */
+	return fd >= 0 || (type == 0 && errno == EPROTOTYPE) ? 0 : -1;
+}
+
+typedef int attempt_fn(const struct addr *, int, int64_t, const struct stop *);
+
+static int retry(const struct addr *a, int type, int64_t deadline, int64_t until,
+	const struct stop *stop, attempt_fn *attempt)
 {
 	int64_t pause = RETRY_FIRST;
 	int events = -1;
 	bool watching = false;
 	for (;;) {
-		int fd = sock_connect_to(a, type, deadline, stop), err = errno;
+		int fd = attempt(a, type, deadline, stop), err = errno;
 		if (fd >= 0 || !worth_retrying(err) || until == DEADLINE_NOW ||
 			wait_now() >= until) {
 			fd_close(events);
@@ -199,6 +222,17 @@ int sock_connect_retry(
 		/* Something happened to the name: listen(2) may follow any moment. */
 		pause = r > 0 ? RETRY_FIRST : pause * 2 < RETRY_MOST ? pause * 2 : RETRY_MOST;
 	}
+}
+
+int sock_connect_retry(
+	const struct addr *a, int type, int64_t deadline, int64_t until, const struct stop *stop)
+{
+	return retry(a, type, deadline, until, stop, sock_connect_to);
+}
+
+int sock_wait(const struct addr *a, int type, int64_t deadline, const struct stop *stop)
+{
+	return retry(a, type, deadline, deadline, stop, look);
 }
 
 int sock_connect_failed(struct call *call, const struct addr *a, int type, int errnum)

@@ -254,8 +254,8 @@ int spawn_exec(const struct spawn *s)
 static int report(struct call *call, const struct spawn *s, int err, int execed)
 {
 	if (!execed && err == EAGAIN) /* fork(2): RLIMIT_NPROC, pids.max, pid_max */
-		return call_fail(call, ST_EARLY, 0, "start %s: no more processes allowed; see ulimit -u",
-			s->argv[0]);
+		return call_fail(call, ST_EARLY, 0,
+			"start %s: no more processes allowed; see ulimit -u", s->argv[0]);
 	if (!execed)
 		return call_fail(call, ST_EARLY, err, "start %s", s->argv[0]);
 	return call_fail(call, err == ENOENT ? ST_NOCMD : ST_NOEXEC, err, "execute %s", s->argv[0]);

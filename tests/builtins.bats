@@ -46,7 +46,7 @@ inproc() { # lines "APPLET VERB" of the verbs that run in-process
 	printf '%s\n' 'ipc-event set x' 'ipc-event stat x >/dev/null' >commands
 	{ cat load commands; } >script
 	strace -f -qq -e trace=%process -o trace bash script
-	! grep -E 'fork|clone|vfork' trace
+	status 1 grep -E 'fork|clone|vfork' trace
 	{ cat load; echo 'ipc-event wait x -- true'; } >script
 	strace -f -qq -e trace=%process -o trace bash script
 	grep -qE 'fork|clone' trace
@@ -62,6 +62,8 @@ inproc() { # lines "APPLET VERB" of the verbs that run in-process
 @test "status, stdout and message are those of the program, for every in-process verb" {
 	local args
 	while read -r a v; do
+		# What ls shows are the machine's objects, which other tests make and remove meanwhile.
+		[[ $v != ls ]] || continue
 		for args in --help --no-such-option "" "-n ./missing/object" "-n ./missing/object x y z" "-n 'bad	name'" "-w nonsense x"; do
 			printf '%s %s %s\n' "$a" "$v" "$args" >line
 			local s1=0 s2=0
@@ -101,8 +103,11 @@ inproc() { # lines "APPLET VERB" of the verbs that run in-process
 @test "a thousand calls, good and bad, change nothing in the shell" {
 	cat >commands <<-'EOF'
 		state() {
-			for f in /proc/$$/fd/*; do echo "${f##*/} $(readlink "$f")"; done | grep -vE 'pipe:|/before|/after|/fd/'
-			grep -E 'Sig[BIP]|Shd|Threads' /proc/$$/status
+			for f in /proc/$$/fd/*; do echo "${f##*/} $(readlink "$f")"; done | grep -vE 'pipe:|/before|/after|/fd/| $'
+			# Read by the shell itself: while it forks, it blocks signals for a moment.
+			while read -r k v; do
+				case $k in Sig[BIP]* | Shd* | Threads*) echo "$k $v" ;; esac
+			done </proc/$$/status
 			trap -p
 			umask
 			pwd

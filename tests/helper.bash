@@ -21,6 +21,10 @@ teardown() {
 		wait "$p" 2>/dev/null
 	done
 	cd / || return 1
+	# Whatever a test left running, orphans too: known by its working directory.
+	for p in $(find /proc -maxdepth 2 -name cwd -lname "$T*" 2>/dev/null | cut -d/ -f3); do
+		kill -KILL "$p" 2>/dev/null || :
+	done
 	rm -rf "$T"
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # ipc-lock against flock(1), fcntl(2) users in Python, and its own killed parts.
-# shellcheck shell=bash disable=SC2016,SC2030,SC2031
+# shellcheck shell=bash disable=SC2016,SC2030,SC2031,SC2094,SC2317
 
 load helper
 
@@ -23,7 +23,12 @@ END
 
 hold() { ready python3 "$T/hold.py" "$@"; }
 # holder OPTIONS...: an ipc-lock that holds until its command is killed; CMD's pid is in ./cmd.
-holder() { ready ipc-lock run "$@" -- sh -c 'echo $$ >cmd; echo >&8; exec 8>&-; exec sleep 1000'; }
+holder() {
+	ready ipc-lock run "$@" -- sh -c 'echo $$ >cmd; echo >&8; exec 8>&-; exec sleep 1000'
+	sleeps "$(<cmd)"
+}
+# sleeps PID: it has got as far as to be sleep(1).
+sleeps() { until_true grep -qx sleep "/proc/$1/comm"; }
 drop() {
 	kill "${@:-$PID}"
 	wait "${@:-$PID}" || :
@@ -174,7 +179,8 @@ assert since > '"$t"', (since, '"$t"')'
 }
 
 @test "never a dead pid: a taker that died with its lock left to a child" {
-	/usr/bin/flock f sh -c 'sleep 1000 3>&3 & echo $! >child' 3>&- 4>&-
+	/usr/bin/flock f sh -c 'sleep 1000 & echo $! >child' 3>&- 4>&-
+	sleeps "$(<child)"
 	status 75 ipc-lock run -n ./f -- true
 	[[ $stderr == *"held by $(<child) (sleep 1000)"* ]]
 	status 0 ipc-lock stat ./f
@@ -238,6 +244,7 @@ assert since > '"$t"', (since, '"$t"')'
 @test "the keeper stays out of the group: ^C and kill -9 of the group leave the lock" {
 	ready setsid ipc-lock run ./f -- setsid sh -c 'echo $$ >cmd; echo >&8; exec 8>&-; exec sleep 1000'
 	until_true pgrep -P "$PID" ipc-keeper
+	sleeps "$(<cmd)"
 	kill -KILL -- "-$PID"
 	wait "$PID" || :
 	status 75 ipc-lock run -n ./f -- true
@@ -247,19 +254,20 @@ assert since > '"$t"', (since, '"$t"')'
 	# No signal but KILL reaches it.
 	holder ./f
 	until_true pgrep -P "$PID" ipc-keeper
-	local keeper sig
+	local keeper
 	keeper=$(pgrep -P "$PID" ipc-keeper)
-	for sig in $(seq 1 64); do
-		[[ $sig == 9 || $sig == 19 ]] || kill -"$sig" "$keeper" 2>/dev/null || :
-	done
-	kill -0 "$keeper"
-	drop
+	python3 -c "import os; [os.kill($keeper, s) for s in range(1, 65) if s not in (9, 19)]"
+	kill -KILL "$PID"
+	wait "$PID" || :
+	status 75 ipc-lock run -n ./f -- true
+	kill "$(<cmd)"
+	until_true free ./f
 }
 
 @test "no process and no descriptor is left behind" {
 	ipc-lock run "$T/f" -- true
 	ipc-lock run "$T/f" -- ./none 2>/dev/null || :
-	! pgrep -f "^ipc-lock run $T/f"
+	[[ -z $(pgrep -f "^ipc-lock run $T/f") ]]
 }
 
 @test "stdout closes when the command has ended: nobody else keeps it open" {
@@ -328,7 +336,7 @@ os.execvp(sys.argv[1], sys.argv[1:])' ipc-lock run ./f -- \
 	drop
 	status 0 ipc-lock test ./f
 	status 127 ipc-lock run --exec ./f -- ./none
-	ipc-lock run --share-fd ./f -- sh -c 'sleep 1000 >/dev/null 2>&1 3>&3 & echo $! >child'
+	ipc-lock run --share-fd ./f -- sh -c 'sleep 1000 >/dev/null 2>&1 & echo $! >child'
 	status 75 ipc-lock run -n ./f -- true
 	kill "$(<child)"
 	until_true free ./f
@@ -640,6 +648,7 @@ END
 	[[ $stderr == *"held by "*"since 20"* ]]
 	for i in "${pids[@]}"; do
 		kids=$(pgrep -P "$i") || kids=
+		# shellcheck disable=SC2086
 		kill -KILL "$i" $kids 2>/dev/null || :
 		wait "$i" || :
 	done
@@ -934,7 +943,7 @@ END
 	strace -o trace -e trace=fcntl,flock,fstatfs -e inject=fstatfs:poke_exit=@arg2=6969000000000000 \
 		ipc-lock run -v ./f -- true 2>err || skip "this strace cannot poke"
 	grep -q F_OFD_SETLKW trace
-	! grep -q '^flock' trace
+	[[ $(grep -c '^flock' trace) == 0 ]]
 	grep -q 'only the fcntl(2) lock' err
 }
 

@@ -79,6 +79,7 @@ static void print_json(
 	show_waiters(call, m, show);
 	json_close(&json, ']');
 	json_close(&json, '}');
+	show->json = NULL;
 }
 
 static void print_table(
@@ -91,6 +92,7 @@ static void print_table(
 	table_start(&table, 2, 1);
 	show_waiters(call, m, show);
 	(void)table_end(&table, &call->out);
+	show->table = NULL;
 }
 
 int event_stat(struct call *call)

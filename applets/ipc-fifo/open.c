@@ -181,14 +181,17 @@ int fifo_open_write(struct call *call, struct fifo *f, int64_t deadline)
 
 int fifo_capacity(struct call *call, const struct fifo *f, const struct val *v)
 {
-	if (v->count == 0 || fcntl(f->fd, F_SETPIPE_SZ, (int)v->num) >= 0)
+	int64_t size = v->num;
+	if (v->count == 0)
 		return ST_OK;
+	/* It cannot become smaller than what others have put into it by now. */
+	while (fcntl(f->fd, F_SETPIPE_SZ, (int)size) < 0 && errno == EBUSY && size < INT32_MAX / 2)
+		size *= 2;
 	int e = errno;
+	if (fcntl(f->fd, F_GETPIPE_SZ) >= v->num)
+		return ST_OK;
 	char *text = NULL;
 	size_t len = 0;
-	if (e == EBUSY)
-		return call_fail(call, ST_BUSY, 0, "%s holds more than %lld bytes just now",
-			f->name, (long long)v->num);
 	if (e != EPERM)
 		return call_error(
 			call, e, "set the capacity of %s to %lld", f->name, (long long)v->num);

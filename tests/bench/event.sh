@@ -1,5 +1,6 @@
 # tests/bench/event.sh: ipc-event, the cost of a call and of waking a waiter.
-# shellcheck shell=sh
+# shellcheck shell=sh source=tests/bench/lib.sh
+. "${BENCH_DIR:?run it with make bench}/lib.sh"
 
 bench_cc empty
 bench_cc futexpong

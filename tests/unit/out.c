@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define BIG ((size_t)3 * OUT_SIZE)
+
 static struct out *start(int *fd)
 {
 	struct out *out = calloc(1, sizeof *out);
@@ -44,15 +46,15 @@ static void buffering(void)
 {
 	int fd;
 	struct out *out = start(&fd);
-	char *big = malloc(3 * OUT_SIZE + 1);
-	memset(big, 'x', 3 * OUT_SIZE);
-	big[3 * OUT_SIZE] = '\0';
-	OK(out_str(out, "a") == 0 && out_put(out, big, 3 * OUT_SIZE) == 0 &&
-		out_fmt(out, "%s", big) == 0);
+	char *big = malloc(BIG + 1);
+	memset(big, 'x', BIG);
+	big[BIG] = '\0';
+	OK(out_str(out, "a") == 0 && out_put(out, big, BIG) == 0 && out_fmt(out, "%s", big) == 0);
 	for (int i = 0; i < 2 * OUT_SIZE; i++)
 		OK(out_char(out, 'y') == 0);
 	char *got = finish(out, fd);
-	OK(strlen(got) == 1 + 8 * OUT_SIZE && got[1] == 'x' && got[8 * OUT_SIZE] == 'y');
+	OK(strlen(got) == 1 + (size_t)8 * OUT_SIZE && got[1] == 'x' &&
+		got[(size_t)8 * OUT_SIZE] == 'y');
 	free(got);
 	free(big);
 	struct out *full = calloc(1, sizeof *full);

@@ -1,0 +1,226 @@
+/* ipc-ring get: records out of the ring, to stdout or to a command each.
+ *
+ * A batch is copied under the lock, and written out without it: neither a slow reader of our stdout nor
+ * CMD ever holds up the others. What was taken and not yet written when we are killed by SIGKILL is
+ * lost with us; a stop signal waits for it. */
+#define _GNU_SOURCE
+#include "fd.h"
+#include "frame.h"
+#include "ring.h"
+#include "spawn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define BATCH_BYTES 65536
+
+struct getter {
+	struct ring *r;
+	struct frame frame;
+	uint64_t want;  /* records still wanted */
+	uint64_t batch; /* at most so many under one lock */
+	uint64_t done;
+	char *buf; /* the batch, as it will be written */
+	size_t cap, len;
+	uint64_t held; /* records in it */
+	bool odd;      /* the next record is not of --record-size bytes */
+};
+
+static void undo_free(void *arg, intptr_t n)
+{
+	struct getter *g = arg;
+	(void)n;
+	free(g->buf);
+}
+
+/* Room for a record of LEN bytes behind the batch; the first of a batch may make the buffer grow. */
+static int room(struct getter *g, size_t len)
+{
+	size_t need = g->len + len + 16;
+	if (need <= g->cap)
+		return 1;
+	if (g->held > 0)
+		return 0;
+	char *more = realloc(g->buf, need);
+	if (more == NULL)
+		return -1;
+	g->buf = more;
+	g->cap = need;
+	return 1;
+}
+
+static void terminate(struct getter *g)
+{
+	if (g->frame.kind == FRAME_LINES)
+		g->buf[g->len++] = '\n';
+	else if (g->frame.kind == FRAME_NULL)
+		g->buf[g->len++] = '\0';
+}
+
+/* Under the lock: fill the batch. 0, or -1 and *STATUS. */
+static int fill(struct call *call, struct getter *g, int *status)
+{
+	struct ring *r = g->r;
+	uint64_t most = g->want < g->batch ? g->want : g->batch;
+	while (g->held < most) {
+		int64_t len = ring_next(r);
+		if (len == -1)
+			return 0;
+		if (len < 0) {
+			*status = call_fail(call, ST_DATA, 0, "%s: damaged", r->m->obj.text);
+			return -1;
+		}
+		g->odd = g->frame.kind == FRAME_SIZE && (size_t)len != g->frame.size;
+		if (g->odd)
+			return 0;
+		int fits = room(g, (size_t)len);
+		if (fits < 0)
+			*status = call_error(
+				call, ENOMEM, "get a record of %lld bytes", (long long)len);
+		if (fits <= 0)
+			return fits;
+		ring_take(r, g->buf + g->len, (size_t)len);
+		g->len += (size_t)len;
+		terminate(g);
+		g->held++;
+		r->s.gets++;
+	}
+	return 0;
+}
+
+/* Take a batch, waiting for its first record. 1; 0: the ring is closed and drained; -1 and *STATUS. */
+static int take_batch(struct call *call, struct getter *g, int *status)
+{
+	struct ring *r = g->r;
+	g->len = 0;
+	g->held = 0;
+	*status = ring_lock(call, r, DEADLINE_NONE);
+	while (*status == 0 && r->s.tail == r->s.head) {
+		if (r->f->closed != 0) {
+			ring_unlock(r);
+			return 0;
+		}
+		*status = ring_wait(call, r, RING_DATA, call_deadline(call));
+	}
+	if (*status != 0)
+		return -1;
+	int bad = fill(call, g, status);
+	if (g->held > 0)
+		ring_publish(r);
+	bool left = r->s.tail != r->s.head;
+	ring_unlock(r);
+	if (g->held > 0)
+		ring_wake(r, RING_SPACE);
+	if (left)
+		ring_wake(r, RING_DATA);
+	return bad < 0 ? -1 : 1;
+}
+
+/* Write the batch to stdout. A stop signal is heeded only while stdout takes nothing. 0 or a status. */
+static int write_batch(struct call *call, struct getter *g)
+{
+	size_t at = 0;
+	while (at < g->len) {
+		if (wait_fd(call->out.fd, POLLOUT, DEADLINE_NONE, &call->stop) < 0 &&
+			errno == EINTR) {
+			call_warn(call, 0,
+				"%s: stopped while stdout took nothing: %llu records are lost",
+				g->r->m->obj.text, (unsigned long long)g->held);
+			return ST_SIGNAL + call_stopped(call);
+		}
+		ssize_t n = write(call->out.fd, g->buf + at, g->len - at);
+		if (n > 0)
+			at += (size_t)n;
+		else if (n < 0 && errno != EINTR && errno != EAGAIN)
+			return call_stdout_error(call, errno);
+	}
+	return 0;
+}
+
+/* The batch, one record, as a file: stdin of CMD. */
+static int as_file(struct call *call, struct getter *g)
+{
+	int fd = memfd_create("record", MFD_CLOEXEC);
+	if (fd < 0 || fd_write(fd, g->buf, g->len) < 0 || lseek(fd, 0, SEEK_SET) < 0) {
+		fd_close(fd);
+		return -1;
+	}
+	return call_own(call, fd);
+}
+
+static int run_command(struct call *call, struct getter *g)
+{
+	struct spawn_fd in = {.from = as_file(call, g), .to = 0};
+	const char *env[] = {call_fmt(call, "IPC_OBJECT=%s", g->r->m->obj.text), NULL};
+	if (in.from < 0 || env[0] == NULL)
+		return call_fail(call, ST_EARLY, errno, "give the record to %s", call->command[0]);
+	struct spawn s = {.argv = call->command, .env = env, .fds = &in, .nfds = 1};
+	int status = spawn_run(call, &s);
+	call_close(call, in.from);
+	return status;
+}
+
+static int get_all(struct call *call, struct getter *g)
+{
+	int status = 0;
+	while (g->want > 0 && status == 0) {
+		int got = take_batch(call, g, &status);
+		if (got < 0 && g->held == 0)
+			return status;
+		if (got == 0)
+			return g->done > 0 || call->std[STD_FOLLOW].count > 0
+				? ST_OK
+				: call_fail(call, ST_NOPEER, 0, "%s: closed and empty",
+					  g->r->m->obj.text);
+		int wrote = g->held == 0        ? 0
+			: call->command != NULL ? run_command(call, g)
+						: write_batch(call, g);
+		g->want -= g->held;
+		g->done += g->held;
+		if (wrote != 0)
+			return wrote;
+		if (g->odd && g->want > 0)
+			return call_fail(call, ST_DATA, 0,
+				"%s: the next record is not %zu bytes long; it is still there",
+				g->r->m->obj.text, g->frame.size);
+		if (call_stopped(call) != 0)
+			return ST_SIGNAL + call_stopped(call);
+	}
+	return status;
+}
+
+int ring_get(struct call *call)
+{
+	struct ring r;
+	bool follow = call->std[STD_FOLLOW].count > 0, count = call->std[STD_COUNT].count > 0;
+	struct getter *g = call_alloc(call, sizeof *g); /* freed after its undo has run */
+	if (g == NULL)
+		return call_error(call, ENOMEM, "get");
+	*g = (struct getter){.r = &r,
+		.frame = frame_of(call),
+		.want = count    ? (uint64_t)call->std[STD_COUNT].num
+			: follow ? UINT64_MAX
+				 : 1,
+		.batch = call->command != NULL           ? 1
+			: call->opt[GET_BATCH].count > 0 ? (uint64_t)call->opt[GET_BATCH].num
+							 : UINT64_MAX};
+	/* A command gets the bytes of the record and nothing else. */
+	if (call->command != NULL && g->frame.kind != FRAME_SIZE)
+		g->frame.kind = FRAME_RAW;
+	int status = ring_open(call, &r, call->args[0].str,
+		call->opt[GET_CREATE].count > 0 ? SHARED_CREATE : 0,
+		call->opt[GET_SIZE].count > 0 ? (uint64_t)call->opt[GET_SIZE].num : RING_DEFAULT);
+	if (status != 0)
+		return status;
+	g->cap = g->want == 1 ? 4096 : BATCH_BYTES;
+	g->buf = malloc(g->cap);
+	if (g->buf == NULL || call_undo(call, undo_free, g, 0) < 0)
+		return call_error(call, ENOMEM, "get");
+	status = call_ready(call);
+	if (status == 0)
+		status = get_all(call, g);
+	return mapped_done(call, r.m, status);
+}

@@ -1,0 +1,145 @@
+/* applets/ipc-sem/open.c: open the semaphore that a word names, of whichever kind, and say what went wrong. */
+#define _GNU_SOURCE
+#include "sem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+static void undo_sem(void *arg, intptr_t n)
+{
+	struct sem *s = arg;
+	(void)n;
+	if (s->kind == SEM_SLOTS)
+		slots_close(s);
+	else if (s->kind == SEM_POSIX)
+		psem_close(&s->posix);
+}
+
+void sem_shut(struct sem *s)
+{
+	call_keep(s->call, undo_sem, s, 0);
+	undo_sem(s, 0);
+}
+
+static int open_failed(struct sem *s, int errnum, unsigned flags)
+{
+	struct call *call = s->call;
+	switch (errnum) {
+	case ENOENT:
+		return call_fail(call, ST_NOOBJ, 0, "%s: no such semaphore%s", s->text,
+			(flags & SEM_CREATE) != 0 ? " (its directory is missing)" : "");
+	case EEXIST: return call_fail(call, ST_EXISTS, 0, "%s: exists", s->text);
+	case EBADMSG:
+		return call_fail(call, ST_DATA, 0, "%s: not a semaphore, or damaged", s->text);
+	case ELOOP:
+		return call_fail(call, ST_DATA, 0, "%s: a symbolic link, no semaphore", s->text);
+	case EISDIR: return call_fail(call, ST_DATA, 0, "%s: a directory", s->text);
+	case ENOSYS:
+		return call_fail(call, ST_LIMIT, 0,
+			"%s: the layout of POSIX semaphores is not known on this system", s->text);
+	default: return call_error(call, errnum, "open %s", s->text);
+	}
+}
+
+static int open_posix(struct sem *s, unsigned flags, unsigned value, bool *made)
+{
+	struct call *call = s->call;
+	unsigned mode = call->std[STD_MODE].count > 0 ? (unsigned)call->std[STD_MODE].num : 0600;
+	for (;;) {
+		*made = false;
+		if ((flags & SEM_EXCL) == 0) {
+			if (psem_open(&s->posix, s->obj.name) == 0)
+				return 0;
+			if (errno != ENOENT || (flags & SEM_CREATE) == 0)
+				return -1;
+			psem_close(&s->posix);
+		}
+		if (psem_create(&s->posix, s->obj.name, mode, value) == 0) {
+			*made = true;
+			return 0;
+		}
+		if (errno != EEXIST || (flags & SEM_EXCL) != 0)
+			return -1;
+		psem_close(&s->posix);
+	}
+}
+
+static int open_kind(struct sem *s, unsigned flags, unsigned value, bool *made)
+{
+	struct call *call = s->call;
+	int r;
+	if ((flags & SEM_CREATE_SLOTS) != 0)
+		flags |= s->obj.kind == OBJECT_WORD || s->obj.kind == OBJECT_FILE ? SEM_CREATE : 0;
+	switch (s->obj.kind) {
+	case OBJECT_POSIX:
+		s->kind = SEM_POSIX;
+		r = open_posix(s, flags, value, made);
+		if (r < 0 && (errno == EINVAL || errno == ENAMETOOLONG))
+			return call_fail(
+				call, ST_USAGE, errno, "%s: not a name for a semaphore", s->text);
+		break;
+	case OBJECT_SYSV: s->kind = SEM_SYSV; return sysv_open(s, flags, value, made);
+	case OBJECT_WORD:
+	case OBJECT_FILE:
+		if ((flags & SEM_CREATE) != 0 && value > SLOTS_MAX)
+			return call_fail(
+				call, ST_LIMIT, 0, "%s: at most %d slots", s->text, SLOTS_MAX);
+		r = slots_open(s, flags, value, made);
+		break;
+	default:
+		return call_fail(call, ST_USAGE, 0,
+			"%s: a semaphore is a word, a file, posix:/NAME or sysv:KEY", s->text);
+	}
+	return r < 0 ? open_failed(s, errno, flags) : 0;
+}
+
+struct sem *sem_open_word(struct call *call, const char *word, unsigned flags, unsigned value,
+	bool *made, int *status)
+{
+	struct sem *s = call_alloc(call, sizeof *s);
+	bool unused;
+	if (s == NULL) {
+		*status = call_error(call, ENOMEM, "open %s", word);
+		return NULL;
+	}
+	s->call = call; /* the rest is zero; no need to touch all pages of slots */
+	s->text = word;
+	s->fd = s->ino = s->posix.fd = -1;
+	s->at.dirfd = AT_FDCWD;
+	const char *why = object_parse(&s->obj, word);
+	if (why != NULL) {
+		*status = call_fail(call, ST_USAGE, 0, "%s: %s", word, why);
+		return NULL;
+	}
+	call_undo(call, undo_sem, s, 0);
+	*status = open_kind(s, flags, value, made != NULL ? made : &unused);
+	if (*status == 0 && s->kind != SEM_SYSV && call->opt[OPT_INDEX].count > 0)
+		*status = call_fail(call, ST_USAGE, 0, "%s: --index is for sysv:", word);
+	if (*status == 0)
+		return s;
+	sem_shut(s);
+	return NULL;
+}
+
+int sem_waited(struct sem *s, unsigned k, int errnum)
+{
+	struct call *call = s->call;
+	switch (errnum) {
+	case ENOENT:
+	case EIDRM: return call_fail(call, ST_NOOBJ, 0, "%s: was removed", s->text);
+	case ERANGE:
+		if (s->kind == SEM_SLOTS && s->n == 0)
+			return call_fail(call, ST_LIMIT, 0, "%s: has no slots; ipc-sem set %s N",
+				s->text, s->text);
+		return call_fail(call, ST_LIMIT, 0, "%s: %u wanted, %s", s->text, k,
+			s->kind == SEM_SLOTS ? "but there are fewer slots"
+					     : "a semaphore goes up to its maximum");
+	case EOVERFLOW:
+		return call_fail(call, ST_LIMIT, 0, "%s: its value would be too large", s->text);
+	case EDEADLK:
+		return call_fail(call, ST_BUSY, 0,
+			"%s: somebody has held its gate for 10 s: is a process stopped?", s->text);
+	case EBADMSG: return open_failed(s, errnum, 0);
+	default: return call_waited(call, errnum, "wait for %s", s->text);
+	}
+}

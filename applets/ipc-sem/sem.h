@@ -1,0 +1,126 @@
+/* ipc-sem's own: what its files share. */
+#ifndef IPC_SEM_H
+#define IPC_SEM_H
+
+#include "call.h"
+#include "object.h"
+#include "psem.h"
+#include "spawn.h"
+
+#include <sys/stat.h>
+
+enum { OPT_TAKE, OPT_OWNER, OPT_INDEX, OPT_VALUE, OPT_EXCL, OPT_JOBS, OPT_N };
+
+/* More slots than this are a usage error: looking at them costs a system call each. */
+#define SLOTS_MAX 4096
+/* So many may be taken at once by a verb that leaves a keeper for each. */
+#define GUARDED_MAX 16
+
+enum sem_kind { SEM_SLOTS, SEM_POSIX, SEM_SYSV };
+
+struct sem {
+	struct call *call;
+	struct object obj;
+	enum sem_kind kind;
+	const char *text;
+	/* SEM_SLOTS */
+	struct object_at at;
+	int fd;          /* the gate's, the turn's, and of slots that are not guarded */
+	unsigned n, top; /* how many slots; none at or above top was ever taken */
+	int ino;         /* inotify(7), -1: none */
+	unsigned taken;  /* at the last look for free ones */
+	unsigned held;   /* how many we hold */
+	/* SEM_POSIX */
+	struct psem posix;
+	/* SEM_SYSV */
+	int id;
+	unsigned short index;
+	/* SEM_SLOTS: those that we hold, last for the sake of pages never touched */
+	uint16_t slot[SLOTS_MAX];
+};
+
+/* The semaphore that the first operand names, opened. Made when CREATE: with VALUE, and for EXCL it must be
+ * new. *MADE (may be NULL): it was. NULL with *STATUS and the message written. Closed by the host. */
+#define SEM_CREATE 1u
+#define SEM_EXCL 2u
+#define SEM_READ 4u
+#define SEM_CREATE_SLOTS \
+	8u /* made when it is missing and of slots: what counts is made by who knows the value */
+struct sem *sem_open_word(struct call *call, const char *word, unsigned flags, unsigned value,
+	bool *made, int *status);
+
+/* Close it before the host does. */
+void sem_shut(struct sem *s);
+
+/* ---- slots.c: a file of slots. -1 with errno where nothing else is said. */
+
+/* What stands in the file for a slot: hints, believed as far as /proc and the locks agree. */
+struct claim {
+	int64_t since;  /* CLOCK_REALTIME, seconds */
+	int32_t pid;    /* the one that took it, or the keeper of an owner's slot */
+	int32_t owner;  /* the process that a keeper holds it for; 0: none */
+	int32_t keeper; /* of run: the end of it is the end of the slot's use; 0: none yet */
+	char command[108];
+};
+
+int slots_open(struct sem *s, unsigned flags, unsigned n, bool *made); /* EBADMSG: no such file */
+void slots_close(struct sem *s);
+/* The gate: held by whoever looks for slots, for microseconds. */
+int slots_gate(struct sem *s);
+void slots_ungate(struct sem *s);
+/* Take K slots for S->fd, or one each for FDS when not NULL. OWNER as in a claim.
+ * ETIMEDOUT, EAGAIN, EINTR; ENOENT: the file was removed; ERANGE: there are not so many. */
+int slots_take(struct sem *s, unsigned k, const int *fds, int32_t owner, int64_t deadline);
+/* Give back all that S->fd holds, and wake who waits. */
+void slots_give(struct sem *s);
+void slots_ring(struct sem *s);
+int slots_claim(struct sem *s, unsigned slot, pid_t pid, pid_t owner);
+/* KEEPER keeps the slots that we hold. */
+void slots_kept(struct sem *s, pid_t keeper);
+bool slots_claimed(struct sem *s, unsigned slot, struct claim *c);
+/* Is SLOT taken? 1, 0, -1. */
+int slots_taken(struct sem *s, unsigned slot);
+/* How many are taken: -1 with errno. */
+int slots_count(struct sem *s);
+int slots_resize(struct sem *s, unsigned n);
+int slots_zero(struct sem *s, int64_t deadline);
+/* Another description of S's file. */
+int slots_reopen(struct sem *s);
+/* Which byte of the file is the lock of a slot. */
+int64_t slots_byte(unsigned slot);
+
+/* ---- watch.c: sleep until slots may have changed */
+#define PIDFDS 64
+struct watch {
+	struct pollfd p[1 + PIDFDS]; /* inotify, holders */
+	nfds_t n;
+	int64_t start, pause;
+};
+void watch_start(struct watch *w);
+/* Until something may have changed since the last look; HOLDERS: since that of slots_take. 0; -1 with
+ * ETIMEDOUT, EAGAIN, EINTR. */
+int watch_wait(struct watch *w, struct sem *s, bool holders, int64_t deadline);
+
+/* ---- guard.c: slots held for a process that is not our child. A status. */
+int guard_take(struct sem *s, unsigned k, pid_t owner, int64_t deadline);
+int guard_post(struct sem *s, unsigned k, pid_t owner);
+
+/* ---- sysv.c: -1 with errno */
+int sysv_open(struct sem *s, unsigned flags, unsigned value, bool *made); /* a status */
+int sysv_op(struct sem *s, int op, bool undo, int64_t deadline);
+int sysv_value(struct sem *s);
+int sysv_set(struct sem *s, unsigned n);
+int sysv_remove(struct sem *s);
+/* Wait for the maker of a new one to have given it its value, in so far as that can be seen. */
+void sysv_settle(struct sem *s);
+int sysv_each(int (*fn)(void *arg, int id), void *arg);
+
+/* ---- the verbs in files of their own */
+int sem_run(struct call *call);
+int sem_stat(struct call *call);
+int sem_ls(struct call *call);
+
+/* Say how taking K ended with ERRNUM. */
+int sem_waited(struct sem *s, unsigned k, int errnum);
+
+#endif

@@ -1,0 +1,251 @@
+/* relay.c: each client of FROM gets a connection of its own to TO; both ways, each way to its end.
+ *
+ * Bytes move by splice(2) through a pipe, which a direction has only while something is in it; pipes that are
+ * empty wait in a pool for the next. Where packets or datagrams are on either side, each is read whole and
+ * written whole: towards a stream its bytes, from a stream what one read gave.
+ */
+#define _GNU_SOURCE
+#include "relay.h"
+
+#include "fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int run_sock_relay(struct call *call);
+
+#define CLIENTS 1024
+#define SESSION_IDLE (60 * NS_PER_S)
+
+void relay_end(struct client *c)
+{
+	struct server *s = c->srv;
+	struct link *l = c->link;
+	loop_cancel(&s->loop, &l->again);
+	for (struct side *side = &l->a;; side = &l->b) {
+		loop_remove(&s->loop, &side->watch);
+		fd_close(side->watch.fd);
+		if (side == &l->b)
+			break;
+	}
+	way_put_pipe(s->relay, &l->up);
+	way_put_pipe(s->relay, &l->down);
+	buf_free(&l->up.rec);
+	buf_free(&l->down.rec);
+	free(l->peer);
+	free(l);
+	c->link = NULL;
+	if (s->relay->fresh == c)
+		s->relay->fresh = NULL;
+}
+
+/* What each side is waited for. False: both ways have ended. */
+static bool watch_both(struct server *s, struct link *l)
+{
+	/* Done both ways; or one has gone for good, and the other knows. */
+	if ((l->a.shut && (l->b.shut || l->b.hung)) || (l->b.shut && l->a.hung))
+		return false;
+	if (l->peer != NULL && l->b.eof && !l->down.waits)
+		return false;
+	uint32_t a = (l->up.waits || l->a.eof ? 0 : EPOLLIN) | (l->down.waits ? EPOLLOUT : 0);
+	uint32_t b = (l->down.waits || l->b.eof ? 0 : EPOLLIN) | (l->up.waits ? EPOLLOUT : 0);
+	/* One that has hung up would tell so again and again while the other is waited for. */
+	if (l->a.watch.fd < 0 || (a == 0 && l->a.hung))
+		loop_remove(&s->loop, &l->a.watch);
+	else if (loop_add(&s->loop, &l->a.watch, a) < 0)
+		return false;
+	if (b == 0 && l->b.hung)
+		loop_remove(&s->loop, &l->b.watch);
+	else if (loop_add(&s->loop, &l->b.watch, b) < 0)
+		return false;
+	return true;
+}
+
+void relay_turn(struct client *c)
+{
+	struct server *s = c->srv;
+	struct link *l = c->link;
+	way_go(s, &l->up);
+	way_go(s, &l->down);
+	if (!watch_both(s, l))
+		client_close(c, -1);
+}
+
+static void side_ready(struct loop *loop, struct loop_watch *w, uint32_t events)
+{
+	struct side *side = (struct side *)(void *)w;
+	struct link *l = side->client->link;
+	(void)loop;
+	if ((events & (EPOLLHUP | EPOLLERR)) != 0)
+		side->hung = true;
+	if (!l->connected)
+		return;
+	relay_turn(side->client);
+}
+
+static void refuse(struct client *c, int err)
+{
+	struct server *s = c->srv;
+	s->stats.failed++;
+	call_warn(s->call, err, "connection %llu: connect %s", (unsigned long long)c->id,
+		s->relay->to.text);
+	client_close(c, -1);
+}
+
+static void attempt(struct client *c);
+
+static void again(struct loop *loop, struct loop_timer *t)
+{
+	struct link *l = (struct link *)(void *)((char *)t - offsetof(struct link, again));
+	(void)loop;
+	if (l->b.watch.fd >= 0) {
+		refuse(l->a.client, ETIMEDOUT);
+		return;
+	}
+	attempt(l->a.client);
+}
+
+static void joined(struct client *c)
+{
+	struct link *l = c->link;
+	struct server *s = c->srv;
+	l->connected = true;
+	loop_cancel(&s->loop, &l->again);
+	l->b.watch.ready = side_ready;
+	relay_turn(c);
+}
+
+/* Not now: later, while --retry lasts. A full backlog is always worth another try until -w is over. */
+static void failed_attempt(struct client *c, int err)
+{
+	struct link *l = c->link;
+	struct server *s = c->srv;
+	int64_t now = wait_now(),
+		until = err == EAGAIN && l->until < l->deadline ? l->deadline : l->until;
+	if (now >= until || loop_at(&s->loop, &l->again, now + 20 * NS_PER_MS) < 0)
+		refuse(c, err);
+}
+
+static void connect_done(struct loop *loop, struct loop_watch *w, uint32_t events)
+{
+	struct side *side = (struct side *)(void *)w;
+	(void)events;
+	if (sock_connect_result(w->fd) == 0) {
+		joined(side->client);
+		return;
+	}
+	int err = errno;
+	loop_remove(loop, w);
+	fd_close(w->fd);
+	w->fd = -1;
+	failed_attempt(side->client, err);
+}
+
+static void attempt(struct client *c)
+{
+	struct server *s = c->srv;
+	struct relay *r = s->relay;
+	struct link *l = c->link;
+	bool pending = false;
+	int fd = -1;
+	/* Names may have several addresses: the first that does not refuse at once. */
+	for (unsigned i = 0; fd < 0 && (i == 0 || i < r->to.n); i++)
+		fd = sock_connect_start(&r->to, i, r->type, &pending);
+	if (fd < 0) {
+		failed_attempt(c, errno);
+		return;
+	}
+	l->b.watch.fd = fd;
+	if (!pending) {
+		joined(c);
+		return;
+	}
+	l->b.watch.ready = connect_done;
+	if (loop_add(&s->loop, &l->b.watch, EPOLLOUT) < 0 ||
+		loop_at(&s->loop, &l->again, l->deadline) < 0)
+		refuse(c, errno);
+}
+
+int relay_begin(struct client *c, int fd)
+{
+	struct server *s = c->srv;
+	struct link *l = calloc(1, sizeof *l);
+	if (l == NULL)
+		return -1;
+	c->link = l;
+	l->peer = s->relay->peer;
+	s->relay->peer = NULL;
+	l->answer = s->bound->fd;
+	s->relay->fresh = c;
+	l->a = (struct side){.client = c, .watch = {.fd = fd, .ready = side_ready}};
+	l->b = (struct side){.client = c, .watch = {.fd = -1}};
+	l->up = (struct way){.from = &l->a, .to = &l->b, .pipe = {-1, -1}};
+	l->down = (struct way){.from = &l->b, .to = &l->a, .pipe = {-1, -1}};
+	l->again.due = again;
+	l->until = wait_until(s->relay->retry);
+	l->deadline = wait_until(s->relay->timeout);
+	c->watch.fd = -1;
+	if (s->idle > 0 && s->idle_check.slot == 0)
+		(void)loop_at(&s->loop, &s->idle_check, c->active + s->idle);
+	attempt(c);
+	return 0;
+}
+
+/* The relay stops: TO hears the end of what the client says, may answer it, and ends the rest. */
+void relay_finish(struct client *c)
+{
+	struct link *l = c->link;
+	if (!l->connected || l->peer != NULL) {
+		client_close(c, -1);
+		return;
+	}
+	(void)shutdown(l->a.watch.fd, SHUT_RD);
+	relay_turn(c);
+}
+
+static void undo_pipes(void *relay, intptr_t n)
+{
+	struct relay *r = relay;
+	(void)n;
+	while (r->npipes > 0) {
+		r->npipes--;
+		fd_close(r->pipes[r->npipes][0]);
+		fd_close(r->pipes[r->npipes][1]);
+	}
+}
+
+int run_sock_relay(struct call *call)
+{
+	struct relay *r = call_alloc(call, sizeof *r);
+	struct server *s = call_alloc(call, sizeof *s);
+	if (r == NULL || s == NULL || call_undo(call, undo_pipes, r, 0) < 0)
+		return call_error(call, ENOMEM, "relay");
+	const char *to = call->args[1].str, *why = addr_parse(&r->to, to);
+	if (why == NULL && r->to.fd >= 0)
+		why = "a descriptor is no address to connect to";
+	if (why != NULL)
+		return call_fail(call, ST_USAGE, 0, "%s: %s", to, why);
+	why = addr_resolve(&r->to, false);
+	if (why != NULL)
+		return call_fail(call, ST_NOOBJ, 0, "%s: %s", to, why);
+	int status = server_init(s, call, ROLE_RELAY, sock_opt_type(call, SOCK_STREAM));
+	if (status >= 0)
+		return status;
+	/* Nothing but silence ends the session of one who sends datagrams. */
+	if (s->type == SOCK_DGRAM && s->idle == 0)
+		s->idle = SESSION_IDLE;
+	s->relay = r;
+	if (s->max == UINT64_MAX)
+		s->max = CLIENTS;
+	r->type = call->opt[S_TO_TYPE].count > 0 ? sock_types[call->opt[S_TO_TYPE].num]
+		: call->opt[S_TYPE].count > 0 && r->to.family == AF_UNIX ? s->type
+									 : r->to.type;
+	r->splices = s->type == SOCK_STREAM && r->type == SOCK_STREAM;
+	r->retry = call->opt[S_RETRY].num;
+	r->timeout = call->std[STD_TIMEOUT].count > 0 ? call->std[STD_TIMEOUT].num : 10 * NS_PER_S;
+	return server_run(s);
+}

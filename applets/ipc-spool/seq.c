@@ -1,0 +1,177 @@
+/* applets/ipc-spool/seq.c: the counter and its lock.
+ *
+ * The file `seq` holds the next id in one line of fixed length that is overwritten in place:
+ *
+ *	next 000000000042 dirs synced credit 000000000000 boot 8f0e...
+ *
+ * Its lock (OFD) is held for the few steps in which jobs come in, so ids are in order of publication. It
+ * is written before the jobs get their names: a put that is killed in between leaves a gap, never
+ * two jobs with one id.
+ *
+ * The counter is not synced for each job. It is on disk whenever it passes a multiple of BIG_STEP; so
+ * after another boot, when what is there may be old, the next multiple of BIG_STEP behind it and behind
+ * every job found is above all ids ever given. The same when the file is damaged.
+ *
+ * `dirs unsynced` is written before a directory is made below new/ or delayed/, and `synced` only when
+ * the directories above it are on disk: a put that finds it unsynced cannot know which ones are
+ * missing, and syncs the file system before it goes on.
+ */
+#define _GNU_SOURCE
+#include "spool.h"
+
+#include "fd.h"
+#include "lock.h"
+#include "num.h"
+#include "proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define LINE 128
+#define LOCK_AT_LEAST NS_PER_S /* the lock is held for moments: -n is about room, not about this */
+
+static int write_line(int fd, const struct seq *seq, const char *boot)
+{
+	char line[LINE];
+	int n = snprintf(line, sizeof line, "next %012llu dirs %s credit %012llu boot %-36.36s\n",
+		(unsigned long long)seq->next, seq->unsynced ? "unsynced" : "  synced",
+		(unsigned long long)seq->credit, boot);
+	return fd_pwrite(fd, line, (size_t)n, 0);
+}
+
+int seq_write(struct seq *seq)
+{
+	char boot[40];
+	proc_boot_id(boot);
+	return write_line(seq->fd, seq, boot);
+}
+
+int seq_init(int fd)
+{
+	struct seq seq = {.fd = fd, .next = 1, .unsynced = true};
+	return seq_write(&seq) < 0 ? -1 : fsync(fd);
+}
+
+static bool parse_line(char *line, struct seq *seq, char boot[40])
+{
+	char *save, *word[8];
+	uint64_t next, credit;
+	size_t n = 0;
+	for (char *w = strtok_r(line, " \n", &save); w != NULL && n < 8;
+		w = strtok_r(NULL, " \n", &save))
+		word[n++] = w;
+	if (n < 7 || strcmp(word[0], "next") != 0 || strcmp(word[2], "dirs") != 0 ||
+		strcmp(word[4], "credit") != 0 || strcmp(word[6], "boot") != 0)
+		return false;
+	if (num_uint(word[1], &next) != NULL || num_uint(word[5], &credit) != NULL || next == 0 ||
+		next > ID_MAX + 1)
+		return false;
+	seq->next = next;
+	seq->credit = credit;
+	seq->unsynced = strcmp(word[3], "synced") != 0;
+	snprintf(boot, 40, "%s", n > 7 ? word[7] : "");
+	return true;
+}
+
+static int highest(void *arg, int dirfd, const struct job *job, const char *name)
+{
+	uint64_t *max = arg;
+	(void)dirfd;
+	(void)name;
+	if (job->id > *max)
+		*max = job->id;
+	return 0;
+}
+
+/* What is in the file may be old or nothing: go to the multiple of BIG_STEP behind all that is known. */
+static int recount(struct spool *sp, struct seq *seq, bool damaged)
+{
+	uint64_t max = damaged ? 0 : seq->next - 1;
+	for (enum state s = 0; s < JOB_STATES; s++)
+		if (spool_each(sp, s, false, highest, &max) < 0)
+			return -1;
+	seq->next = max == 0 ? 1 : (max / BIG_STEP + 1) * BIG_STEP;
+	seq->credit = 0;
+	seq->unsynced = true;
+	return 0;
+}
+
+static int read_counter(struct spool *sp, struct seq *seq)
+{
+	char line[LINE], boot[40], now[40];
+	ssize_t n = fd_pread(seq->fd, line, sizeof line - 1, 0);
+	if (n < 0)
+		return -1;
+	line[n] = '\0';
+	proc_boot_id(now);
+	bool whole = parse_line(line, seq, boot);
+	if (whole && strcmp(boot, now) == 0)
+		return 0;
+	if (!whole)
+		call_warn(sp->call, 0, "%s/seq: damaged; counted anew from the jobs", sp->path);
+	return recount(sp, seq, !whole);
+}
+
+int seq_lock(struct spool *sp, struct seq *seq)
+{
+	struct stat st;
+	int64_t least = wait_now() + LOCK_AT_LEAST;
+	if (sp->seq < 0)
+		sp->seq = call_own(sp->call, fd_open(sp->root, "seq", O_RDWR | O_NOFOLLOW, 0));
+	*seq = (struct seq){.fd = sp->seq};
+	if (seq->fd < 0 ||
+		lock_fcntl(seq->fd, LOCK_OFD, false, 0, 0,
+			sp->deadline < least ? least : sp->deadline, &sp->call->stop) < 0)
+		return -1;
+	if (fstat(seq->fd, &st) < 0 || st.st_nlink == 0) {
+		errno = ENOENT; /* the spool was removed meanwhile */
+		seq_unlock(seq);
+		return -1;
+	}
+	int r = read_counter(sp, seq);
+	if (r < 0)
+		seq_unlock(seq);
+	return r;
+}
+
+void seq_unlock(struct seq *seq)
+{
+	lease_drop(seq->fd);
+}
+
+void seq_hint(struct spool *sp)
+{
+	(void)utimensat(sp->root, "seq", NULL, AT_SYMLINK_NOFOLLOW);
+}
+
+int seq_move(struct spool *sp, int from, const char *name, const struct job *to, bool adds)
+{
+	struct seq seq;
+	char as[NAME_SIZE];
+	if (seq_lock(sp, &seq) < 0)
+		return -1;
+	int fd = bucket_open(sp, to, false, NULL), r = 0;
+	bool lacks = fd < 0 && errno == ENOENT, made = false;
+	if ((lacks && !seq.unsynced) || (adds && seq.credit > 0)) {
+		seq.unsynced = seq.unsynced || lacks;
+		seq.credit -= adds && seq.credit > 0;
+		r = seq_write(&seq);
+	}
+	if (r == 0 && lacks)
+		fd = bucket_open(sp, to, true, &made);
+	if (fd < 0 || r < 0)
+		r = -1;
+	else
+		r = renameat(from, name, fd, job_name(to, as));
+	int e = errno;
+	fd_close(fd);
+	seq_unlock(&seq);
+	if (r == 0)
+		seq_hint(sp);
+	errno = e;
+	return r;
+}

@@ -1,0 +1,370 @@
+/* applets/ipc-spool/store.c: the directory: opening and making it, its settings, its parts.
+ *
+ * Nothing below the spool is reached through a symbolic link: each step down is an openat(2) with
+ * O_NOFOLLOW from the descriptor above.
+ */
+#define _GNU_SOURCE
+#include "spool.h"
+
+#include "fd.h"
+#include "num.h"
+#include "object.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define VERSION 1
+#define MAGIC "ipc-spool "
+#define MAX_ATTEMPTS 5
+#define KEEP 10000
+
+static const char *const state_names[JOB_STATES] = {
+	[JOB_NEW] = "new",
+	[JOB_CUR] = "cur",
+	[JOB_DELAYED] = "delayed",
+	[JOB_DONE] = "done",
+	[JOB_DEAD] = "dead",
+};
+
+const char *state_name(enum state state)
+{
+	return state_names[state];
+}
+
+static int open_dir(int dirfd, const char *name)
+{
+	return fd_open(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+}
+
+int state_fd(struct spool *sp, enum state state)
+{
+	if (sp->dirs[state] < 0)
+		sp->dirs[state] = call_own(sp->call, open_dir(sp->root, state_names[state]));
+	return sp->dirs[state];
+}
+
+bool spool_gone(struct spool *sp)
+{
+	struct stat st;
+	int fd = state_fd(sp, JOB_CUR);
+	return fd < 0 || fstat(fd, &st) < 0 || st.st_nlink == 0;
+}
+
+int tmp_fd(struct spool *sp)
+{
+	if (sp->tmp < 0)
+		sp->tmp = call_own(sp->call, open_dir(sp->root, "tmp"));
+	return sp->tmp;
+}
+
+/* A directory with the spool's own mode: the umask must not shut the group out of a spool that was made for
+ * it. 1 made, 0 there already, -1. */
+static int make_dir(struct spool *sp, int dirfd, const char *name)
+{
+	if (mkdirat(dirfd, name, sp->mode) < 0)
+		return errno == EEXIST ? 0 : -1;
+	if ((sp->mode & 077) == 0)
+		return 1;
+	int fd = open_dir(dirfd, name);
+	int r = fd < 0 ? -1 : fchmod(fd, sp->mode);
+	fd_close(fd);
+	return r < 0 ? -1 : 1;
+}
+
+int file_create(struct spool *sp, int dirfd, const char *name)
+{
+	mode_t mode = sp->mode & 0666;
+	int fd = fd_open(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+	if (fd >= 0 && (mode & 077) != 0 && fchmod(fd, mode) < 0) {
+		fd_close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* Call for each directory on the way from the state down to JOB's bucket. */
+static int descend(struct spool *sp, const struct job *job, bool make, bool sync, bool *made)
+{
+	char path[PATH_SIZE];
+	int top = state_fd(sp, job->state);
+	int fd = top < 0 ? -1 : fd_dup(top, 3);
+	for (char *save, *part = strtok_r(job_bucket(job, path), "/", &save);
+		fd >= 0 && part != NULL; part = strtok_r(NULL, "/", &save)) {
+		int r = make ? make_dir(sp, fd, part) : 0;
+		if (r > 0)
+			*made = true;
+		int sub = r < 0 || (sync && fsync(fd) < 0) ? -1 : open_dir(fd, part);
+		fd_close(fd);
+		fd = sub;
+	}
+	return fd;
+}
+
+int bucket_open(struct spool *sp, const struct job *job, bool make, bool *made)
+{
+	/* mkdir only when need be; another may remove the empty bucket between two steps. */
+	int fd = descend(sp, job, false, false, made);
+	for (int tries = 0; fd < 0 && errno == ENOENT && make && tries < 100; tries++)
+		fd = descend(sp, job, true, false, made);
+	return fd;
+}
+
+int bucket_sync_parents(struct spool *sp, const struct job *job)
+{
+	int fd = descend(sp, job, false, true, NULL);
+	fd_close(fd);
+	return fd < 0 ? -1 : 0;
+}
+
+/* ---- settings ---- */
+
+static const char *setting(struct spool *sp, const char *key, uint64_t value)
+{
+	if (strcmp(key, "depth") == 0)
+		sp->depth = value;
+	else if (strcmp(key, "max-attempts") == 0)
+		sp->max_attempts = value;
+	else if (strcmp(key, "keep") == 0)
+		sp->keep = value;
+	else if (strcmp(key, "keep-data") == 0)
+		sp->keep_data = value != 0;
+	/* What a later minor version adds is none of our business. */
+	return NULL;
+}
+
+static int parse_format(struct spool *sp, char *text)
+{
+	struct call *call = sp->call;
+	char *save, *line = strtok_r(text, "\n", &save);
+	uint64_t n;
+	if (line == NULL || strncmp(line, MAGIC, strlen(MAGIC)) != 0 ||
+		num_uint(line + strlen(MAGIC), &n) != NULL)
+		return call_fail(call, ST_DATA, 0,
+			"%s/format: damaged: its first line is not '%s%d'", sp->path, MAGIC,
+			VERSION);
+	if (n != VERSION)
+		return call_fail(call, ST_DATA, 0,
+			"%s: has format %llu, this ipc-spool knows %d; use the newer one", sp->path,
+			(unsigned long long)n, VERSION);
+	while ((line = strtok_r(NULL, "\n", &save)) != NULL) {
+		char *space = strchr(line, ' ');
+		if (space == NULL)
+			continue;
+		*space = '\0';
+		if (num_uint(space + 1, &n) == NULL)
+			setting(sp, line, n);
+	}
+	return ST_OK;
+}
+
+/* ST_OK, ST_NOOBJ without a message when there is no such file, or a reported failure. */
+static int read_format(struct spool *sp)
+{
+	char text[4096];
+	int fd = fd_open(sp->root, "format", O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	if (fd < 0 && errno == ENOENT)
+		return ST_NOOBJ;
+	ssize_t n = fd < 0 ? -1 : fd_read(fd, text, sizeof text - 1);
+	fd_close(fd);
+	if (n < 0)
+		return call_error(sp->call, errno, "read %s/format", sp->path);
+	text[n] = '\0';
+	return parse_format(sp, text);
+}
+
+/* Put the finished file NAME in tmp/ in place as "format". */
+static int install_format(struct spool *sp, int dir, const char *name, bool replace, bool *made)
+{
+	int r = replace ? renameat(dir, name, sp->root, "format")
+			: linkat(dir, name, sp->root, "format", 0);
+	int e = errno;
+	*made = r == 0;
+	if (!replace)
+		unlinkat(dir, name, 0);
+	errno = e;
+	return r < 0 && (e != EEXIST || replace) ? -1 : fsync(sp->root);
+}
+
+static int save(struct spool *sp, bool replace, bool *made)
+{
+	char text[256], name[NAME_SIZE];
+	int dir = tmp_fd(sp);
+	snprintf(name, sizeof name, "format.%ld", (long)getpid());
+	int n = snprintf(text, sizeof text,
+		MAGIC "%d\ndepth %llu\nmax-attempts %llu\nkeep %llu\nkeep-data %d\n", VERSION,
+		(unsigned long long)sp->depth, (unsigned long long)sp->max_attempts,
+		(unsigned long long)sp->keep, sp->keep_data);
+	if (dir < 0)
+		return -1;
+	unlinkat(dir, name, 0);
+	int fd = file_create(sp, dir, name);
+	bool ok = fd >= 0 && lease_try(fd) == 1 && fd_write(fd, text, (size_t)n) == 0 &&
+		fsync(fd) == 0 && install_format(sp, dir, name, replace, made) == 0;
+	if (!ok && fd >= 0) {
+		int e = errno;
+		unlinkat(dir, name, 0);
+		errno = e;
+	}
+	fd_close(fd);
+	return ok ? 0 : -1;
+}
+
+int spool_save(struct spool *sp)
+{
+	bool made;
+	return save(sp, true, &made);
+}
+
+/* ---- making and opening ---- */
+
+/* Is all that stands here ours, so that a spool may be made of it? A half-made one may, /etc may not. */
+static int only_ours(struct spool *sp, bool *ours)
+{
+	int fd = fd_open(sp->root, ".", O_RDONLY | O_DIRECTORY, 0);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	*ours = true;
+	if (dir == NULL) {
+		fd_close(fd);
+		return -1;
+	}
+	for (struct dirent *e; *ours && (e = readdir(dir)) != NULL;) {
+		bool known = e->d_name[0] == '.' || strcmp(e->d_name, "tmp") == 0 ||
+			strcmp(e->d_name, "seq") == 0 || strcmp(e->d_name, "format") == 0;
+		for (size_t i = 0; i < JOB_STATES && !known; i++)
+			known = strcmp(e->d_name, state_names[i]) == 0;
+		*ours = known;
+	}
+	closedir(dir);
+	return 0;
+}
+
+static int make_parts(struct spool *sp)
+{
+	for (size_t i = 0; i < JOB_STATES; i++)
+		if (make_dir(sp, sp->root, state_names[i]) < 0)
+			return -1;
+	if (make_dir(sp, sp->root, "tmp") < 0)
+		return -1;
+	int fd = file_create(sp, sp->root, "seq");
+	if (fd < 0)
+		return errno == EEXIST ? 0 : -1;
+	int r = seq_init(fd);
+	fd_close(fd);
+	return r;
+}
+
+/* The format file comes last: a directory with it is a whole spool. */
+static int furnish(struct spool *sp, bool *made)
+{
+	bool ours;
+	if (only_ours(sp, &ours) < 0)
+		return call_error(sp->call, errno, "read %s", sp->path);
+	if (!ours)
+		return call_fail(sp->call, ST_DATA, 0,
+			"%s: not a spool, and not empty: it is left alone", sp->path);
+	if (make_parts(sp) < 0 || save(sp, false, made) < 0)
+		return call_error(sp->call, errno, "make the spool %s", sp->path);
+	return read_format(sp); /* another maker's, if that one was first */
+}
+
+static int make_root(struct spool *sp, const struct object_at *at, mode_t mode)
+{
+	char parent[PATH_MAX];
+	if (mkdirat(at->dirfd, at->rel, 0700) < 0)
+		return errno == EEXIST ? 0 : -1;
+	int fd = fd_open(at->dirfd, at->rel, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	int r = fd < 0 || (mode != 0700 && fchmod(fd, mode) < 0) ? -1 : 0;
+	fd_close(fd);
+	if (r < 0 || (size_t)snprintf(parent, sizeof parent, "%s/..", at->rel) >= sizeof parent)
+		return -1;
+	/* The new directory's own entry must be on disk before anything in it can be promised. */
+	fd = fd_open(at->dirfd, parent, O_RDONLY | O_DIRECTORY, 0);
+	if (fd >= 0 && fsync(fd) < 0)
+		r = -1;
+	fd_close(fd);
+	(void)sp;
+	return r;
+}
+
+static int open_root(struct spool *sp, const struct object *obj, bool create)
+{
+	struct call *call = sp->call;
+	struct object_at at;
+	struct stat st;
+	mode_t mode =
+		create && call->std[STD_MODE].count > 0 ? (mode_t)call->std[STD_MODE].num : 0700;
+	if (object_at(obj, "spool", create, &at) < 0)
+		return errno == ENOENT ? call_fail(call, ST_NOOBJ, 0, "%s: no such spool", sp->path)
+				       : call_error(call, errno, "%s", sp->path);
+	int flags = O_RDONLY | O_DIRECTORY | (obj->kind == OBJECT_WORD ? O_NOFOLLOW : 0);
+	int fd = fd_open(at.dirfd, at.rel, flags, 0);
+	if (fd < 0 && errno == ENOENT && create)
+		fd = make_root(sp, &at, mode) < 0 ? -1 : fd_open(at.dirfd, at.rel, flags, 0);
+	int e = errno;
+	object_at_close(&at);
+	sp->root = call_own(call, fd);
+	if (fd < 0 && e == ENOENT && !create)
+		return call_fail(call, ST_NOOBJ, 0, "%s: no such spool", sp->path);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return call_error(call, fd < 0 ? e : errno, "open %s", sp->path);
+	sp->mode = st.st_mode & 07777;
+	return ST_OK;
+}
+
+int spool_open(struct call *call, const char *text, bool create, struct spool *sp)
+{
+	bool made;
+	return spool_make(call, text, create, sp, &made);
+}
+
+int spool_make(struct call *call, const char *text, bool create, struct spool *sp, bool *made)
+{
+	struct object obj;
+	char *path = call_alloc(call, PATH_MAX);
+	const char *why = object_parse(&obj, text);
+	*made = false;
+	*sp = (struct spool){.call = call,
+		.path = path,
+		.root = -1,
+		.tmp = -1,
+		.done_fd = -1,
+		.seq = -1,
+		.dirs = {-1, -1, -1, -1, -1},
+		.max_attempts = MAX_ATTEMPTS,
+		.keep = KEEP,
+		.deadline = call_deadline(call)};
+	if (why == NULL && obj.kind != OBJECT_WORD && obj.kind != OBJECT_FILE)
+		why = "a spool is a directory: PATH, file:PATH or a word";
+	if (why != NULL)
+		return call_fail(call, ST_USAGE, 0, "%s: %s", text, why);
+	if (path == NULL || object_path(&obj, "spool", path, PATH_MAX) == NULL)
+		return call_error(call, errno, "%s", text);
+	int status = open_root(sp, &obj, create);
+	if (status != ST_OK)
+		return status;
+	status = read_format(sp);
+	if (status == ST_NOOBJ && create)
+		return furnish(sp, made);
+	if (status == ST_NOOBJ)
+		return call_fail(
+			call, ST_DATA, 0, "%s: not a spool (it has no file 'format')", sp->path);
+	return status;
+}
+
+int spool_rmdir(struct spool *sp)
+{
+	struct object obj;
+	struct object_at at;
+	if (object_parse(&obj, sp->call->args[0].str) != NULL ||
+		object_at(&obj, "spool", false, &at) < 0)
+		return -1;
+	int r = unlinkat(at.dirfd, at.rel, AT_REMOVEDIR), e = errno;
+	object_at_close(&at);
+	errno = e;
+	return r;
+}

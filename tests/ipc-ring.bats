@@ -1,0 +1,363 @@
+#!/usr/bin/env bats
+# ipc-ring: the bounded buffer. Records whole, in order, once; blocking both ways; deaths harmless.
+
+load helper
+
+field() { # field RING NAME: a number of stat -J
+	ipc-ring stat -J "$1" | sed -n "s/.*\"$2\":\([0-9]*\).*/\1/p"
+}
+
+@test "records come out whole and in order, whatever is in them" {
+	ipc-ring create -S 4K r
+	printf 'a\n\nlong line with blanks \nlast without newline' | ipc-ring put r
+	ipc-ring put r 'operand one' ''
+	ipc-ring close r
+	status 0 ipc-ring get -f r
+	[[ $(od -c .out) == "$(printf 'a\n\nlong line with blanks \nlast without newline\noperand one\n\n' | od -c)" ]]
+}
+
+@test "framing: NUL, fixed size, raw" {
+	ipc-ring create -S 1M r
+	printf 'a\nb\0c\0' | ipc-ring put -0 r
+	[[ $(ipc-ring get -0 r | od -An -c | tr -d ' \n') == 'a\nb\0' ]]
+	[[ $(ipc-ring get r) == c ]]
+	printf 'abcdef' | ipc-ring put --record-size 3 r
+	[[ $(ipc-ring get -c 2 --record-size 3 r) == abcdef ]]
+	status 65 eval 'printf abcd | ipc-ring put --record-size 3 r'
+	[[ $(ipc-ring get r) == abc ]]
+	ipc-ring put r four
+	status 65 ipc-ring get --record-size 3 r
+	[[ $stderr == *"still there"* ]]
+	[[ $(ipc-ring get r) == four ]]
+	head -c 100000 /dev/urandom >big
+	ipc-ring put --raw r <big
+	ipc-ring get --raw r | cmp - big
+}
+
+@test "every length around the end of the buffer" {
+	ipc-ring create -S 256 r
+	for ((i = 0; i <= 252; i++)); do
+		printf "%${i}s" | tr ' ' x >rec
+		[[ $i == 0 ]] && : >rec
+		ipc-ring put --raw r <rec
+		ipc-ring get --raw r | cmp - rec
+	done
+	status 65 ipc-ring put r "$(printf %253s)"
+	[[ $stderr == *"252 bytes"* ]]
+	[[ $(field r records) == 0 ]]
+}
+
+@test "writers wait while it is full, readers while it is empty" {
+	ipc-ring create -S 64 r
+	bg ipc-ring get -w 20 r
+	pid=$!
+	until_true blocked $pid
+	ipc-ring put r one
+	wait $pid
+	ipc-ring put r 1 2 3 4 5 6 7 8
+	bg ipc-ring put -w 20 r 9
+	pid=$!
+	until_true blocked $pid
+	status 75 ipc-ring put -n r x
+	[[ $stderr == "ipc-ring put: r: full: would block" ]]
+	status 124 ipc-ring put -w 0.1 r x
+	status 124 ipc-ring put -w 0 r x
+	status 75 ipc-ring put --full fail r x
+	[[ $(ipc-ring get -c 9 -w 20 r | tr '\n' ' ') == "1 2 3 4 5 6 7 8 9 " ]]
+	wait $pid
+	status 75 ipc-ring get -n r
+	status 124 ipc-ring get -w 0.1 r
+}
+
+@test "how much was put before it failed is said" {
+	ipc-ring create -S 64 r
+	status 75 ipc-ring put -n r 1 2 3 4 5 6 7 8 9 10
+	[[ $stderr == *"8 records were put before"* ]]
+	[[ $(ipc-ring get -c 8 r | tr '\n' ' ') == "1 2 3 4 5 6 7 8 " ]]
+	status 65 ipc-ring put r 1 "$(printf %99s)"
+	[[ $stderr == *"record 2 is longer"*"1 records were put before"* ]]
+}
+
+@test "--full drop-oldest keeps the newest and counts the drops" {
+	ipc-ring create -S 80 r
+	seq 1000 | ipc-ring put --full drop-oldest r
+	ipc-ring close r
+	[[ $(ipc-ring get -f r | tr '\n' ' ') == "991 992 993 994 995 996 997 998 999 1000 " ]]
+	[[ $(field r drops) == 990 ]]
+	[[ $(field r puts) == 1000 ]]
+}
+
+@test "close: puts end with 69, readers drain and end" {
+	ipc-ring create -S 4K r
+	bg ipc-ring get -f r
+	a=$!
+	bg ipc-ring get r
+	b=$!
+	until_true blocked $a
+	until_true blocked $b
+	ipc-ring close r
+	wait $a
+	code=0
+	wait $b || code=$?
+	[[ $code == 69 ]]
+	status 69 ipc-ring put r x
+	status 69 ipc-ring get r
+	ipc-ring create -S 64 s
+	ipc-ring put s 1 2 3 4 5 6 7 8
+	bg ipc-ring put s 9
+	a=$!
+	until_true blocked $a
+	ipc-ring close s
+	code=0
+	wait $a || code=$?
+	[[ $code == 69 ]]
+	status 0 ipc-ring get -c 12 s
+	[[ $(wc -l <.out) == 8 ]]
+	status 69 ipc-ring get -c 12 s
+}
+
+@test "20: a hundred messages through ten slots, in order" {
+	ipc-ring create -S 80 slots
+	seq 100 | ipc-ring put slots 3>&- &
+	for ((i = 1; i <= 100; i++)); do
+		[[ $(ipc-ring get -w 20 slots) == "$i" ]]
+	done
+	wait
+}
+
+@test "many writers, many readers: all once, each writer's in order" {
+	ipc-ring create -S 8K r
+	for w in 1 2 3 4; do
+		seq -f "$w %g" 20000 | ipc-ring put r 3>&- &
+		writers+=" $!"
+	done
+	for g in 1 2 3; do
+		ipc-ring get -f r >"out.$g" 3>&- &
+		readers+=" $!"
+	done
+	wait $writers
+	ipc-ring close r
+	wait $readers
+	[[ $(cat out.* | sort | uniq | wc -l) == 80000 ]]
+	[[ $(cat out.* | wc -l) == 80000 ]]
+	for g in 1 2 3; do
+		awk '$2 <= last[$1] { exit 1 } { last[$1] = $2 }' "out.$g"
+	done
+}
+
+@test "CMD gets each record as a file on stdin" {
+	ipc-ring create -S 4K r
+	printf 'one\ntwo words\n' | ipc-ring put r
+	ipc-ring close r
+	status 0 ipc-ring get -f r -- sh -c 'printf "%s:" "$IPC_OBJECT"; cat; echo; [ -f /dev/stdin ]'
+	[[ $output == $'r:one\nr:two words' ]]
+	ipc-ring create -S 4K q
+	ipc-ring put q a b c
+	status 9 ipc-ring get -f q -- sh -c 'exit 9'
+	[[ $(field q records) == 2 ]]
+	status 127 ipc-ring get q -- ./missing
+}
+
+@test "TERM waits until what was taken is written" {
+	ipc-ring create -S 64K r
+	seq 400000 >in
+	ipc-ring put r <in 3>&- &
+	put=$!
+	ipc-ring get -f r >got 3>&- &
+	get=$!
+	until_true test -s got
+	kill -TERM $get
+	code=0
+	wait $get || code=$?
+	[[ $code == 143 ]]
+	head -n "$(wc -l <got)" in | cmp - got
+	[[ $(wc -l <got) == "$(field r gets)" ]]
+	ipc-ring close r
+	wait $put || :
+}
+
+@test "a reader of stdout that takes nothing does not keep get from ending" {
+	ipc-ring create -S 1M r
+	mkfifo out
+	ipc-ring get -f r >out 3>&- &
+	get=$!
+	exec 7<out
+	seq 40000 | ipc-ring put r
+	until_true eval '[[ $(field r gets) -gt 0 ]]'
+	until_true blocked $get
+	kill -TERM $get
+	code=0
+	wait $get || code=$?
+	exec 7<&-
+	[[ $code == 143 ]]
+}
+
+@test "a reader of get's stdout that goes away ends it as a filter ends" {
+	ipc-ring create -S 64K r
+	seq 100000 >in
+	ipc-ring put r <in 3>&- &
+	put=$!
+	set +o pipefail
+	ipc-ring get -f r | head -n 1 >first
+	[[ $(<first) == 1 ]]
+	ipc-ring rm r
+	wait $put || :
+}
+
+@test "rm ends those that wait with 66" {
+	ipc-ring create -S 64 r
+	bg ipc-ring get r
+	pid=$!
+	until_true blocked $pid
+	status 0 ipc-ring rm r
+	code=0
+	wait $pid || code=$?
+	[[ $code == 66 ]]
+	for verb in get put stat close rm; do status 66 ipc-ring $verb r; done
+	status 0 ipc-ring put --create -S 64 r x
+	[[ $(ipc-ring get --create r) == x ]]
+}
+
+@test "create: sizes, existing rings, modes" {
+	umask 077
+	status 0 ipc-ring create -m 0640 -S 100 ./r
+	[[ $(stat -c %a r) == 640 ]]
+	[[ $(field ./r size) == 104 ]]
+	status 0 ipc-ring create -S 100 ./r
+	status 73 ipc-ring create -S 200 ./r
+	[[ $stderr == *"exists with 104 bytes, not 200"* ]]
+	status 73 ipc-ring create -x -S 100 ./r
+	status 64 ipc-ring create ./s
+	status 64 ipc-ring create -S 1 ./s
+	status 64 ipc-ring create -S 1 sysv:1
+	if [[ $(id -u) == 0 ]]; then
+		chmod 755 "$T"
+		status 77 as_nobody "$BIN/ipc-ring" get -n "$T/r"
+	fi
+}
+
+@test "a full file system is an error at create, never later" {
+	[[ $(id -u) == 0 ]] || skip "needs root to mount"
+	mkdir m
+	mount -t tmpfs -o size=1m none m 2>/dev/null || skip "cannot mount"
+	code=0 two=0
+	ipc-ring create -S 4M ./m/r 2>err || code=$?
+	left=$(ls -A m)
+	ipc-ring create -S 900K ./m/r || two=$?
+	head -c 2M /dev/zero >m/fill 2>/dev/null || :
+	three=0
+	seq 100000 | ipc-ring put --full drop-oldest ./m/r || three=$?
+	umount m
+	[[ $code == 71 && $two == 0 && $three == 0 && -z $left ]]
+}
+
+@test "two that create at once make one ring" {
+	for ((i = 0; i < 20; i++)); do
+		for ((k = 0; k < 4; k++)); do
+			bg ipc-ring put --create -S 4K "r$i" "$k"
+		done
+	done
+	wait
+	for ((i = 0; i < 20; i++)); do
+		[[ $(ipc-ring get -c 4 -w 5 "r$i" | sort | tr '\n' ' ') == "0 1 2 3 " ]]
+	done
+}
+
+@test "a stalled reader is visible, and waiting costs no processor time" {
+	ipc-ring create -S 64 r
+	ipc-ring put r 1 2 3 4 5 6 7 8
+	bg ipc-ring put r 9
+	pid=$!
+	until_true blocked $pid
+	[[ $(ipc-ring stat -J r) == *"\"pid\":$pid,"* ]]
+	[[ $(field r records) == 8 ]]
+	read -r -a before <"/proc/$pid/stat"
+	read -r -t 1.5 <> <(:) || :
+	read -r -a after <"/proc/$pid/stat"
+	(( after[13] + after[14] - before[13] - before[14] <= 1 ))
+	ipc-ring get r
+	wait $pid
+}
+
+@test "damaged files give 65" {
+	ipc-ring create -S 4K ./r
+	ipc-ring put ./r one two
+	patch() { # patch OFFSET BYTES...: a copy of r with these bytes
+		cp r bad
+		printf "$2" | dd of=bad bs=1 seek="$1" conv=notrunc status=none
+	}
+	: >empty; status 65 ipc-ring get -n ./empty
+	head -c 8192 /dev/urandom >random; status 65 ipc-ring get -n ./random
+	patch 8 '\x09'; status 65 ipc-ring get -n ./bad     # version
+	patch 16 '\x01'; status 65 ipc-ring get -n ./bad    # size
+	active=$(od -An -tu4 -j64 -N4 r | tr -d ' ')
+	state=$((256 + 64 * active))
+	patch $state '\x07'; status 65 ipc-ring get -n ./bad             # tail not a multiple of 8
+	patch $((state + 9)) '\xff'; status 65 ipc-ring get -n ./bad     # head beyond tail
+	patch $((state + 1)) '\xff'; status 65 ipc-ring get -n ./bad     # more than there is room
+	patch 512 '\xff\xff\xff\xff'; status 65 ipc-ring get -n ./bad    # length of a record
+	patch 512 '\xff\xff\xff\xff'; status 65 ipc-ring put --full drop-oldest ./bad "$(printf %4080s)"
+	truncate -s 300 r; status 65 ipc-ring get -n ./r
+}
+
+@test "hostile bits never crash or hang a verb" {
+	need python3
+	ipc-ring create -S 256 ./good
+	ipc-ring put ./good one two three
+	python3 - <<-'EOF'
+	import os, random, subprocess, shutil
+	random.seed(11)
+	size = os.path.getsize("good")
+	for i in range(150):
+	    shutil.copy("good", "bad")
+	    with open("bad", "r+b") as f:
+	        for _ in range(random.randint(1, 6)):
+	            at = random.choice([random.randrange(size), random.randrange(64, 400), random.randrange(512, 540)])
+	            f.seek(at); f.write(bytes([random.randrange(256)]))
+	    for verb in (["stat"], ["get", "-n"], ["put", "-n"], ["put", "--full", "drop-oldest"], ["get", "-n", "-c", "9"]):
+	        tail = ["./bad"] + (["some record"] if verb[0] == "put" else [])
+	        r = subprocess.run(["ipc-ring", *verb, *tail], capture_output=True, timeout=20)
+	        assert r.returncode in (0, 65, 66, 69, 75), (i, verb, r)
+	EOF
+}
+
+@test "a file cut short under a reader is an error" {
+	ipc-ring create -S 4K ./r
+	bg ipc-ring get -w 20 ./r
+	pid=$!
+	until_true blocked $pid
+	truncate -s 100 r
+	code=0
+	wait $pid || code=$?
+	[[ $code == 65 ]]
+}
+
+@test "writers and readers killed at random: nothing acknowledged lost, torn or there twice" {
+	need python3
+	status 0 timeout 100 python3 "$ROOT/tests/torture/ring.py" 120
+	[[ $output == *"lost 0, torn 0, twice 0"* ]]
+}
+
+@test "killed after each instruction of a put and a get, the ring is as before or as after" {
+	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "single steps through a sanitizer take too long"
+	gcc -O2 -o step "$ROOT/tests/faults/step.c"
+	ipc-ring create -S 160 ./r
+	ipc-ring put ./r first
+	cp r before
+	status 0 timeout 100 ./step 401 ./r before -- "$BIN/ipc-ring" put ./r second
+	[[ $output == *"bad 0"* ]] || { echo "$output"; false; }
+	status 0 timeout 100 ./step 401 ./r before -- "$BIN/ipc-ring" get ./r
+	[[ $output == *"bad 0"* ]] || { echo "$output"; false; }
+}
+
+@test "wrong words" {
+	status 64 ipc-ring
+	status 64 ipc-ring put
+	status 64 ipc-ring get -c 0 r
+	status 64 ipc-ring get --batch 0 r
+	status 64 ipc-ring put --full maybe r x
+	status 64 ipc-ring get -l -0 r
+	status 66 ipc-ring get missing
+	status 66 ipc-ring get ./no/such/ring
+	mkdir d; status 65 ipc-ring get ./d
+}
