@@ -13,7 +13,7 @@
 
 /* The word that the operands SHM OFF name, and its values. */
 struct word {
-	struct segment seg;
+	struct segment *seg;
 	struct word_type type;
 	uint64_t off;
 	unsigned char *p;
@@ -30,13 +30,13 @@ static int word_open(struct call *call, struct word *w, bool write)
 			(unsigned long long)w->off, w->type.width, w->type.width);
 	int status = segment_open(call, &w->seg, word, write ? SEGMENT_WRITE : 0);
 	if (status == 0)
-		status = segment_fits(call, &w->seg, w->off, w->type.width);
+		status = segment_fits(call, w->seg, w->off, w->type.width);
 	if (status == 0 && write) /* a hole in a file: its store could find the disk full */
-		status = segment_back(call, &w->seg, w->off, w->off + w->type.width);
+		status = segment_back(call, w->seg, w->off, w->off + w->type.width);
 	if (status == 0)
-		status = segment_map(call, &w->seg, w->off, w->type.width, write);
+		status = segment_map(call, w->seg, w->off, w->type.width, write);
 	if (status == 0)
-		w->p = segment_at(&w->seg, w->off);
+		w->p = segment_at(w->seg, w->off);
 	return status;
 }
 
@@ -54,7 +54,7 @@ static int operand(struct call *call, const struct word *w, unsigned i, bool del
 /* The last step: was the file cut short meanwhile? */
 static int word_done(struct call *call, struct word *w, int status)
 {
-	int cut = segment_intact(call, &w->seg, w->off + w->type.width, false);
+	int cut = segment_intact(call, w->seg, w->off + w->type.width, false);
 	return cut != 0 ? cut : status;
 }
 
@@ -186,7 +186,7 @@ int shm_wait(struct call *call)
 	while (status == 0) {
 		uint32_t seen = __atomic_load_n(futex, __ATOMIC_SEQ_CST);
 		now = word_load(w.p, w.type.width);
-		status = segment_intact(call, &w.seg, w.off + w.type.width, true);
+		status = segment_intact(call, w.seg, w.off + w.type.width, true);
 		if (status != 0)
 			break;
 		if (passes(w.type, test, now, value)) {

@@ -63,14 +63,14 @@ static void *buffer(struct call *call)
 struct source {
 	const char *mem; /* NULL: stdin */
 	uint64_t len;
-	struct stage stage;
+	struct stage *stage;
 };
 
 /* Read stdin until its end, ROOM bytes at most. 0 or a status. */
 static int stage_stdin(
 	struct call *call, const struct segment *seg, struct source *src, uint64_t room)
 {
-	struct stage *s = &src->stage;
+	struct stage *s = src->stage;
 	copy_pipe(call->in);
 	for (;;) {
 		size_t want = s->cap * 2 > SHM_BUFFER * 8 ? s->cap * 2 : SHM_BUFFER * 8;
@@ -99,8 +99,9 @@ static int find_source(
 	struct call *call, const struct segment *seg, struct source *src, uint64_t room)
 {
 	struct stat st;
-	*src = (struct source){.mem = NULL};
-	call_undo(call, undo_stage, &src->stage, 0);
+	*src = (struct source){.stage = call_alloc(call, sizeof *src->stage)};
+	if (src->stage == NULL || call_undo(call, undo_stage, src->stage, 0) < 0)
+		return call_error(call, errno, "write %s", seg->obj.text);
 	if (call->nargs > 1) {
 		src->mem = call->args[1].str;
 		src->len = strlen(src->mem) + (call->opt[COPY_STRING].count > 0 ? 1 : 0);
@@ -151,29 +152,29 @@ static int write_all(struct call *call, struct segment *seg, struct source *src,
 
 int shm_write(struct call *call)
 {
-	struct segment seg;
+	struct segment *seg;
 	struct source src;
 	struct progress progress;
 	uint64_t off = (uint64_t)call->opt[COPY_OFFSET].num;
 	int status = segment_open(call, &seg, call->args[0].str, SEGMENT_WRITE);
 	if (status == 0)
-		status = segment_fits(call, &seg, off, 0);
+		status = segment_fits(call, seg, off, 0);
 	if (status == 0)
-		status = find_source(call, &seg, &src, seg.size - off);
+		status = find_source(call, seg, &src, seg->size - off);
 	if (status == 0)
-		status = segment_lock(call, &seg, false, SEGMENT_WRITE);
+		status = segment_lock(call, seg, false, SEGMENT_WRITE);
 	if (status == 0)
-		status = segment_fits(call, &seg, off, src.len);
+		status = segment_fits(call, seg, off, src.len);
 	if (status == 0)
-		status = segment_back(call, &seg, off, off + src.len);
-	if (status == 0 && seg.sysv && src.len > 0)
-		status = segment_map(call, &seg, off, (size_t)src.len, true);
+		status = segment_back(call, seg, off, off + src.len);
+	if (status == 0 && seg->sysv && src.len > 0)
+		status = segment_map(call, seg, off, (size_t)src.len, true);
 	if (status != 0)
 		return status;
 	progress_start(&progress, call->err, call->std[STD_PROGRESS].count > 0, src.len);
-	status = write_all(call, &seg, &src, off, &progress);
+	status = write_all(call, seg, &src, off, &progress);
 	progress_end(&progress);
-	segment_unlock(call, &seg);
+	segment_unlock(call, seg);
 	return status;
 }
 
@@ -251,26 +252,26 @@ static int read_copy(struct call *call, struct segment *seg, uint64_t off, uint6
 
 int shm_read(struct call *call)
 {
-	struct segment seg;
+	struct segment *seg;
 	struct progress progress;
 	struct stat st;
 	bool string = call->opt[COPY_STRING].count > 0;
 	uint64_t off = (uint64_t)call->opt[COPY_OFFSET].num;
 	int status = segment_open(call, &seg, call->args[0].str, 0);
 	if (status == 0)
-		status = segment_lock(call, &seg, true, 0);
+		status = segment_lock(call, seg, true, 0);
 	if (status == 0)
-		status = segment_fits(call, &seg, off, (uint64_t)call->opt[COPY_LENGTH].num);
+		status = segment_fits(call, seg, off, (uint64_t)call->opt[COPY_LENGTH].num);
 	if (status != 0)
 		return status;
 	uint64_t len = call->opt[COPY_LENGTH].count > 0 ? (uint64_t)call->opt[COPY_LENGTH].num
-							: seg.size - off;
-	if (seg.sysv && len > 0 && (status = segment_map(call, &seg, off, (size_t)len, false)) != 0)
+							: seg->size - off;
+	if (seg->sysv && len > 0 && (status = segment_map(call, seg, off, (size_t)len, false)) != 0)
 		return status;
 	progress_start(&progress, call->err, call->std[STD_PROGRESS].count > 0, len);
 	bool file = fstat(call->out.fd, &st) == 0 && S_ISREG(st.st_mode) && !string;
-	status = file ? read_through(call, &seg, off, len, &progress)
-		      : read_copy(call, &seg, off, len, string, &progress);
+	status = file ? read_through(call, seg, off, len, &progress)
+		      : read_copy(call, seg, off, len, string, &progress);
 	progress_end(&progress);
 	return status;
 }

@@ -93,7 +93,7 @@ static int existing(struct call *call, struct segment *seg, uint64_t size)
 
 int shm_create(struct call *call)
 {
-	struct segment seg;
+	struct segment *seg;
 	const char *word = call->args[0].str;
 	unsigned mode = call->std[STD_MODE].count > 0 ? (unsigned)call->std[STD_MODE].num : 0600;
 	uint64_t size = (uint64_t)call->opt[MAKE_SIZE].num;
@@ -103,18 +103,18 @@ int shm_create(struct call *call)
 	for (int tries = 0; tries < 100; tries++) {
 		int status = segment_name(call, &seg, word);
 		if (status == 0)
-			status = segment_create(call, &seg, size, mode);
-		if (status == 0 && seg.sysv && seg.obj.sysv == SYSV_PRIVATE)
-			out_fmt(&call->out, "sysv:id=%d\n", seg.id);
+			status = segment_create(call, seg, size, mode);
+		if (status == 0 && seg->sysv && seg->obj.sysv == SYSV_PRIVATE)
+			out_fmt(&call->out, "sysv:id=%d\n", seg->id);
 		if (status >= 0)
 			return status;
 		if (call->opt[CREATE_EXCL].count > 0)
 			return call_fail(call, ST_EXISTS, 0, "%s: exists", word);
-		segment_close(call, &seg);
+		segment_close(call, seg);
 		status = segment_open(call, &seg, word, 0);
 		if (status == 0)
-			return existing(call, &seg, size);
-		segment_close(call, &seg);
+			return existing(call, seg, size);
+		segment_close(call, seg);
 		if (status != ST_NOOBJ)
 			return status;
 	}
@@ -136,9 +136,10 @@ static int note_mapper(void *arg, pid_t pid)
 	return m->text == NULL;
 }
 
-/* 0 when nobody else has it mapped, or 75. */
+/* 0 when nobody else has it mapped, or 75: also when those who could are hidden from us. */
 static int unmapped(struct call *call, const struct segment *seg)
 {
+	struct stat st;
 	struct maps_key key;
 	struct mappers m = {.call = call};
 	bool hidden = false;
@@ -151,37 +152,41 @@ static int unmapped(struct call *call, const struct segment *seg)
 			"%s: mapped by process %s, which would meet SIGBUS; --force shrinks it all "
 			"the same",
 			seg->obj.text, m.text);
-	if (hidden)
-		call_note(call, 1, "%s: processes of others cannot be looked into", seg->obj.text);
+	if (hidden &&
+		(fstat(seg->fd, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 066) != 0))
+		return call_fail(call, ST_BUSY, 0,
+			"%s: other users may use it, and whether they have it mapped cannot be seen; "
+			"--force shrinks it all the same",
+			seg->obj.text);
 	return 0;
 }
 
 int shm_resize(struct call *call)
 {
-	struct segment seg;
+	struct segment *seg;
 	const char *word = call->args[0].str;
 	uint64_t size = (uint64_t)call->opt[MAKE_SIZE].num;
 	if (call->opt[MAKE_SIZE].count == 0)
 		return call_fail(call, ST_USAGE, 0, "%s: to what? -S BYTES is missing", word);
 	int status = segment_open(call, &seg, word, SEGMENT_WRITE);
-	if (status == 0 && seg.sysv)
+	if (status == 0 && seg->sysv)
 		return call_fail(call, ST_LIMIT, 0,
 			"%s: a System V segment keeps its size; make another, or use posix:/NAME",
 			word);
 	if (status == 0)
-		status = segment_lock(call, &seg, false, SEGMENT_WRITE);
-	if (status != 0 || seg.size == size)
+		status = segment_lock(call, seg, false, SEGMENT_WRITE);
+	if (status != 0 || seg->size == size)
 		return status;
-	uint64_t old = seg.size;
+	uint64_t old = seg->size;
 	if (size > old) {
-		status = segment_back(call, &seg, old, size);
+		status = segment_back(call, seg, old, size);
 		if (status != 0) /* a part may have been allocated */
-			(void)!ftruncate(seg.fd, (off_t)old);
+			(void)!ftruncate(seg->fd, (off_t)old);
 		return status;
 	}
-	if (call->opt[RESIZE_FORCE].count == 0 && (status = unmapped(call, &seg)) != 0)
+	if (call->opt[RESIZE_FORCE].count == 0 && (status = unmapped(call, seg)) != 0)
 		return status;
-	if (ftruncate(seg.fd, (off_t)size) < 0)
+	if (ftruncate(seg->fd, (off_t)size) < 0)
 		return call_error(call, errno,
 			errno == EPERM ? "shrink %s, which is sealed" : "shrink %s", word);
 	return 0;
@@ -189,10 +194,11 @@ int shm_resize(struct call *call)
 
 /* ---- rm */
 
-static int remove_one(struct call *call, struct segment *seg, const char *word)
+static int remove_one(struct call *call, struct segment **out, const char *word)
 {
 	struct stat st;
-	int status = segment_name(call, seg, word);
+	int status = segment_name(call, out, word);
+	struct segment *seg = *out;
 	if (status != 0)
 		return status;
 	if (seg->sysv)
@@ -213,9 +219,9 @@ int shm_rm(struct call *call)
 {
 	int worst = 0;
 	for (unsigned i = 0; i < call->nargs; i++) {
-		struct segment seg;
+		struct segment *seg;
 		int status = remove_one(call, &seg, call->args[i].str);
-		segment_close(call, &seg);
+		segment_close(call, seg);
 		worst = status > worst ? status : worst;
 	}
 	return worst;

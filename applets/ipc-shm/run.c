@@ -13,8 +13,11 @@
 #include <unistd.h>
 
 /* A new memfd that cannot shrink, so that nobody who maps it can be hurt. 0 or a status. */
-static int make_memfd(struct call *call, struct segment *seg, const char *word)
+static int make_memfd(struct call *call, struct segment **out, const char *word)
 {
+	struct segment *seg = *out = call_alloc(call, sizeof *seg);
+	if (seg == NULL)
+		return call_error(call, errno, "make %s", word);
 	*seg = (struct segment){.at.dirfd = AT_FDCWD, .id = -1, .writable = true};
 	seg->obj = (struct object){.kind = OBJECT_FD, .text = word};
 	if (call->opt[MAKE_SIZE].count == 0)
@@ -51,7 +54,7 @@ static int make_private(struct call *call, struct segment *seg)
 	return status;
 }
 
-static int open_for(struct call *call, struct segment *seg, const char *word)
+static int open_for(struct call *call, struct segment **seg, const char *word)
 {
 	if (strncmp(word, "memfd:", 6) == 0)
 		return make_memfd(call, seg, word);
@@ -62,7 +65,7 @@ static int open_for(struct call *call, struct segment *seg, const char *word)
 	if (strcmp(word, "sysv:private") != 0)
 		return segment_open(call, seg, word, SEGMENT_EITHER);
 	int status = segment_name(call, seg, word);
-	return status != 0 ? status : make_private(call, seg);
+	return status != 0 ? status : make_private(call, *seg);
 }
 
 static void undo_lockfile(void *path, intptr_t n)
@@ -104,20 +107,20 @@ static int make_env(struct call *call, struct segment *seg, const char **env, st
 
 int shm_run(struct call *call)
 {
-	struct segment seg;
+	struct segment *seg;
 	struct spawn_fd pass;
 	const char *env[8];
 	int status = open_for(call, &seg, call->args[0].str);
 	if (status == 0)
-		status = make_env(call, &seg, env, &pass);
+		status = make_env(call, seg, env, &pass);
 	if (status != 0)
 		return status;
-	if (seg.sysv && seg.obj.sysv == SYSV_PRIVATE) {
-		char *path = shm_sysv_lockpath(call, seg.id);
+	if (seg->sysv && seg->obj.sysv == SYSV_PRIVATE) {
+		char *path = shm_sysv_lockpath(call, seg->id);
 		if (path != NULL)
 			call_undo(call, undo_lockfile, path, 0);
 	}
 	struct spawn s = {
-		.argv = call->command, .env = env, .fds = &pass, .nfds = seg.sysv ? 0 : 1};
+		.argv = call->command, .env = env, .fds = &pass, .nfds = seg->sysv ? 0 : 1};
 	return spawn_run(call, &s);
 }

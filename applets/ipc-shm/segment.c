@@ -21,8 +21,11 @@ static void undo_at(void *at, intptr_t n)
 	object_at_close(at);
 }
 
-int segment_name(struct call *call, struct segment *seg, const char *word)
+int segment_name(struct call *call, struct segment **out, const char *word)
 {
+	struct segment *seg = *out = call_alloc(call, sizeof *seg);
+	if (seg == NULL)
+		return call_error(call, errno, "open %s", word);
 	*seg = (struct segment){.at.dirfd = AT_FDCWD, .fd = -1, .id = -1};
 	if (strncmp(word, "memfd:", 6) == 0)
 		return call_fail(
@@ -55,6 +58,8 @@ int segment_name(struct call *call, struct segment *seg, const char *word)
 
 void segment_close(struct call *call, struct segment *seg)
 {
+	if (seg == NULL)
+		return;
 	if (seg->fd >= 0)
 		call_close(call, seg->fd);
 	seg->fd = -1;
@@ -90,6 +95,7 @@ static int open_file(struct call *call, struct segment *seg, unsigned flags)
 	if (!S_ISREG(st.st_mode))
 		return call_fail(call, ST_DATA, 0, "%s: not a regular file", word);
 	seg->size = (uint64_t)st.st_size;
+	seg->nameless = st.st_nlink == 0;
 	return 0;
 }
 
@@ -99,9 +105,10 @@ static int try_open(struct call *call, struct segment *seg, unsigned flags)
 	return seg->sysv ? shm_sysv_open(call, seg) : open_file(call, seg, flags);
 }
 
-int segment_open(struct call *call, struct segment *seg, const char *word, unsigned flags)
+int segment_open(struct call *call, struct segment **out, const char *word, unsigned flags)
 {
-	int status = segment_name(call, seg, word);
+	int status = segment_name(call, out, word);
+	struct segment *seg = *out;
 	bool create = call->opt[MAKE_CREATE].count > 0;
 	uint64_t size =
 		call->opt[MAKE_SIZE].count > 0 ? (uint64_t)call->opt[MAKE_SIZE].num : SHM_PAGE;
@@ -242,7 +249,7 @@ int segment_intact(struct call *call, const struct segment *seg, uint64_t end, b
 	if (fstat(seg->fd, &st) < 0 || (uint64_t)st.st_size < end)
 		return call_fail(
 			call, ST_DATA, 0, "%s: the file was cut short while in use", seg->obj.text);
-	if (removed && st.st_nlink == 0 && seg->obj.kind != OBJECT_FD)
+	if (removed && st.st_nlink == 0 && !seg->nameless)
 		return call_fail(call, ST_NOOBJ, 0, "%s: was removed", seg->obj.text);
 	return 0;
 }

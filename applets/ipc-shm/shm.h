@@ -26,8 +26,9 @@ struct segment {
 	struct object obj;
 	struct object_at at; /* files: where the name is */
 	bool sysv, writable, created;
-	int fd; /* files: the segment. -1 for System V */
-	int id; /* System V */
+	bool nameless; /* files: had no name already when it was opened, as a memfd has none */
+	int fd;        /* files: the segment. -1 for System V */
+	int id;        /* System V */
 	uint64_t size;
 	unsigned char *base; /* what is mapped: from byte .from on */
 	uint64_t from;
@@ -40,9 +41,9 @@ struct segment {
 
 /* ---- segment.c */
 
-/* Open the segment that WORD names; make it when it is missing and --create was given. SEG must live as
- * long as the call. 0; or a status with its message. */
-int segment_open(struct call *call, struct segment *seg, const char *word, unsigned flags);
+/* Open the segment that WORD names; make it when it is missing and --create was given. *SEG, which lives
+ * as long as the call, is set in any case (NULL without memory). 0; or a status with its message. */
+int segment_open(struct call *call, struct segment **seg, const char *word, unsigned flags);
 /* Exclude others that write, SHARED, or read as well; look at name and size again. 0 or a status. */
 int segment_lock(struct call *call, struct segment *seg, bool shared, unsigned flags);
 void segment_unlock(struct call *call, struct segment *seg);
@@ -60,10 +61,10 @@ int segment_intact(struct call *call, const struct segment *seg, uint64_t end, b
 int segment_fits(struct call *call, const struct segment *seg, uint64_t off, uint64_t len);
 /* Have memory or disk behind the bytes from FROM to TO, growing the file. 0 or a status. */
 int segment_back(struct call *call, const struct segment *seg, uint64_t from, uint64_t to);
-/* Close it now (a host would at the end); not one that is mapped. */
+/* Close it now (a host would at the end); not one that is mapped. SEG may be NULL. */
 void segment_close(struct call *call, struct segment *seg);
-/* A parsed and named object, without opening it. 0 or 64. */
-int segment_name(struct call *call, struct segment *seg, const char *word);
+/* A parsed and named object, without opening it; *SEG as above. 0 or a status. */
+int segment_name(struct call *call, struct segment **seg, const char *word);
 
 /* ---- sysv.c */
 

@@ -66,7 +66,7 @@ struct facts {
 	gid_t gid;
 	struct shmid_ds ds; /* System V */
 	uint64_t backed;    /* files: bytes that memory or disk stands behind */
-	bool removed, hidden;
+	bool nameless, hidden;
 	struct holders holders;
 };
 
@@ -88,7 +88,7 @@ static int find_facts(struct call *call, const struct segment *seg, struct facts
 		f->mode = f->ds.shm_perm.mode & 0777u;
 		f->uid = f->ds.shm_perm.uid;
 		f->gid = f->ds.shm_perm.gid;
-		f->removed = (f->ds.shm_perm.mode & SHM_DEST) != 0;
+		f->nameless = (f->ds.shm_perm.mode & SHM_DEST) != 0;
 		maps_sysv(seg->id, &key);
 		(void)maps_each(&key, add_mapper, &f->holders, &f->hidden);
 		return 0;
@@ -99,7 +99,7 @@ static int find_facts(struct call *call, const struct segment *seg, struct facts
 	f->mode = st.st_mode & 07777u;
 	f->uid = st.st_uid;
 	f->gid = st.st_gid;
-	f->removed = st.st_nlink == 0;
+	f->nameless = seg->nameless;
 	f->backed = (uint64_t)st.st_blocks * 512;
 	if (seg->size > 0 && maps_file(seg->fd, &key) == 0)
 		(void)maps_each(&key, add_mapper, &f->holders, &hidden);
@@ -131,7 +131,7 @@ static void print_json(struct call *call, const struct segment *seg, const struc
 	} else {
 		json_uint(&j, "backed", f->backed);
 	}
-	json_bool(&j, "removed", f->removed);
+	json_bool(&j, "nameless", f->nameless);
 	json_bool(&j, "some_hidden", f->hidden);
 	json_open(&j, "holders", '[');
 	for (size_t i = 0; i < f->holders.n; i++) {
@@ -158,8 +158,8 @@ static void print_text(struct call *call, const struct segment *seg, const struc
 			(unsigned)f->ds.shm_perm.__key, (unsigned long long)f->ds.shm_nattch);
 	else if (f->backed < seg->size)
 		out_fmt(&call->out, "backed %llu\n", (unsigned long long)f->backed);
-	if (f->removed)
-		out_str(&call->out, "removed, lives while it is held\n");
+	if (f->nameless)
+		out_str(&call->out, "without a name: lives while it is held\n");
 	table_start(&t, 3, 1);
 	for (size_t i = 0; i < f->holders.n; i++) {
 		char command[256];
@@ -179,16 +179,18 @@ static void print_text(struct call *call, const struct segment *seg, const struc
 
 int shm_stat(struct call *call)
 {
-	struct segment seg;
-	struct facts facts = {.kind = "sysv"};
+	struct segment *seg;
+	struct facts *facts = call_alloc(call, sizeof *facts);
+	if (facts == NULL)
+		return call_error(call, errno, "look at %s", call->args[0].str);
 	int status = segment_open(call, &seg, call->args[0].str, 0);
 	if (status == 0)
-		status = find_facts(call, &seg, &facts);
+		status = find_facts(call, seg, facts);
 	if (status != 0)
 		return status;
 	if (call->std[STD_JSON].count > 0)
-		print_json(call, &seg, &facts);
+		print_json(call, seg, facts);
 	else
-		print_text(call, &seg, &facts);
+		print_text(call, seg, facts);
 	return 0;
 }

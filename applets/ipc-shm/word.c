@@ -126,7 +126,7 @@ int word_compare(struct word_type type, uint64_t a, uint64_t b)
 {
 	if (type.is == CLASS_FLOAT) {
 		double x = float_of(type, a), y = float_of(type, b);
-		return x < y ? -1 : x > y ? 1 : x - x == 0 || y - y == 0 || x - y != 0 ? 0 : 2;
+		return __builtin_isunordered(x, y) ? 2 : x < y ? -1 : x > y;
 	}
 	if (type.is == CLASS_UNSIGNED)
 		return a < b ? -1 : a > b;
