@@ -229,7 +229,7 @@ c() {
 	until_true holders ./f 1
 	[[ $(ipc-shm stat -J ./f) == *"\"pid\":$PID,\"mapped\":true"* ]]
 	ipc-shm stat -J ./f | python3 -m json.tool >/dev/null
-	[[ $(ipc-shm stat ./f) =~ $PID\ +mapped\ +python3 ]]
+	[[ $(ipc-shm stat ./f) =~ $PID\ +mapped\ .*python3 ]]
 	release
 	holders ./f 0
 	c attach <<-'E'

@@ -30,6 +30,13 @@ static const char *const tests[] = {"eq", "ne", "lt", "le", "gt", "ge", "bits", 
 	}
 
 static const struct operand one[] = {SHM_OPERAND, {0}};
+static const struct operand run_operands[] = {
+	{.name = "SHM",
+		.arg = ARG_OBJECT,
+		.min = 1,
+		.max = 1,
+		.help = "also memfd:NAME, sysv:private: new ones for CMD"},
+	{0}};
 static const struct operand many[] = {
 	{.name = "SHM", .arg = ARG_OBJECT, .min = 1, .help = "the segments"}, {0}};
 static const struct operand write_operands[] = {SHM_OPERAND,
@@ -199,7 +206,7 @@ static const struct verb verbs[] = {
 		.summary = "run CMD with a segment as path and descriptor",
 		.usage = "[-S BYTES] [--create] [-m MODE] SHM -- CMD [ARG...]",
 		OPTS(run_opts),
-		.operands = one,
+		.operands = run_operands,
 		.std = STD(MODE),
 		.flags = VERB_SPAWNS | VERB_COMMAND | VERB_NEEDS_COMMAND,
 		.example = "ipc-shm run -S 1M memfd:work -- sh -c 'worker \"$IPC_SHM_PATH\"'",
