@@ -13,7 +13,6 @@
 #include "fd.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -47,16 +46,13 @@ static int stage_room(struct stage *s, size_t cap)
 	return 0;
 }
 
-static void undo_free(void *p, intptr_t n)
-{
-	(void)n;
-	free(p);
-}
-
+/* SHM_BUFFER bytes that begin at a page: the kernel's copies are slower where they do not. */
 static void *buffer(struct call *call)
 {
-	void *p = malloc(SHM_BUFFER);
-	return p != NULL && call_undo(call, undo_free, p, 0) == 0 ? p : NULL;
+	struct stage *s = call_alloc(call, sizeof *s);
+	if (s == NULL || stage_room(s, SHM_BUFFER) < 0 || call_undo(call, undo_stage, s, 0) < 0)
+		return NULL;
+	return s->base;
 }
 
 /* What is to be written: memory, or LEN bytes of the file that stdin is. */

@@ -19,7 +19,7 @@ enum { RESIZE_FORCE = MAKE_N };
 #define SHM_DIR "/dev/shm"             /* where shm_open(3) keeps them, in musl and glibc alike */
 #define SHM_LOCK_PREFIX ".ipc-shm-"    /* lock files of System V segments, in SHM_DIR */
 #define SHM_SEM_PREFIX "sem."          /* named semaphores live there too */
-#define SHM_BUFFER ((size_t)128 << 10) /* copied through a buffer that stays in the cache */
+#define SHM_BUFFER ((size_t)256 << 10) /* copied through a buffer that stays in the cache */
 #define SHM_PAGE 4096u                 /* size of what --create makes without -S */
 
 struct segment {
