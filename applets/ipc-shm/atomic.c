@@ -22,6 +22,8 @@ struct word {
 static int word_open(struct call *call, struct word *w, bool write)
 {
 	const char *word = call->args[0].str;
+	w->p = NULL;
+	w->seg = NULL;
 	w->type = word_type(call);
 	w->off = (uint64_t)call->args[1].num;
 	if (w->off % w->type.width != 0)

@@ -209,7 +209,9 @@ static int read_through(struct call *call, struct segment *seg, uint64_t off, ui
 	struct progress *progress)
 {
 	char *buf = buffer(call);
-	int status = buf != NULL ? 0 : call_error(call, ENOMEM, "read %s", seg->obj.text);
+	int status = 0;
+	if (buf == NULL)
+		return call_error(call, ENOMEM, "read %s", seg->obj.text);
 	for (uint64_t done = 0; status == 0 && done < len;) {
 		size_t n = len - done < SHM_BUFFER ? (size_t)(len - done) : SHM_BUFFER;
 		status = get(call, seg, off + done, buf, n);

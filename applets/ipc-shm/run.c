@@ -107,13 +107,13 @@ static int make_env(struct call *call, struct segment *seg, const char **env, st
 
 int shm_run(struct call *call)
 {
-	struct segment *seg;
-	struct spawn_fd pass;
+	struct segment *seg = NULL;
+	struct spawn_fd pass = {-1, -1};
 	const char *env[8];
 	int status = open_for(call, &seg, call->args[0].str);
-	if (status == 0)
+	if (status == 0 && seg != NULL)
 		status = make_env(call, seg, env, &pass);
-	if (status != 0)
+	if (status != 0 || seg == NULL)
 		return status;
 	if (seg->sysv && seg->obj.sysv == SYSV_PRIVATE) {
 		char *path = shm_sysv_lockpath(call, seg->id);

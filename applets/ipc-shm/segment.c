@@ -113,7 +113,7 @@ int segment_open(struct call *call, struct segment **out, const char *word, unsi
 	uint64_t size =
 		call->opt[MAKE_SIZE].count > 0 ? (uint64_t)call->opt[MAKE_SIZE].num : SHM_PAGE;
 	unsigned mode = call->std[STD_MODE].count > 0 ? (unsigned)call->std[STD_MODE].num : 0600;
-	if (status != 0)
+	if (status != 0 || seg == NULL)
 		return status;
 	if (seg->sysv && seg->obj.sysv == SYSV_PRIVATE && call->verb->run != shm_run)
 		return call_fail(call, ST_USAGE, 0,

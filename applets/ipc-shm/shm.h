@@ -41,9 +41,9 @@ struct segment {
 
 /* ---- segment.c */
 
-/* Open the segment that WORD names; make it when it is missing and --create was given. *SEG, which lives
+/* Open the segment that WORD names; make it when it is missing and --create was given. *OUT, which lives
  * as long as the call, is set in any case (NULL without memory). 0; or a status with its message. */
-int segment_open(struct call *call, struct segment **seg, const char *word, unsigned flags);
+int segment_open(struct call *call, struct segment **out, const char *word, unsigned flags);
 /* Exclude others that write, SHARED, or read as well; look at name and size again. 0 or a status. */
 int segment_lock(struct call *call, struct segment *seg, bool shared, unsigned flags);
 void segment_unlock(struct call *call, struct segment *seg);
@@ -63,8 +63,8 @@ int segment_fits(struct call *call, const struct segment *seg, uint64_t off, uin
 int segment_back(struct call *call, const struct segment *seg, uint64_t from, uint64_t to);
 /* Close it now (a host would at the end); not one that is mapped. SEG may be NULL. */
 void segment_close(struct call *call, struct segment *seg);
-/* A parsed and named object, without opening it; *SEG as above. 0 or a status. */
-int segment_name(struct call *call, struct segment **seg, const char *word);
+/* A parsed and named object, without opening it; *OUT as above. 0 or a status. */
+int segment_name(struct call *call, struct segment **out, const char *word);
 
 /* ---- sysv.c */
 
