@@ -7,6 +7,7 @@ extern const struct applet ipc_pipe;
 extern const struct applet ipc_mq;
 extern const struct applet ipc_ring;
 extern const struct applet ipc_spool;
+extern const struct applet ipc_shm;
 extern const struct applet ipc_sem;
 extern const struct applet ipc_event;
 extern const struct applet ipc_barrier;
@@ -27,6 +28,7 @@ const struct applet *const applets[] = {
 	&ipc_mq,
 	&ipc_ring,
 	&ipc_spool,
+	&ipc_shm,
 	&ipc_sem,
 	&ipc_event,
 	&ipc_barrier,

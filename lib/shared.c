@@ -33,6 +33,17 @@ static void on_bus(int sig, siginfo_t *info, void *context)
 	sigaction(sig, &dfl, NULL);
 }
 
+int shared_guard(struct sigaction *old)
+{
+	struct sigaction act = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO};
+	return sigaction(SIGBUS, &act, old);
+}
+
+void shared_unguard(const struct sigaction *old)
+{
+	sigaction(SIGBUS, old, NULL);
+}
+
 static int hex(char c)
 {
 	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
@@ -57,8 +68,7 @@ static int map(struct shared *s, int flags)
 	if (p == MAP_FAILED)
 		return -1;
 	s->base = p;
-	struct sigaction act = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO};
-	if (sigaction(SIGBUS, &act, &s->oldbus) == 0 &&
+	if (shared_guard(&s->oldbus) == 0 &&
 		((flags & SHARED_RDONLY) != 0 || futex_robust_start(&s->robust) == 0))
 		return 0;
 	return -1;
@@ -72,7 +82,7 @@ void shared_close(void *arg, intptr_t unused)
 	futex_robust_end(&s->robust);
 	if (s->base != NULL) {
 		munmap(s->base, s->size);
-		sigaction(SIGBUS, &s->oldbus, NULL);
+		shared_unguard(&s->oldbus);
 	}
 	fd_close(s->fd);
 	s->base = NULL;
