@@ -168,6 +168,21 @@ bool fd_was_closed(int fd)
 		(flags & O_ACCMODE) == (fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
+rlim_t fd_limit_raise(struct rlimit *old)
+{
+	*old = (struct rlimit){0};
+	if (prlimit(0, RLIMIT_NOFILE, NULL, old) < 0)
+		return 0;
+	struct rlimit most = {old->rlim_max, old->rlim_max};
+	bool raised = most.rlim_cur == old->rlim_cur || prlimit(0, RLIMIT_NOFILE, &most, NULL) == 0;
+	return raised ? most.rlim_cur : old->rlim_cur;
+}
+
+int fd_limit_restore(const struct rlimit *old)
+{
+	return old->rlim_max == 0 ? 0 : prlimit(0, RLIMIT_NOFILE, old, NULL);
+}
+
 int fd_truncate(int fd, off_t size)
 {
 	int r;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 /* openat(2) with O_CLOEXEC | O_NOCTTY, restarted after EINTR, and never 0, 1 or 2: when the caller
@@ -38,6 +39,11 @@ bool fd_was_closed(int fd);
 int fd_allocate(int fd, off_t size);
 /* ftruncate(2), gone on with after a signal. 0 or -1 with errno. */
 int fd_truncate(int fd, off_t size);
+/* Take the limit of open files up to the hard one: for those that keep a descriptor for each client. *OLD
+ * gets what it was; all zero when it could not be asked. The limit that is in force now, or 0. prlimit(2) */
+rlim_t fd_limit_raise(struct rlimit *old);
+/* Put it back; nothing when OLD is all zero. 0, or -1 with errno. Safe between vfork(2) and exec. */
+int fd_limit_restore(const struct rlimit *old);
 /* Take the pipe buffer of FD up to WANT bytes, halving on refusal; its size now, or -1. */
 int fd_pipe_size(int fd, int want);
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 static const char not_a_number[] = "not a number";
 static const char too_large[] = "too large";
@@ -305,5 +306,15 @@ const char *num_show_duration(int64_t ns, char buf[NUM_BUF])
 		snprintf(buf, NUM_BUF, "%dh%02dm", (int)(s / 3600), (int)(s % 3600 / 60));
 	else
 		snprintf(buf, NUM_BUF, "%lldd", (long long)(s / 86400));
+	return buf;
+}
+
+const char *num_time_text(int64_t seconds, char buf[32])
+{
+	time_t t = (time_t)seconds;
+	struct tm tm;
+	buf[0] = '\0';
+	if (gmtime_r(&t, &tm) != NULL)
+		strftime(buf, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
 	return buf;
 }

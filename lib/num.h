@@ -37,4 +37,8 @@ const char *num_show_duration(int64_t ns, char buf[NUM_BUF]);
 #define NUM_SIGRTMIN 34
 #define NUM_SIGRTMAX 64
 
+/* SECONDS since the Epoch as ISO 8601 in universal time ("2026-11-21T08:00:00Z"; what localtime(3) needs would
+ * stay mapped). Fills and returns BUF, empty when no such year can be written. gmtime_r(3), strftime(3) */
+const char *num_time_text(int64_t seconds, char buf[32]);
+
 #endif

@@ -135,16 +135,15 @@ static int build(struct call *call, struct request *r)
  * call at once the hard limit is used, then it is a matter of waiting; of that the kernel tells nothing. */
 static int send_request(struct call *call, int fd, const struct request *r, int64_t deadline)
 {
-	struct rlimit lim, old;
+	struct rlimit old = {0};
 	bool raised = false;
 	int sent;
 	while ((sent = cmsg_send(fd, r->data, r->len, r->fds, r->nfds, deadline, &call->stop)) <
 			0 &&
 		errno == ETOOMANYREFS) {
-		if (!raised && prlimit(0, RLIMIT_NOFILE, NULL, &old) == 0) {
+		if (!raised) {
 			raised = true;
-			lim = (struct rlimit){old.rlim_max, old.rlim_max};
-			(void)prlimit(0, RLIMIT_NOFILE, &lim, NULL);
+			(void)fd_limit_raise(&old);
 			continue;
 		}
 		int64_t soon = wait_now() + REFS_PAUSE;
@@ -153,8 +152,7 @@ static int send_request(struct call *call, int fd, const struct request *r, int6
 			break;
 	}
 	int err = errno;
-	if (raised)
-		(void)prlimit(0, RLIMIT_NOFILE, &old, NULL);
+	(void)fd_limit_restore(&old);
 	errno = err;
 	return sent;
 }

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "door.h"
 
+#include "fd.h"
 #include "spawn.h"
 
 #include <errno.h>
@@ -109,7 +110,7 @@ static int become(void *arg)
 	 * handler is no job of that shell, and its caller's signals shall reach it. */
 	for (size_t i = 0; i < sizeof reset / sizeof *reset; i++)
 		(void)sigaction(reset[i], &dfl, NULL);
-	if (j->door->nofile.rlim_max != 0 && prlimit(0, RLIMIT_NOFILE, &j->door->nofile, NULL) < 0)
+	if (fd_limit_restore(&j->door->nofile) < 0)
 		return errno;
 	return 0;
 }

@@ -111,22 +111,14 @@ static void undo_door(void *door, intptr_t n)
 		}
 	loop_end(&d->loop);
 	free(d->scratch);
-	if (d->nofile.rlim_max != 0)
-		prlimit(0, RLIMIT_NOFILE, &d->nofile, NULL);
+	(void)fd_limit_restore(&d->nofile);
 }
 
 /* Those that wait have their descriptors with us: as many as we may have. A handler gets the old limit. */
 static void raise_limit(struct door *d)
 {
-	struct rlimit lim;
-	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
-		lim = (struct rlimit){.rlim_cur = 1024};
-	else
-		d->nofile = lim;
-	lim.rlim_cur = lim.rlim_max;
-	if (d->nofile.rlim_cur != lim.rlim_cur && prlimit(0, RLIMIT_NOFILE, &lim, NULL) < 0)
-		lim.rlim_cur = d->nofile.rlim_cur;
-	d->fds_max = lim.rlim_cur > SIZE_MAX ? SIZE_MAX : (size_t)lim.rlim_cur;
+	rlim_t limit = fd_limit_raise(&d->nofile);
+	d->fds_max = limit == 0 ? 1024 : limit > SIZE_MAX ? SIZE_MAX : (size_t)limit;
 }
 
 /* What execve(2) takes: a quarter of the stack's limit, within bounds. */

@@ -12,17 +12,6 @@
 int run_door_stat(struct call *call);
 int run_door_rm(struct call *call);
 
-/* Universal time: what localtime(3) needs would stay mapped. */
-static const char *time_text(int64_t since, char buf[32])
-{
-	time_t t = (time_t)since;
-	struct tm tm;
-	buf[0] = '\0';
-	if (gmtime_r(&t, &tm) != NULL)
-		strftime(buf, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	return buf;
-}
-
 static void print_json(struct call *call, const char *path, const struct door_state *st)
 {
 	struct json j;
@@ -32,7 +21,7 @@ static void print_json(struct call *call, const char *path, const struct door_st
 	json_str(&j, "door", path);
 	json_int(&j, "pid", st->pid);
 	json_uint(&j, "uid", st->uid);
-	json_str(&j, "since", time_text(st->since, since));
+	json_str(&j, "since", num_time_text(st->since, since));
 	json_uint(&j, "jobs", st->jobs);
 	json_uint(&j, "running", st->running);
 	json_uint(&j, "queued", st->queued);
@@ -53,7 +42,7 @@ static void print_text(struct call *call, const char *path, const struct door_st
 	out_fmt(out, "door     %s\n", path);
 	out_fmt(out, "server   pid %ld, user %s: %s\n", (long)st->pid, user,
 		proc_command(st->pid, command, sizeof command));
-	out_fmt(out, "since    %s\n", time_text(st->since, since));
+	out_fmt(out, "since    %s\n", num_time_text(st->since, since));
 	out_fmt(out, "running  %u of %u, ending %u\n", st->running, st->jobs, st->ending);
 	out_fmt(out, "queued   %u\n", st->queued);
 	out_fmt(out, "calls    %llu done, %llu cancelled, %llu refused\n",

@@ -43,7 +43,7 @@ enum {
 #define ALLOW_LONGEST 1023
 #define COMMAND_LONGEST 255
 #define NAMES_MOST 64 /* in one request */
-#define BATCH_FDS 64 /* in one packet of a handover: few of a user's descriptors are in flight */
+#define BATCH_FDS 64  /* in one packet of a handover: few of a user's descriptors are in flight */
 
 /* May NAME be one? It goes into $LISTEN_FDNAMES: no colon, no control characters. */
 bool fds_name_ok(const char *name);

@@ -29,22 +29,15 @@ static void undo_store(void *arg, intptr_t n)
 		fds_entry_drop(s->entries[s->n - 1]);
 	free(s->entries);
 	loop_end(&s->loop);
-	if (s->nofile.rlim_max != 0)
-		prlimit(0, RLIMIT_NOFILE, &s->nofile, NULL);
+	(void)fd_limit_restore(&s->nofile);
 }
 
 /* Each thing that is kept takes a descriptor, and so does each client; one message can bring CMSG_MAX_FDS
  * more, of which all but one are closed at once. */
 static void raise_limit(struct store *s)
 {
-	struct rlimit lim;
-	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
-		return;
-	s->nofile = lim;
-	lim.rlim_cur = lim.rlim_max;
-	if (prlimit(0, RLIMIT_NOFILE, &lim, NULL) < 0)
-		lim = s->nofile;
-	size_t all = lim.rlim_cur > 1 << 24 ? 1 << 24 : (size_t)lim.rlim_cur;
+	rlim_t limit = fd_limit_raise(&s->nofile);
+	size_t all = limit > 1 << 24 ? 1 << 24 : (size_t)limit;
 	s->max_clients = all / 8 > CLIENTS_MOST ? CLIENTS_MOST : all / 8 + 1;
 	size_t spare = SPARE_FDS + s->max_clients + CMSG_MAX_FDS;
 	size_t most = all > 2 * spare ? all - spare : all / 2;

@@ -310,7 +310,7 @@ static int refused(
 		"%s: %s: held by %ld (%s)%s%s since %s", d->text,
 		errnum == EAGAIN ? "busy" : "timed out", (long)o->pid,
 		o->here ? proc_command(o->pid, command, sizeof command) : "not visible",
-		o->here ? "" : " on ", o->here ? "" : o->host, time_text(o->since, t));
+		o->here ? "" : " on ", o->here ? "" : o->host, num_time_text(o->since, t));
 }
 
 /* All or none, in the order of their names. -1, or a status. */

@@ -21,17 +21,6 @@
 
 #define COMMAND_MAX 400
 
-/* Universal time: what localtime(3) needs would stay mapped. */
-const char *time_text(int64_t since, char buf[32])
-{
-	time_t t = (time_t)since;
-	struct tm tm;
-	buf[0] = '\0';
-	if (gmtime_r(&t, &tm) != NULL)
-		strftime(buf, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	return buf;
-}
-
 static const char *command_of(struct call *call, pid_t pid)
 {
 	char buf[COMMAND_MAX];
@@ -270,7 +259,7 @@ const char *holders_text(struct call *call, const struct lock *l)
 		const char *cut = strlen(x->command) > 100 ? "..." : "";
 		text = call_fmt(call, "%s%s %ld (%.100s%s)%s%s", text, shown++ > 0 ? "," : " by",
 			(long)x->pid, x->command, cut, x->since > 0 ? " since " : "",
-			x->since > 0 ? time_text(x->since, t) : "");
+			x->since > 0 ? num_time_text(x->since, t) : "");
 	}
 	if (more > 0 && text != NULL)
 		text = call_fmt(call, "%s and %u more", text, more);

@@ -97,8 +97,6 @@ ssize_t kernel_locks(const struct stat *st,
 	void (*fn)(void *arg, bool waits, const struct proc_fd *lock), void *arg);
 /* "held by 12 (sh -c ...) since ..." for messages; never NULL. */
 const char *holders_text(struct call *call, const struct lock *l);
-/* "2026-11-21T03:40:12Z". Returns BUF. */
-const char *time_text(int64_t since, char buf[32]);
 
 /* run --family dotlock */
 int run_dotlock(struct call *call);

@@ -3,6 +3,7 @@
 #include "ipc-lock.h"
 
 #include "fd.h"
+#include "num.h"
 #include "proc.h"
 
 #include <errno.h>
@@ -185,7 +186,7 @@ static void row(struct call *call, struct table *t, const struct holder *h, cons
 	table_fmt(t, "%ld", (long)h->pid);
 	table_cell(t, family_words(call, h->families));
 	table_cell(t, range_words(call, h));
-	table_cell(t, h->since > 0 ? time_text(h->since, since) : "-");
+	table_cell(t, h->since > 0 ? num_time_text(h->since, since) : "-");
 	table_cell(t, h->command);
 }
 
@@ -246,7 +247,7 @@ static void json_holder(struct json *j, const struct holder *h, bool waits)
 			json_null(j, "end");
 		else
 			json_uint(j, "end", h->end);
-		json_str(j, "since", h->since > 0 ? time_text(h->since, since) : NULL);
+		json_str(j, "since", h->since > 0 ? num_time_text(h->since, since) : NULL);
 	}
 	json_close(j, '}');
 }

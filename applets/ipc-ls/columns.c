@@ -70,16 +70,6 @@ const char *ls_parse_columns(struct ls *ls, const char *list, char bad[32])
 	}
 }
 
-const char *ls_time(int64_t seconds, char buf[32])
-{
-	struct tm tm;
-	time_t t = (time_t)seconds;
-	buf[0] = '\0';
-	if (gmtime_r(&t, &tm) != NULL)
-		strftime(buf, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	return buf;
-}
-
 /* A cell that grows; cut when it is full, which the terminal would do anyway. */
 struct text {
 	char buf[400];
@@ -197,7 +187,7 @@ static void put_time(struct text *t, int64_t at)
 {
 	char buf[32];
 	if (at > 0)
-		put(t, "%s", ls_time(at, buf));
+		put(t, "%s", num_time_text(at, buf));
 }
 
 static void put_size(const struct ls *ls, struct text *t, const struct inv_object *o)

@@ -1,6 +1,8 @@
 /* applets/ipc-ls/json.c: an object with all that is known of it; what is not known is null. */
 #include "ls.h"
 
+#include "num.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -150,7 +152,7 @@ void ls_json_object(struct ls *ls, struct json *j, struct inv *inv, const struct
 	(void)ls;
 	json_open(j, NULL, '{');
 	if (event != NULL) {
-		json_str(j, "time", ls_time(inv->now, time));
+		json_str(j, "time", num_time_text(inv->now, time));
 		json_str(j, "event", event);
 	}
 	json_str(j, "kind", inv_kind_names[o->kind]);

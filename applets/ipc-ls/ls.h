@@ -80,8 +80,6 @@ const char *ls_parse_columns(struct ls *ls, const char *list, char bad[32]);
 /* The text of a cell, the inventory's; "" when there is nothing to say. */
 const char *ls_cell(
 	const struct ls *ls, struct inv *inv, const struct inv_object *o, enum column col);
-/* "2026-11-21T06:50:12Z" */
-const char *ls_time(int64_t seconds, char buf[32]);
 
 /* table.c: at most MAX rows (0: all). REDRAW: over what stands on the terminal. */
 int ls_table(struct ls *ls, const struct rows *rows, unsigned max, bool redraw);

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "ls.h"
 
+#include "num.h"
 #include "wait.h"
 
 #include <errno.h>
@@ -39,7 +40,7 @@ static void log_object(
 		ls_json_object(ls, &j, inv, o, event);
 		return;
 	}
-	out_fmt(out, "%s %c %s %s", ls_time(inv->now, time), sign, inv_kind_names[o->kind],
+	out_fmt(out, "%s %c %s %s", num_time_text(inv->now, time), sign, inv_kind_names[o->kind],
 		ls_clean(inv, o->name));
 	for (size_t i = 0; sign != '-' && i < NWATCHED; i++) {
 		const char *s = ls_clean(inv, ls_cell(ls, inv, o, watched[i]));
@@ -66,7 +67,7 @@ static void log_change(struct ls *ls, struct inv *was, const struct inv_object *
 			return;
 		}
 		if (!changed)
-			out_fmt(out, "%s ~ %s %s  ", ls_time(inv->now, time),
+			out_fmt(out, "%s ~ %s %s  ", num_time_text(inv->now, time),
 				inv_kind_names[o->kind], ls_clean(inv, o->name));
 		out_fmt(out, "%s%s: %s -> %s", changed ? "; " : "", ls_columns[watched[i]].name,
 			*a != '\0' ? a : "-", *b != '\0' ? b : "-");
@@ -108,7 +109,7 @@ static int redraw(struct ls *ls, const struct rows *rows, bool first)
 	int status = ls_table(ls, rows, max, true);
 	if (rows->n > max)
 		out_fmt(out, "... %zu more, ", rows->n - max);
-	out_fmt(out, "%zu objects, %s\033[K\n\033[J", rows->n, ls_time(rows->inv->now, time));
+	out_fmt(out, "%zu objects, %s\033[K\n\033[J", rows->n, num_time_text(rows->inv->now, time));
 	return status;
 }
 

@@ -36,17 +36,14 @@ static void put_num(struct report *r, const char *name, uint64_t n)
 
 static void put_time(struct report *r, const char *name, int64_t seconds)
 {
-	char text[40];
-	struct tm tm;
-	time_t t = (time_t)seconds;
+	char text[32];
 	if (r->json && seconds == 0)
 		json_null(&r->j, name);
 	else if (r->json)
 		json_int(&r->j, name, seconds);
-	else if (seconds == 0 || gmtime_r(&t, &tm) == NULL)
-		out_fmt(r->out, "%s: never\n", name);
-	else if (strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm) > 0)
-		out_fmt(r->out, "%s: %s\n", name, text);
+	else
+		out_fmt(r->out, "%s: %s\n", name,
+			seconds == 0 ? "never" : num_time_text(seconds, text));
 }
 
 static void put_owner(struct report *r, const struct info *in)

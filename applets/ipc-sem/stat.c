@@ -91,10 +91,8 @@ static void put_holder(struct seen *x, unsigned slot)
 	const char *command = known && c.owner > 0 ? proc_command(c.owner, buf, sizeof buf)
 		: known && c.command[0] != '\0'    ? c.command
 						   : proc_command(pid, buf, sizeof buf);
-	time_t t = (time_t)(known ? c.since : 0);
-	struct tm tm;
-	if (known && gmtime_r(&t, &tm) != NULL)
-		strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	if (known)
+		num_time_text(c.since, when);
 	if (x->json == NULL) {
 		table_fmt(x->table, "%u", slot);
 		table_fmt(x->table, "%ld", (long)pid);

@@ -19,8 +19,7 @@ void targets_free(void *arg, intptr_t unused)
 		fd_close(s->list[i].pidfd);
 	free(s->list);
 	free(s->poll);
-	if (s->raised)
-		prlimit(0, RLIMIT_NOFILE, &s->files, NULL);
+	(void)fd_limit_restore(&s->files);
 }
 
 /* A stdout that cannot be written to does not keep us from ending what is to be ended: the host tells
@@ -56,13 +55,7 @@ void targets_report(struct stopping *s, struct proc_id id, const char *command, 
 /* As many descriptors as targets are needed: take what the hard limit allows. */
 static bool raise_files(struct stopping *s)
 {
-	struct rlimit more;
-	if (s->raised || getrlimit(RLIMIT_NOFILE, &s->files) < 0 ||
-		s->files.rlim_cur >= s->files.rlim_max)
-		return false;
-	more = (struct rlimit){s->files.rlim_max, s->files.rlim_max};
-	s->raised = prlimit(0, RLIMIT_NOFILE, &more, NULL) == 0;
-	return s->raised;
+	return s->files.rlim_max == 0 && fd_limit_raise(&s->files) > s->files.rlim_cur;
 }
 
 static int open_target(struct stopping *s, struct proc_id id)

@@ -21,7 +21,7 @@ struct target {
 struct stopping {
 	struct call *call;
 	int sig;
-	bool group, tree, raised;
+	bool group, tree;
 	struct rlimit files;
 	struct target *list;
 	struct pollfd *poll; /* as long as list */

@@ -158,7 +158,7 @@ static int become(void *arg)
 	const struct become *b = arg;
 	if (dup2(b->fd, 0) < 0 || dup2(b->fd, 1) < 0)
 		return errno;
-	if (b->nofile->rlim_max != 0 && prlimit(0, RLIMIT_NOFILE, b->nofile, NULL) < 0)
+	if (fd_limit_restore(b->nofile) < 0)
 		return errno;
 	return 0;
 }

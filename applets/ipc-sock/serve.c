@@ -45,29 +45,21 @@ void server_undo(void *server, intptr_t n)
 	hub_free(s);
 	free(s->uids);
 	free(s->scratch);
-	if (s->nofile.rlim_max != 0)
-		prlimit(0, RLIMIT_NOFILE, &s->nofile, NULL);
+	(void)fd_limit_restore(&s->nofile);
 }
 
 /* As many descriptors as we may have: each client takes one. A command gets the old limit back. */
 static void raise_limit(struct server *s)
 {
-	struct rlimit lim;
-	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
+	uint64_t limit = fd_limit_raise(&s->nofile);
+	if (limit == 0)
 		return;
-	s->nofile = lim;
-	lim.rlim_cur = lim.rlim_max;
-	if (lim.rlim_cur != s->nofile.rlim_cur && prlimit(0, RLIMIT_NOFILE, &lim, NULL) < 0) {
-		call_warn(s->call, errno, "raise the limit of open files to %llu",
-			(unsigned long long)lim.rlim_max);
-		lim = s->nofile;
-	}
-	uint64_t most = lim.rlim_cur > SPARE_FDS * 2 ? lim.rlim_cur - SPARE_FDS : SPARE_FDS;
+	uint64_t most = limit > SPARE_FDS * 2 ? limit - SPARE_FDS : SPARE_FDS;
 	if (s->call->opt[S_MAX_CLIENTS].count > 0 && s->max > most)
 		call_warn(s->call, 0,
 			"--max-clients %llu: only %llu at once, by the limit of open files (ulimit -n %llu)",
 			(unsigned long long)s->max, (unsigned long long)most,
-			(unsigned long long)lim.rlim_cur);
+			(unsigned long long)limit);
 	if (s->max > most)
 		s->max = most;
 }
