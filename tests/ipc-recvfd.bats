@@ -280,7 +280,10 @@ print(s.getsockname()[1], flush=True)
 c, _ = s.accept(); c.sendall(b"hello from afar\n"); c.close()' >port 3>&- &
 	until_true test -s port
 	status 0 timeout 60 ipc-sock pair -- nc -F 127.0.0.1 "$(<port)" -- \
-		ipc-recvfd -w 20 fd:0 -- sh -c 'cat <&3 >got'
+		ipc-recvfd -w 20 fd:0 -- python3 -c '
+import os, select
+select.select([3], [], []) # nc leaves its sockets non-blocking
+os.write(os.open("got", os.O_CREAT | os.O_WRONLY), os.read(3, 99))'
 	[[ $(<got) == "hello from afar" ]]
 }
 
