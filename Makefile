@@ -112,7 +112,7 @@ bench: all
 # Longer than check: kills at random (N of them), and the models (spin).
 N = 1000
 torture: all
-	@set -e; export PATH="$(abspath $(BUILD))/bin:$$PATH"; tests/torture/ring.py $(N); tests/torture/spool.sh $(N); tests/torture/door.sh $(N)00
+	@set -e; export PATH="$(abspath $(BUILD))/bin:$$PATH"; tests/torture/ring.py $(N); tests/torture/state.py $(N); tests/torture/spool.sh $(N); tests/torture/door.sh $(N)00
 model:
 	@tests/model/run
 # Every verb while the kernel refuses: F="-a ipc-ring" for some, F=-q for a short matrix.

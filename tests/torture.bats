@@ -1,0 +1,13 @@
+#!/usr/bin/env bats
+# A short run of what `make torture` does at length, for the applets whose own files have none.
+
+load helper
+
+@test "locks, slots, barriers, events, queues and counters while participants are killed" {
+	need python3
+	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "a sanitizer's start is too slow for a fair number of kills"
+	status 0 timeout 100 "$ROOT/tests/torture/state.py" 16
+	for what in lock sem barrier event mq shm; do
+		[[ $output == *"$what"*": "*" rounds, "*" 0 losses"* ]]
+	done
+}
