@@ -284,6 +284,12 @@ int64_t call_deadline(const struct call *call)
 	return DEADLINE_NONE;
 }
 
+bool call_batch(const struct call *call)
+{
+	return call->host != NULL && call->host->batch && call->std[STD_COUNT].count == 0 &&
+		call->std[STD_FOLLOW].count == 0;
+}
+
 int call_stopped(const struct call *call)
 {
 	return wait_stopped(&call->stop);

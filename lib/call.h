@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "applet.h"
+#include "host.h"
 #include "out.h"
 #include "status.h"
 #include "wait.h"
@@ -38,6 +39,8 @@ struct undo {
 #define CALL_UNDO \
 	64 /* more than any verb needs; servers keep their clients' descriptors themselves */
 
+#define CALL_FEW 4
+
 struct call {
 	const struct applet *applet;
 	const struct verb *verb;
@@ -46,13 +49,16 @@ struct call {
 	struct val opt[OPTS_MAX]; /* by the applet's own enum */
 	struct val *args;         /* the operands, typed as the record says */
 	unsigned nargs;
-	char *const *command; /* NULL-terminated argv after "--", or NULL */
-	struct stop stop;     /* how waiting is interrupted; from the host */
-	int in, err;          /* descriptors to read data from and write messages to */
-	void *memory;         /* list of call_alloc blocks */
+	struct val few[CALL_FEW]; /* room for them, as a rule */
+	char *const *command;     /* NULL-terminated argv after "--", or NULL */
+	struct stop stop;         /* how waiting is interrupted; from the host */
+	struct host *host;        /* one that lives longer than this call (host.h), or NULL */
+	int in, err;              /* descriptors to read data from and write messages to */
+	void *memory;             /* list of call_alloc blocks */
 	unsigned nundo;
-	struct undo undo[CALL_UNDO];
 	struct out out; /* stdout; flushed by the host */
+	/* From out.buf on a host need not clear. */
+	struct undo undo[CALL_UNDO];
 };
 
 /* Write one message "ipc-x verb: TEXT[: strerror]\n" in one write(2) and return STATUS, so that
@@ -97,6 +103,8 @@ void call_close(struct call *call, int fd);
 
 /* The deadline that -w and -n set: DEADLINE_NONE, DEADLINE_NOW, or an instant. */
 int64_t call_deadline(const struct call *call);
+/* Does the caller take a batch: what is there, once there is something (no -c, no -f, into an array)? */
+bool call_batch(const struct call *call);
 /* 0 or the stop signal that arrived. */
 int call_stopped(const struct call *call);
 /* Flush stdout. 0; or the status to return: ST_IO with a message, or ST_SIGPIPE silently. */

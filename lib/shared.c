@@ -57,11 +57,25 @@ static int map(struct shared *s, int flags)
 	if (p == MAP_FAILED)
 		return -1;
 	s->base = p;
+	s->rdonly = (flags & SHARED_RDONLY) != 0;
+	return shared_resume(s);
+}
+
+int shared_resume(struct shared *s)
+{
 	struct sigaction act = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO};
-	if (sigaction(SIGBUS, &act, &s->oldbus) == 0 &&
-		((flags & SHARED_RDONLY) != 0 || futex_robust_start(&s->robust) == 0))
-		return 0;
-	return -1;
+	if (sigaction(SIGBUS, &act, &s->oldbus) < 0)
+		return -1;
+	s->active = true;
+	return s->rdonly ? 0 : futex_robust_start(&s->robust);
+}
+
+void shared_pause(struct shared *s)
+{
+	futex_robust_end(&s->robust);
+	if (s->active)
+		sigaction(SIGBUS, &s->oldbus, NULL);
+	s->active = false;
 }
 
 void shared_close(void *arg, intptr_t unused)
@@ -70,10 +84,9 @@ void shared_close(void *arg, intptr_t unused)
 	int e = errno;
 	(void)unused;
 	futex_robust_end(&s->robust);
-	if (s->base != NULL) {
+	if (s->base != NULL)
 		munmap(s->base, s->size);
-		sigaction(SIGBUS, &s->oldbus, NULL);
-	}
+	shared_pause(s);
 	fd_close(s->fd);
 	s->base = NULL;
 	s->fd = -1;
