@@ -119,10 +119,13 @@ bench: all
 # Longer than check: kills at random (N of them), and the models (spin).
 N = 1000
 torture: all
-	@set -e; export PATH="$(abspath $(BUILD))/bin:$$PATH"; tests/torture/ring.py $(N); tests/torture/spool.sh $(N); \
+	@set -e; export PATH="$(abspath $(BUILD))/bin:$$PATH"; tests/torture/ring.py $(N); tests/torture/spool.sh $(N); tests/torture/door.sh $(N)00; \
 		tests/torture/builtins.sh $(abspath $(BUILD)) 1000000
 model:
 	@tests/model/run
+# Every verb while the kernel refuses: F="-a ipc-ring" for some, F=-q for a short matrix.
+faults: all
+	@IPCBOX_BUILD=$(abspath $(BUILD)) tests/faults/run $(F)
 
 demo: all
 	@PATH="$(abspath $(BUILD))/bin:$$PATH" tests/demo
@@ -189,4 +192,4 @@ clean:
 
 -include $(OBJ:.o=.d) $(PIC:.o=.d) $(wildcard $(BUILD)/obj/tests/*/*.d)
 FORCE:
-.PHONY: all check check-builtins check-all sanitize coverage lint bench torture model demo completions builtins install uninstall clean FORCE
+.PHONY: all check check-builtins check-all sanitize coverage lint bench torture model faults demo completions builtins install uninstall clean FORCE

@@ -283,6 +283,7 @@ int main(int argc, char **argv)
 	memset(&call, 0, offsetof(struct call, out) + offsetof(struct out, buf));
 	call.out.fd = 1;
 	call.err = 2;
+	call.ends = true;
 	if (getauxval(AT_SECURE) != 0) /* set-user-ID: $IPC_DIR and argv are not ours to trust */
 		return call_fail(&call, ST_PERM, 0, "refuses to run set-user-ID or set-group-ID");
 	if (fd_fill_std() < 0)

@@ -63,10 +63,10 @@ static const char *parse_abstract(struct addr *a, const char *name)
 	return NULL;
 }
 
-static const char *parse_path(struct addr *a)
+static const char *parse_path(struct addr *a, const char *kind)
 {
 	a->is_path = true;
-	if (object_path(&a->obj, "sock", a->path, sizeof a->path) == NULL)
+	if (object_path(&a->obj, kind, a->path, sizeof a->path) == NULL)
 		return "path longer than 4095 bytes";
 	size_t len = strlen(a->path);
 	if (a->path[len - 1] == '/')
@@ -105,6 +105,11 @@ static const char *parse_vsock(struct addr *a, const char *s)
 
 const char *addr_parse(struct addr *a, const char *text)
 {
+	return addr_parse_kind(a, text, "sock");
+}
+
+const char *addr_parse_kind(struct addr *a, const char *text, const char *kind)
+{
 	size_t skip, len;
 	const char *port, *why = object_parse(&a->obj, text);
 	a->text = text;
@@ -120,7 +125,7 @@ const char *addr_parse(struct addr *a, const char *text)
 	switch (a->obj.kind) {
 	case OBJECT_WORD:
 	case OBJECT_FILE:
-	case OBJECT_UNIX: return parse_path(a);
+	case OBJECT_UNIX: return parse_path(a, kind);
 	case OBJECT_ABSTRACT: return parse_abstract(a, a->obj.name);
 	case OBJECT_VSOCK: a->family = AF_VSOCK; return parse_vsock(a, a->obj.name);
 	case OBJECT_UDP: a->type = SOCK_DGRAM; /* fall through */
@@ -157,12 +162,10 @@ static int path_address(struct addr_at *at, const char *path)
 	return 0;
 }
 
-int addr_enter(const char *path, bool exists, struct addr_at *at)
+/* Apart, for its frame: most paths are short, and pages of stack cost time. */
+static __attribute__((noinline)) int enter_long(const char *path, bool exists, struct addr_at *at)
 {
 	char short_path[SUN_PATH_MAX + 1], dir[PATH_MAX];
-	*at = (struct addr_at){.fd = -1};
-	if (strlen(path) <= SUN_PATH_MAX)
-		return path_address(at, path);
 	const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
 	bool whole = exists && strlen(name) > SUN_PATH_MAX - 32;
 	int n = snprintf(dir, sizeof dir, "%.*s", slash != NULL ? (int)(slash - path) + 1 : 1,
@@ -181,6 +184,12 @@ int addr_enter(const char *path, bool exists, struct addr_at *at)
 	addr_leave(at);
 	errno = ENAMETOOLONG;
 	return -1;
+}
+
+int addr_enter(const char *path, bool exists, struct addr_at *at)
+{
+	*at = (struct addr_at){.fd = -1};
+	return strlen(path) <= SUN_PATH_MAX ? path_address(at, path) : enter_long(path, exists, at);
 }
 
 void addr_leave(struct addr_at *at)

@@ -44,6 +44,8 @@ struct addr {
 /* Read TEXT (kept by reference). Nothing is looked up, so this never blocks. NULL, or a phrase that
  * says what is wrong. */
 const char *addr_parse(struct addr *a, const char *text);
+/* The same for sockets of another kind: a bare word is $IPC_DIR/WORD.KIND. */
+const char *addr_parse_kind(struct addr *a, const char *text, const char *kind);
 /* Make $IPC_DIR when A is a bare word that we are about to create, as object_dir(). 0 or -1. */
 int addr_make_dir(const struct addr *a);
 /* Look the host up. PASSIVE: to listen on: an empty host or "*" is every address. May block in DNS.

@@ -324,7 +324,7 @@ static int operands(struct call *call, char *const *words, unsigned n)
 			return call_fail(call, ST_USAGE, 0, "%s is missing; see --help", o->name);
 		need += o->min;
 	}
-	call->args = n <= CALL_FEW ? call->few : call_alloc(call, n * sizeof *call->args);
+	call->args = n < CALL_FEW ? call->few : call_alloc(call, (n + 1) * sizeof *call->args);
 	if (call->args == NULL)
 		return call_error(call, ENOMEM, "parse");
 	for (; spec->name != NULL; spec++) {

@@ -269,9 +269,14 @@ int call_open(struct call *call, int dirfd, const char *path, int flags, unsigne
 	return call_own(call, fd_open(dirfd, path, flags, mode));
 }
 
-void call_close(struct call *call, int fd)
+void call_disown(struct call *call, int fd)
 {
 	call_keep(call, undo_close, NULL, fd);
+}
+
+void call_close(struct call *call, int fd)
+{
+	call_disown(call, fd);
 	fd_close(fd);
 }
 

@@ -36,10 +36,9 @@ struct undo {
 	intptr_t n;
 };
 
+#define CALL_FEW 6
 #define CALL_UNDO \
 	64 /* more than any verb needs; servers keep their clients' descriptors themselves */
-
-#define CALL_FEW 4
 
 struct call {
 	const struct applet *applet;
@@ -49,12 +48,14 @@ struct call {
 	struct val opt[OPTS_MAX]; /* by the applet's own enum */
 	struct val *args;         /* the operands, typed as the record says */
 	unsigned nargs;
-	struct val few[CALL_FEW]; /* room for them, as a rule */
-	char *const *command;     /* NULL-terminated argv after "--", or NULL */
-	struct stop stop;         /* how waiting is interrupted; from the host */
-	struct host *host;        /* one that lives longer than this call (host.h), or NULL */
-	int in, err;              /* descriptors to read data from and write messages to */
-	void *memory;             /* list of call_alloc blocks */
+	struct val few
+		[CALL_FEW]; /* .args when they fit: a process that never calls malloc(3) starts quicker */
+	char *const *command; /* NULL-terminated argv after "--", or NULL */
+	struct stop stop;     /* how waiting is interrupted; from the host */
+	struct host *host;    /* one that lives longer than this call (host.h), or NULL */
+	bool ends;    /* the process ends with this call: signals that were blocked may stay so */
+	int in, err;  /* descriptors to read data from and write messages to */
+	void *memory; /* list of call_alloc blocks */
 	unsigned nundo;
 	struct out out; /* stdout; flushed by the host */
 	/* From out.buf on a host need not clear. */
@@ -98,6 +99,8 @@ char *call_fmt(struct call *call, const char *fmt, ...) __attribute__((format(pr
 int call_open(struct call *call, int dirfd, const char *path, int flags, unsigned mode);
 /* Take charge of FD: closed when the call ends. Returns FD (a negative one unchanged). */
 int call_own(struct call *call, int fd);
+/* FD stays open when the call ends. */
+void call_disown(struct call *call, int fd);
 /* Close FD now and forget it. */
 void call_close(struct call *call, int fd);
 

@@ -2,7 +2,8 @@
  *
  * Rules kept here: at least one byte of data travels with descriptors; at most CMSG_MAX_FDS go in one
  * message; what arrives is O_CLOEXEC; a message that was cut (MSG_CTRUNC) is an error, and every
- * descriptor that came with it is closed again.
+ * descriptor that came with it is closed again. What else a socket was told to deliver (SO_PASSCRED,
+ * SO_PASSPIDFD ...) takes no room from the descriptors, and leaves none behind.
  */
 #ifndef IPC_CMSG_H
 #define IPC_CMSG_H
@@ -11,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "peer.h"
 #include "wait.h"
 
 #define CMSG_MAX_FDS 253 /* SCM_MAX_FD of the kernel */
@@ -26,11 +28,18 @@ int cmsg_send(int sock, const void *data, size_t len, const int *fds, size_t nfd
  * EINTR. Descriptors that are not asked for (CAP 0) are closed. */
 ssize_t cmsg_recv(int sock, void *data, size_t len, int *fds, size_t cap, size_t *nfds,
 	int64_t deadline, const struct stop *stop);
+/* cmsg_recv for a datagram socket that has SO_PASSCRED on: *PEER tells who sent it (SCM_CREDENTIALS, which
+ * the kernel checks, but for privileged senders), .known unset when the message does not say. */
+ssize_t cmsg_recv_from(int sock, void *data, size_t len, int *fds, size_t cap, size_t *nfds,
+	struct peer *peer, int64_t deadline, const struct stop *stop);
 /* Exactly LEN bytes of a stream, with at most CAP descriptors that come along with any of them.
  * 1; 0 when the stream ended before the first byte; -1 as cmsg_recv, EBADMSG when it ended inside.
  * On failure descriptors received so far are closed. */
 int cmsg_recv_all(int sock, void *data, size_t len, int *fds, size_t cap, size_t *nfds,
 	int64_t deadline, const struct stop *stop);
+/* Wait until the peer has received (or thrown away) all that was sent on SOCK. 1; 0 when there was
+ * nothing to wait for; -1 with errno ETIMEDOUT, EAGAIN, EINTR. What to do about ETOOMANYREFS. */
+int cmsg_drain(int sock, int64_t deadline, const struct stop *stop);
 /* Close N descriptors, errno untouched. */
 void cmsg_close(const int *fds, size_t n);
 

@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 int fd_open(int dirfd, const char *path, int flags, unsigned mode)
@@ -165,6 +167,34 @@ int fd_fill_std(void)
 		closed |= 1 << fd;
 	}
 	return closed;
+}
+
+bool fd_was_closed(int fd)
+{
+	struct stat st;
+	int flags = fd >= 0 && fd < 3 ? fcntl(fd, F_GETFL) : -1;
+	if (flags < 0 || fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode))
+		return false;
+	return st.st_rdev == makedev(1, 3) &&
+		(flags & O_ACCMODE) == (fd == 0 ? O_WRONLY : O_RDONLY);
+}
+
+int fd_truncate(int fd, off_t size)
+{
+	int r;
+	do
+		r = ftruncate(fd, size);
+	while (r < 0 && errno == EINTR);
+	return r;
+}
+
+int fd_allocate(int fd, off_t size)
+{
+	int e;
+	do
+		e = posix_fallocate(fd, 0, size);
+	while (e == EINTR);
+	return e;
 }
 
 int fd_pipe_size(int fd, int want)

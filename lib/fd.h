@@ -33,6 +33,13 @@ void fd_slurp_free(char *text);
 /* Open 0, 1 and 2 on /dev/null where they are closed, so that no object gets their numbers.
  * Returns a bit per descriptor that was closed, or -1. */
 int fd_fill_std(void);
+/* Is FD (0, 1 or 2) such a stand-in, not something that the caller opened? */
+bool fd_was_closed(int fd);
+/* Give the file FD room for SIZE bytes on its file system, as posix_fallocate(3) does, and go on after a
+ * signal. 0, or an errno: ENOSPC, EFBIG, EIO ... */
+int fd_allocate(int fd, off_t size);
+/* ftruncate(2), gone on with after a signal. 0 or -1 with errno. */
+int fd_truncate(int fd, off_t size);
 /* Take the pipe buffer of FD up to WANT bytes, halving on refusal; its size now, or -1. */
 int fd_pipe_size(int fd, int want);
 

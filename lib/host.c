@@ -185,6 +185,15 @@ bool kept_add(struct call *call, struct kept *k, const void *type, const char *w
 	return false;
 }
 
+bool host_give_fd(struct call *call, int fd)
+{
+	if (call->host == NULL || !call->host->into)
+		return false;
+	call_disown(call, fd);
+	out_fmt(&call->out, "%d\n", fd_raise(fd, 10));
+	return true;
+}
+
 void host_drop(struct host *host, bool child)
 {
 	for (unsigned i = 0; i < KEPT_MAX; i++) {

@@ -62,6 +62,11 @@ bool kept_current(const struct kept *k);
 /* Keep it no longer: it ends with the call, or, NOW, at once. */
 void kept_drop(struct call *call, struct kept *k, bool now);
 
+/* Give FD, the call's (call_own) or nobody's, to the shell: it stays open, close-on-exec, with a number from 10 on,
+ * which goes to stdout as a line and so into the variable of -v or the array of -a. False, and nothing done, when
+ * there is no shell that asked for it by these. */
+bool host_give_fd(struct call *call, int fd);
+
 /* For hosts: end all that is kept; in a child of fork(2), CHILD, what may not be used there. */
 void host_drop(struct host *host, bool child);
 /* Drop what the call has used: it failed, and what it used may be why. */

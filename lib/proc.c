@@ -54,6 +54,21 @@ uint64_t proc_start(pid_t pid)
 	return read_stat(pid, &state, &start) ? start : 0;
 }
 
+pid_t proc_parent(pid_t pid, char name[16])
+{
+	char path[32], text[1024];
+	name[0] = '\0';
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	if (read_some(AT_FDCWD, path, text, sizeof text) <= 0)
+		return 0;
+	const char *start = strchr(text, '('); /* "PID (NAME) STATE PPID ..." */
+	const char *end = strrchr(text, ')');
+	if (start == NULL || end == NULL || strlen(end) < 5)
+		return 0;
+	snprintf(name, 16, "%.*s", (int)(end - start - 1), start + 1);
+	return (pid_t)strtol(end + 4, NULL, 10);
+}
+
 int64_t proc_started_ns(pid_t pid)
 {
 	char state;

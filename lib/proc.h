@@ -21,6 +21,9 @@ uint64_t proc_start(pid_t pid);
 int64_t proc_started_ns(pid_t pid);
 /* Is ID still the process it was? (A zombie counts as gone.) */
 bool proc_alive(struct proc_id id);
+/* The parent of PID; 0 when it has none that we see, or is gone. NAME gets the name of PID's program (comm),
+ * "" when it is gone. */
+pid_t proc_parent(pid_t pid, char name[16]);
 /* The boot's id (/proc/sys/kernel/random/boot_id), 36 characters, or "". */
 void proc_boot_id(char buf[40]);
 /* The command of PID: its arguments joined by blanks, cut at SIZE with "...", control characters

@@ -316,7 +316,7 @@ int psem_create(struct psem *s, const char *name, unsigned mode, unsigned value)
 	struct newfile f;
 	if (named(s, name) < 0 || newfile_open(&f, AT_FDCWD, s->path, mode) < 0)
 		return -1;
-	int e = posix_fallocate(f.fd, 0, SEM_SIZE), r = -1;
+	int e = fd_allocate(f.fd, SEM_SIZE), r = -1;
 	s->fd = f.fd;
 	if (e != 0)
 		errno = e;
@@ -352,4 +352,25 @@ int psem_zero(struct psem *s, int64_t deadline, const struct stop *stop)
 			(errno != ETIMEDOUT || wait_now() >= deadline))
 			return -1;
 	}
+}
+
+int psem_peek(int fd, unsigned *value, unsigned *waiters)
+{
+	union {
+		struct psem_map map;
+		unsigned char bytes[SEM_SIZE];
+	} copy;
+	struct psem s = {.fd = fd, .map = &copy.map};
+#ifdef UNKNOWN_LAYOUT
+	errno = ENOSYS;
+	return -1;
+#endif
+	ssize_t n = fd_pread(fd, copy.bytes, sizeof copy, 0);
+	if (n != (ssize_t)sizeof copy) {
+		errno = n < 0 ? errno : EBADMSG;
+		return -1;
+	}
+	*value = psem_value(&s);
+	*waiters = psem_waiters(&s);
+	return 0;
 }

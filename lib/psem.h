@@ -32,6 +32,9 @@ int psem_open(struct psem *s, const char *name);
 /* Make NAME, complete before it has a name, with exactly MODE: EEXIST when it is there. */
 int psem_create(struct psem *s, const char *name, unsigned mode, unsigned value);
 void psem_close(struct psem *s);
+/* The value and the sleepers of the semaphore whose file FD is, without mapping it: read access is
+ * enough. 0; -1 EBADMSG (no semaphore's size), ENOSYS. */
+int psem_peek(int fd, unsigned *value, unsigned *waiters);
 /* Take K at once, or none: K above 1 waits for that many (other programs' sem_wait(3) may overtake).
  * 0; -1 ETIMEDOUT, EAGAIN, EINTR. */
 int psem_wait(struct psem *s, unsigned k, int64_t deadline, const struct stop *stop);

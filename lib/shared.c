@@ -33,6 +33,17 @@ static void on_bus(int sig, siginfo_t *info, void *context)
 	sigaction(sig, &dfl, NULL);
 }
 
+int shared_guard(struct sigaction *old)
+{
+	struct sigaction act = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO};
+	return sigaction(SIGBUS, &act, old);
+}
+
+void shared_unguard(const struct sigaction *old)
+{
+	sigaction(SIGBUS, old, NULL);
+}
+
 static int hex(char c)
 {
 	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
@@ -63,8 +74,7 @@ static int map(struct shared *s, int flags)
 
 int shared_resume(struct shared *s)
 {
-	struct sigaction act = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO};
-	if (sigaction(SIGBUS, &act, &s->oldbus) < 0)
+	if (shared_guard(&s->oldbus) < 0)
 		return -1;
 	s->active = true;
 	return s->rdonly ? 0 : futex_robust_start(&s->robust);
@@ -74,7 +84,7 @@ void shared_pause(struct shared *s)
 {
 	futex_robust_end(&s->robust);
 	if (s->active)
-		sigaction(SIGBUS, &s->oldbus, NULL);
+		shared_unguard(&s->oldbus);
 	s->active = false;
 }
 
@@ -146,7 +156,7 @@ static int create(struct shared *s, int dirfd, const char *path, const struct sh
 	struct newfile file;
 	if (newfile_open(&file, dirfd, path, mode) < 0)
 		return -1;
-	int e = posix_fallocate(file.fd, 0, (off_t)size);
+	int e = fd_allocate(file.fd, (off_t)size);
 	s->fd = file.fd;
 	s->size = size;
 	int r = e != 0 ? bad(e) : map(s, 0);

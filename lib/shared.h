@@ -72,6 +72,11 @@ int shared_lock(struct shared *s, int64_t deadline, const struct stop *stop);
 void shared_unlock(struct shared *s);
 /* Say that the lock's holder is dead, which the caller has made sure of: the next one repairs. */
 void shared_void_lock(struct shared *s);
+/* For mappings without a header, made by the caller: from here until shared_unguard, touching what a file
+ * no longer holds (it was cut short) meets zeros and no SIGBUS; the caller finds out by fstat(2), and
+ * that a store finds room by fallocate(2) before it. 0, or -1 as sigaction(2). */
+int shared_guard(struct sigaction *old);
+void shared_unguard(const struct sigaction *old);
 /* True while the file is as long as the mapping: after a SIGBUS was swallowed it is not, and what
  * was read is void. One fstat(2). */
 bool shared_intact(const struct shared *s);

@@ -215,18 +215,52 @@ static struct sock_bound *new_bound(struct call *call, int fd, int type)
 	return call_undo(call, undo_release, b, 0) < 0 ? NULL : b;
 }
 
+/* Take the lock. 0 and *DIRFD, or a status. */
+static int lock_for(struct call *call, const struct addr *a, int *dirfd)
+{
+	*dirfd = lock_dir(a->path, &call->stop);
+	if (*dirfd >= 0)
+		return 0;
+	return errno == ETIMEDOUT
+		? call_fail(call, ST_BUSY, 0,
+			  "%s: somebody holds the lock of its directory (flock)", a->text)
+		: call_waited(call, errno, "open the directory of %s", a->text);
+}
+
+int sock_remove(struct call *call, const struct addr *a)
+{
+	struct peer peer;
+	int dirfd, status = lock_for(call, a, &dirfd);
+	if (status != 0)
+		return status;
+	switch (look(a, a->type, &peer)) {
+	case FOUND_LIVE: status = live(call, a->text, &peer); break;
+	case FOUND_NOTHING: status = call_error(call, ENOENT, "remove %s", a->text); break;
+	case FOUND_OTHER:
+		status = call_fail(call, ST_USAGE, 0, "%s: is not a socket", a->text);
+		break;
+	case FOUND_ERROR:
+		status = call_error(call, errno, "look whether %s is in use", a->text);
+		break;
+	case FOUND_DEAD:
+		if (unlink(a->path) < 0)
+			status = call_error(call, errno, "remove %s", a->text);
+		break;
+	}
+	fd_close(dirfd);
+	return status;
+}
+
 static int listen_path(
 	struct call *call, const struct addr *a, struct sock_bound *b, const struct sock_how *how)
 {
+	int dirfd;
 	if (addr_make_dir(a) < 0)
 		return call_error(call, errno, "directory of %s", a->text);
-	int dirfd = lock_dir(a->path, &call->stop);
-	if (dirfd < 0)
-		return errno == ETIMEDOUT
-			? call_fail(call, ST_BUSY, 0,
-				  "%s: somebody holds the lock of its directory (flock)", a->text)
-			: call_waited(call, errno, "open the directory of %s", a->text);
-	int status = claim(call, a, b, dirfd, how);
+	int status = lock_for(call, a, &dirfd);
+	if (status != 0)
+		return status;
+	status = claim(call, a, b, dirfd, how);
 	fd_close(dirfd);
 	b->name = b->path;
 	return status;

@@ -60,6 +60,10 @@ int sock_listen(
 int sock_bind_path(struct sock_bound *b, const char *path, int dirfd, const struct sock_how *how);
 /* Now: remove the path if it is still ours and close the socket. No client can come any more. */
 void sock_release(struct sock_bound *bound);
+/* Remove the path A if it is a socket that nobody has open, under the lock that listening takes, so that a server
+ * that starts at this moment keeps its own. 0; or a message and its status: ST_BUSY somebody has it,
+ * ST_NOOBJ it is not there, ST_USAGE it is no socket, ... */
+int sock_remove(struct call *call, const struct addr *a);
 /* Take descriptor FD, a listening or datagram socket handed to us, as if bound here. */
 int sock_take(struct call *call, int fd, struct sock_bound **bound);
 

@@ -28,6 +28,7 @@
 
 struct reading {
 	int family, type;
+	bool unnamed; /* those too */
 	int (*fn)(void *, const struct sockdiag *);
 	void *arg;
 };
@@ -54,14 +55,18 @@ static int ask(int fd, int family, int type)
 			.idiag_states = type == SOCK_DGRAM ? UINT32_MAX : 1u << STATE_LISTEN};
 		req.head.nlmsg_len = NLMSG_LENGTH(sizeof req.in);
 	}
-	return send(fd, &req, req.head.nlmsg_len, 0) < 0 ? -1 : 0;
+	ssize_t n;
+	do
+		n = send(fd, &req, req.head.nlmsg_len, 0);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -1 : 0;
 }
 
 static void unix_attr(struct sockdiag *d, int type, const void *data, size_t len)
 {
 	struct unix_diag_vfs vfs;
 	struct unix_diag_rqlen rq;
-	uint32_t uid;
+	uint32_t uid, peer;
 	struct sockaddr_un *sun = (struct sockaddr_un *)&d->sa.ss;
 	if (type == UNIX_DIAG_NAME && len <= sizeof sun->sun_path) {
 		sun->sun_family = AF_UNIX;
@@ -79,6 +84,10 @@ static void unix_attr(struct sockdiag *d, int type, const void *data, size_t len
 		d->backlog = rq.udiag_wqueue;
 	} else if (type == UNIX_DIAG_PEER) {
 		d->connected = true;
+		if (len >= sizeof peer) {
+			memcpy(&peer, data, sizeof peer);
+			d->peer = peer;
+		}
 	} else if (type == ATTR_UID && len >= sizeof uid) {
 		memcpy(&uid, data, sizeof uid);
 		d->has_uid = true;
@@ -107,7 +116,7 @@ static bool read_unix(struct sockdiag *d, const char *p, size_t len)
 			attr.nla_len - ATTR_HEAD);
 		at += NLMSG_ALIGN(attr.nla_len);
 	}
-	return d->sa.len > 0;
+	return true;
 }
 
 static bool read_inet(struct sockdiag *d, const char *p, size_t len, int type)
@@ -161,8 +170,9 @@ static int read_some(const struct reading *r, char *buf, size_t len, bool *stop)
 			errno = err.error == -ENOENT ? EAFNOSUPPORT : -err.error;
 			return err.error != 0 ? -1 : 1;
 		}
-		bool ok = r->family == AF_UNIX ? read_unix(&d, body, n)
-					       : read_inet(&d, body, n, r->type);
+		bool ok = r->family == AF_UNIX
+			? read_unix(&d, body, n) && (r->unnamed || d.sa.len > 0)
+			: read_inet(&d, body, n, r->type);
 		int v = ok ? r->fn(r->arg, &d) : 0;
 		if (v != 0) {
 			*stop = true;
@@ -173,14 +183,13 @@ static int read_some(const struct reading *r, char *buf, size_t len, bool *stop)
 	return 0;
 }
 
-int sockdiag_each(int family, int type, int (*fn)(void *, const struct sockdiag *), void *arg)
+static int read_all(struct reading r)
 {
-	struct reading r = {family, type, fn, arg};
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	if (fd < 0)
 		return -1;
 	char *buf = malloc(ANSWER);
-	int v = buf == NULL ? -1 : ask(fd, family, type);
+	int v = buf == NULL ? -1 : ask(fd, r.family, r.type);
 	bool stop = false;
 	while (v == 0) {
 		ssize_t n = recv(fd, buf, ANSWER, 0);
@@ -191,6 +200,16 @@ int sockdiag_each(int family, int type, int (*fn)(void *, const struct sockdiag 
 	free(buf);
 	fd_close(fd);
 	return stop ? v : v < 0 ? -1 : 0;
+}
+
+int sockdiag_each(int family, int type, int (*fn)(void *, const struct sockdiag *), void *arg)
+{
+	return read_all((struct reading){family, type, false, fn, arg});
+}
+
+int sockdiag_each_unix(int (*fn)(void *, const struct sockdiag *), void *arg)
+{
+	return read_all((struct reading){AF_UNIX, 0, true, fn, arg});
 }
 
 struct search {

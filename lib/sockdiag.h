@@ -19,6 +19,7 @@ struct sockdiag {
 		backlog; /* listening: connections that wait, and how many may; else bytes to be
 				   * read or, for unix, packets */
 	ino_t inode;     /* of the socket itself, as in /proc/PID/fd: "socket:[N]" */
+	ino_t peer;      /* unix: of the socket at the other end; 0: none, or not known */
 	bool has_uid;
 	uid_t uid;
 	dev_t vfs_dev; /* of the path that it is bound to */
@@ -30,6 +31,8 @@ struct sockdiag {
  * those that listen, SOCK_DGRAM those that are bound) until it returns non-zero. 0, FN's value, or -1
  * with errno (EAFNOSUPPORT, EPROTONOSUPPORT: the kernel cannot tell). */
 int sockdiag_each(int family, int type, int (*fn)(void *arg, const struct sockdiag *d), void *arg);
+/* The same for all unix sockets, those without a name too: .sa.len is 0 then. */
+int sockdiag_each_unix(int (*fn)(void *arg, const struct sockdiag *d), void *arg);
 /* The socket that is bound to A, to the file ST when that is not NULL: a listening one rather than others.
  * 1, 0 when there is none, -1 with errno. */
 int sockdiag_find(const struct addr *a, const struct stat *st, struct sockdiag *d);

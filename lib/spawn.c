@@ -3,7 +3,7 @@
 #define _GNU_SOURCE
 #include "spawn.h"
 
-#include "call.h"
+#include "sig.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,7 +22,9 @@ struct child {
 	char **envp;
 	char **sh_argv; /* {"/bin/sh", path, args...} for scripts without #! */
 	char *path;     /* room for DIR/NAME */
-	int moved[SPAWN_MAX_FDS];
+	int *from;      /* per entry of .fds: where its descriptor is now, PLACED when done */
+	size_t *uses;   /* per descriptor up to .top: how many entries are still made from it */
+	int top;        /* the highest .to */
 	pid_t parent;
 	volatile int err, execed;
 };
@@ -38,8 +39,11 @@ static size_t count(const char *const *list)
 
 static bool same_name(const char *a, const char *b)
 {
-	size_t len = strcspn(a, "=");
-	return strncmp(a, b, len) == 0 && (b[len] == '=' || b[len] == '\0');
+	while (*a == *b && *a != '=' && *a != '\0') {
+		a++;
+		b++;
+	}
+	return (*a == '=' || *a == '\0') && (*b == '=' || *b == '\0');
 }
 
 /* environ with the changes of S; allocated, its strings are not. */
@@ -63,18 +67,36 @@ static char **make_env(const struct spawn *s)
 	return envp;
 }
 
+static int prepare_fds(struct child *c, const struct spawn *s)
+{
+	if (s->nfds == 0)
+		return 0;
+	for (size_t i = 0; i < s->nfds; i++)
+		c->top = s->fds[i].to > c->top ? s->fds[i].to : c->top;
+	c->from = malloc(s->nfds * sizeof *c->from);
+	c->uses = calloc((size_t)c->top + 1, sizeof *c->uses);
+	if (c->from == NULL || c->uses == NULL)
+		return ENOMEM;
+	for (size_t i = 0; i < s->nfds; i++) {
+		c->from[i] = s->fds[i].from >= 0 ? s->fds[i].from : -1;
+		if (c->from[i] >= 0 && c->from[i] <= c->top)
+			c->uses[c->from[i]]++;
+	}
+	return 0;
+}
+
 static int prepare(struct child *c, const struct spawn *s)
 {
 	size_t argc = count((const char *const *)s->argv);
 	const char *path = getenv("PATH");
 	*c = (struct child){.s = s};
-	if (s->nfds > SPAWN_MAX_FDS)
-		return EINVAL;
 	c->parent = getpid();
 	c->envp = s->env != NULL ? make_env(s) : environ;
 	c->sh_argv = malloc((argc + 2) * sizeof *c->sh_argv);
 	c->path = malloc((path != NULL ? strlen(path) : 16) + strlen(s->argv[0]) + 16);
-	return c->envp == NULL || c->sh_argv == NULL || c->path == NULL ? ENOMEM : 0;
+	if (c->envp == NULL || c->sh_argv == NULL || c->path == NULL)
+		return ENOMEM;
+	return prepare_fds(c, s);
 }
 
 static void finish(struct child *c)
@@ -83,6 +105,8 @@ static void finish(struct child *c)
 		free(c->envp);
 	free(c->sh_argv);
 	free(c->path);
+	free(c->from);
+	free(c->uses);
 }
 
 static void try_exec(struct child *c, char *file)
@@ -131,26 +155,64 @@ static int search_exec(struct child *c)
 	}
 }
 
-/* Two passes, so that no target overwrites a source that is still to come. */
-static int move_fds(struct child *c)
+#define PLACED (-2)
+
+/* Is the descriptor that entry I shall replace still needed for another one? */
+static bool is_source(const struct child *c, size_t i)
+{
+	int to = c->s->fds[i].to;
+	return c->uses[to] > (c->from[i] == to ? 1 : 0);
+}
+
+static int place(struct child *c, size_t i)
+{
+	int from = c->from[i], to = c->s->fds[i].to;
+	c->from[i] = PLACED;
+	if (from < 0) {
+		close(to);
+		return 0;
+	}
+	if (from <= c->top)
+		c->uses[from]--;
+	return (from == to ? fcntl(to, F_SETFD, 0) : dup2(from, to)) < 0 ? errno : 0;
+}
+
+/* Entries wait for each other in a ring: keep what the first one will replace elsewhere. */
+static int break_ring(struct child *c)
 {
 	const struct spawn *s = c->s;
-	int top = 2;
-	for (size_t i = 0; i < s->nfds; i++)
-		top = s->fds[i].to > top ? s->fds[i].to : top;
-	for (size_t i = 0; i < s->nfds; i++) {
-		c->moved[i] = s->fds[i].from;
-		if (c->moved[i] >= 0 &&
-			(c->moved[i] = fcntl(c->moved[i], F_DUPFD_CLOEXEC, top + 1)) < 0)
-			return errno;
-	}
-	for (size_t i = 0; i < s->nfds; i++) {
-		if (c->moved[i] < 0)
-			close(s->fds[i].to);
-		else if (dup2(c->moved[i], s->fds[i].to) < 0)
-			return errno;
-	}
+	size_t i = 0;
+	while (c->from[i] == PLACED)
+		i++;
+	int to = s->fds[i].to, aside = fcntl(to, F_DUPFD_CLOEXEC, c->top + 1);
+	if (aside < 0)
+		return errno;
+	for (size_t k = 0; k < s->nfds; k++)
+		if (c->from[k] == to)
+			c->from[k] = aside;
+	c->uses[to] = 0;
 	return 0;
+}
+
+/* Each goes to its place as soon as no other one has its source there. Walking up and down in turn
+ * moves a row of neighbours in one pass, whichever way it goes. */
+static int move_fds(struct child *c)
+{
+	size_t n = c->s->nfds, left = n;
+	int err = 0;
+	for (bool up = true; left > 0 && err == 0; up = !up) {
+		size_t before = left;
+		for (size_t k = 0; k < n && err == 0; k++) {
+			size_t i = up ? k : n - 1 - k;
+			if (c->from[i] == PLACED || is_source(c, i))
+				continue;
+			err = place(c, i);
+			left--;
+		}
+		if (left == before)
+			err = break_ring(c);
+	}
+	return err;
 }
 
 /* exec resets caught signals, but one that is pending must not run our handler in the memory that
@@ -159,31 +221,40 @@ static const int caught[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2,
 	SIGCHLD, SIGWINCH, SIGCONT, SIGPIPE};
 #define NCAUGHT (sizeof caught / sizeof *caught)
 
-static void reset_signals(void)
+static void default_actions(void)
 {
 	struct sigaction act, dfl = {.sa_handler = SIG_DFL};
-	sigset_t none;
 	for (size_t i = 0; i < NCAUGHT; i++)
 		if (sigaction(caught[i], NULL, &act) == 0 && act.sa_handler != SIG_DFL &&
 			(act.sa_handler != SIG_IGN || caught[i] == SIGPIPE))
 			sigaction(caught[i], &dfl, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void reset_signals(void)
+{
+	default_actions();
+	sig_change(SIG_SETMASK, 0, NULL);
+}
+
+/* What .flags say; 0 or an errno. */
+static int settle(unsigned flags, pid_t parent)
+{
+	if ((flags & SPAWN_DIE) != 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			raise(SIGKILL);
+	}
+	if ((flags & SPAWN_SESSION) != 0 && setsid() < 0)
+		return errno;
+	return (flags & SPAWN_GROUP) != 0 && setpgid(0, 0) < 0 ? errno : 0;
 }
 
 /* The part that the child does before exec; 0 or an errno. */
 static int become(struct child *c)
 {
-	if ((c->s->flags & SPAWN_DIE) != 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != c->parent)
-			raise(SIGKILL);
-	}
-	if ((c->s->flags & SPAWN_SESSION) != 0 && setsid() < 0)
-		return errno;
-	if ((c->s->flags & SPAWN_GROUP) != 0 && setpgid(0, 0) < 0)
-		return errno;
-	int err = move_fds(c);
+	int err = settle(c->s->flags, c->parent);
+	if (err == 0)
+		err = move_fds(c);
 	if (err == 0)
 		reset_signals();
 	return err;
@@ -208,14 +279,14 @@ static __attribute__((noinline)) pid_t fork_child(struct child *c)
 int spawn(const struct spawn *s, pid_t *pid, int *execed)
 {
 	struct child c;
-	sigset_t all, old;
+	uint64_t old;
 	int err = prepare(&c, s);
 	*execed = 0;
 	*pid = -1;
 	if (err == 0) {
-		/* Until it has reset them, the child must not run our handlers. */
-		sigfillset(&all);
-		sigprocmask(SIG_BLOCK, &all, &old);
+		/* Until it has reset them, the child must not run our handlers. By system call: musl's
+		 * function would give the mask back without RTMIN. */
+		sig_change(SIG_BLOCK, SIG_ALL, &old);
 		*pid = fork_child(&c);
 		err = *pid < 0 ? errno : c.err;
 		*execed = c.execed;
@@ -224,7 +295,7 @@ int spawn(const struct spawn *s, pid_t *pid, int *execed)
 			while (waitpid(*pid, &st, 0) < 0 && errno == EINTR)
 				;
 		}
-		sigprocmask(SIG_SETMASK, &old, NULL);
+		sig_change(SIG_SETMASK, old, NULL);
 	}
 	finish(&c);
 	return err;
@@ -234,10 +305,10 @@ int spawn_exec(const struct spawn *s)
 {
 	struct child c;
 	struct sigaction acts[NCAUGHT];
-	sigset_t mask;
+	uint64_t mask;
 	int err = prepare(&c, s);
 	/* When it fails we are still here, and as we were. */
-	sigprocmask(SIG_SETMASK, NULL, &mask);
+	sig_change(SIG_BLOCK, 0, &mask);
 	for (size_t i = 0; i < NCAUGHT; i++)
 		sigaction(caught[i], NULL, &acts[i]);
 	if (err == 0)
@@ -246,87 +317,25 @@ int spawn_exec(const struct spawn *s)
 		err = search_exec(&c);
 	for (size_t i = 0; i < NCAUGHT; i++)
 		sigaction(caught[i], &acts[i], NULL);
-	sigprocmask(SIG_SETMASK, &mask, NULL);
+	sig_change(SIG_SETMASK, mask, NULL);
 	finish(&c);
 	return err;
 }
 
-static int report(struct call *call, const struct spawn *s, int err, int execed)
+int spawn_fork(int (*fn)(void *arg), void *arg, unsigned flags, pid_t *pid)
 {
-	if (!execed && err == EAGAIN) /* fork(2): RLIMIT_NPROC, pids.max, pid_max */
-		return call_fail(call, ST_EARLY, 0,
-			"start %s: no more processes allowed; see ulimit -u", s->argv[0]);
-	if (!execed)
-		return call_fail(call, ST_EARLY, err, "start %s", s->argv[0]);
-	return call_fail(call, err == ENOENT ? ST_NOCMD : ST_NOEXEC, err, "execute %s", s->argv[0]);
-}
-
-int spawn_call(struct call *call, const struct spawn *s, pid_t *pid)
-{
-	int execed, err = spawn(s, pid, &execed);
-	return err == 0 ? 0 : report(call, s, err, execed);
-}
-
-int spawn_run(struct call *call, const struct spawn *s)
-{
-	struct wait_signals w;
-	pid_t pid;
-	int wstatus;
-	if (wait_hold(&w) < 0)
-		return call_fail(call, ST_EARLY, errno, "block signals");
-	int status = spawn_call(call, s, &pid);
-	if (status == 0) {
-		bool group = (s->flags & (SPAWN_GROUP | SPAWN_SESSION)) != 0;
-		status = wait_child(&w, pid, group, false, DEADLINE_NONE, &wstatus) == 0
-			? wait_status(wstatus)
-			: call_fail(call, ST_INTERNAL, errno, "wait for %s", s->argv[0]);
+	uint64_t old;
+	pid_t parent = getpid();
+	/* Until it has reset them, the child must not run our handlers. */
+	sig_change(SIG_BLOCK, SIG_ALL, &old);
+	*pid = fork();
+	if (*pid == 0) {
+		default_actions();
+		int bad = settle(flags, parent);
+		sig_change(SIG_SETMASK, old, NULL);
+		_exit(bad != 0 ? 127 : fn(arg));
 	}
-	wait_release(&w);
-	return status;
-}
-
-/* 0, or the errno that execve(2) would give for PATH. */
-static int executable(const char *path)
-{
-	struct stat st;
-	if (stat(path, &st) < 0)
-		return errno;
-	return S_ISREG(st.st_mode) && faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 ? 0 : EACCES;
-}
-
-/* The same for NAME searched in the directories of PATH. */
-static int search(const char *name)
-{
-	const char *dirs = getenv("PATH");
-	int err = ENOENT;
-	if (*name == '\0')
-		return ENOENT;
-	if (strchr(name, '/') != NULL)
-		return executable(name);
-	if (dirs == NULL)
-		dirs = "/bin:/usr/bin";
-	char *path = malloc(strlen(dirs) + strlen(name) + 2);
-	if (path == NULL)
-		return ENOMEM;
-	for (;; dirs++) {
-		size_t len = strcspn(dirs, ":");
-		memcpy(path, dirs, len);
-		path[len] = '/';
-		strcpy(path + (len > 0 ? len + 1 : 0), name);
-		int e = executable(path);
-		err = e == 0 || e == EACCES ? e : err;
-		dirs += len;
-		if (e == 0 || *dirs == '\0')
-			break;
-	}
-	free(path);
+	int err = *pid < 0 ? errno : 0;
+	sig_change(SIG_SETMASK, old, NULL);
 	return err;
-}
-
-int spawn_check(struct call *call, const char *name)
-{
-	int err = search(name);
-	if (err == 0)
-		return 0;
-	return call_fail(call, err == EACCES ? ST_NOEXEC : ST_NOCMD, err, "execute %s", name);
 }

@@ -13,14 +13,13 @@
 struct call;
 
 struct spawn_fd {
-	int from,
-		to; /* FROM is duplicated onto TO; FROM -1 closes TO. Any order, overlaps allowed */
+	int from, to; /* FROM is duplicated onto TO; FROM -1 closes TO. Any number, any order,
+		       * overlaps allowed; each TO once */
 };
 
-#define SPAWN_GROUP 1    /* its own process group */
-#define SPAWN_SESSION 2  /* its own session */
-#define SPAWN_DIE 4      /* SIGKILL when the spawning thread dies (PR_SET_PDEATHSIG) */
-#define SPAWN_MAX_FDS 64 /* more .fds than this: EINVAL */
+#define SPAWN_GROUP 1   /* its own process group */
+#define SPAWN_SESSION 2 /* its own session */
+#define SPAWN_DIE 4     /* SIGKILL when the spawning thread dies (PR_SET_PDEATHSIG) */
 
 struct spawn {
 	char *const *argv;
@@ -40,6 +39,12 @@ struct spawn {
 int spawn(const struct spawn *s, pid_t *pid, int *execed);
 /* Replace this process by CMD: returns only an errno. */
 int spawn_exec(const struct spawn *s);
+
+/* For work that takes a process of its own but no program: a child, in a copy of our memory, that runs
+ * FN(ARG) and ends with what it returned, nothing unwound. Signals have their default actions there; the
+ * mask is ours as it stands, so that stop signals which a graceful verb blocks do not end the child before
+ * its parent. FLAGS as above. 0 and *PID, or an errno. fork(2). */
+int spawn_fork(int (*fn)(void *arg), void *arg, unsigned flags, pid_t *pid);
 
 /* Spawn for a verb: a failure is reported with CMD's name and gives 127 (not found), 126 (cannot be
  * executed) or 125 (fork failed). 0 when it runs. */

@@ -27,7 +27,9 @@ short() {
 		status 0 "$a" --help
 		[[ -z $stderr ]]
 		cp .out "$a.help"
-		short "$a.help" $APPLET_LINES
+		# Each verb takes two lines at least.
+		n=$((8 + 2 * $(ipcbox --spec | awk -F'\t' -v a="$a" '$1 == "verb" && $2 == a && $4 !~ /hidden/' | wc -l)))
+		short "$a.help" $((n > APPLET_LINES ? n : APPLET_LINES))
 		grep -q '^example: ' "$a.help" || { echo "$a: no example"; false; }
 	done
 }

@@ -192,6 +192,23 @@ field() { # field RING NAME: a number of stat -J
 	[[ $code == 143 ]]
 }
 
+@test "the same when stdout has room for some of it" {
+	ipc-ring create -S 1M r
+	seq 40000 | ipc-ring put r
+	mkfifo out
+	exec 7<>out
+	head -c 40000 /dev/zero >out
+	ipc-ring get -f r >out 3>&- &
+	get=$!
+	until_true eval '[[ $(field r gets) -gt 0 ]]'
+	until_true blocked $get
+	kill -TERM $get
+	code=0
+	wait $get || code=$?
+	exec 7<&-
+	[[ $code == 143 ]]
+}
+
 @test "a reader of get's stdout that goes away ends it as a filter ends" {
 	ipc-ring create -S 64K r
 	seq 100000 >in

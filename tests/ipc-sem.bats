@@ -236,7 +236,7 @@ c_sem() {
 	need strace
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "strace and ASan"
 	ipc-sem create s
-	status 71 strace -qq -o /dev/null -e trace=openat -e inject=openat:error=EMFILE:when=2 ipc-sem run s -- true
+	status 71 strace -qq -o /dev/null -P s.sem -e trace=openat -e inject=openat:error=EMFILE ipc-sem run s -- true
 	status 125 strace -qq -o /dev/null -e trace=vfork -e inject=vfork:error=EAGAIN ipc-sem run s -- true
 	status 71 strace -qq -o /dev/null -e trace=pipe2 -e inject=pipe2:error=EMFILE ipc-sem wait --owner $$ s
 	free s 1

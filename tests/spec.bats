@@ -108,8 +108,9 @@ spec() {
 		END { exit bad }' spec
 }
 
+# Sockets are one kind of object, whichever applet made them.
 @test "objects are kept under one kind per applet" {
-	status 1 sh -c "sed -n 's/^applet	//p' spec | cut -f2 | grep -v '^-$' | sort | uniq -d | grep ."
+	status 1 sh -c "sed -n 's/^applet	//p' spec | cut -f2 | grep -vx -e - -e sock | sort | uniq -d | grep ."
 }
 
 # The rooms: what must not be said in them.

@@ -153,8 +153,12 @@ static int share(struct tee *t, size_t n)
 		struct branch *b = &t->branch[i];
 		if (b->out < 0)
 			continue;
-		ssize_t got = --todo > 0 ? tee(t->source[0], b->pipe[1], n, 0)
-					 : splice(t->source[0], NULL, b->pipe[1], NULL, n, 0);
+		ssize_t got;
+		todo--;
+		do
+			got = todo > 0 ? tee(t->source[0], b->pipe[1], n, 0)
+				       : splice(t->source[0], NULL, b->pipe[1], NULL, n, 0);
+		while (got < 0 && errno == EINTR);
 		if (got != (ssize_t)n) {
 			errno = got < 0 ? errno : EIO;
 			return -1;

@@ -8,6 +8,7 @@
 #include "mq.h"
 
 #include "fd.h"
+#include "mqdir.h"
 #include "num.h"
 
 #include <dirent.h>
@@ -18,16 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#ifndef SYS_fsopen
-#define SYS_fsopen 430
-#define SYS_fsconfig 431
-#define SYS_fsmount 432
-#endif
-#define MQUEUE_MAGIC 0x19800202
 
 static int get_attr(int fd, struct mq_attr *attr)
 {
@@ -300,36 +293,6 @@ const struct backend mq_posix = {
 	.remove = posix_remove,
 };
 
-/* The queues of our own IPC namespace as a directory that is mounted nowhere: needs CAP_SYS_ADMIN. */
-static int private_mount(void)
-{
-	int fs = (int)syscall(SYS_fsopen, "mqueue", 1 /* FSOPEN_CLOEXEC */);
-	int mnt = -1;
-	if (fs >= 0 && syscall(SYS_fsconfig, fs, 6 /* FSCONFIG_CMD_CREATE */, NULL, NULL, 0) == 0)
-		mnt = (int)syscall(
-			SYS_fsmount, fs, 1 /* FSMOUNT_CLOEXEC */, 0xe /* nosuid nodev noexec */);
-	fd_close(fs);
-	if (mnt < 0)
-		return -1;
-	int dir = fd_open(mnt, ".", O_RDONLY | O_DIRECTORY, 0);
-	fd_close(mnt);
-	return dir;
-}
-
-static int queue_dir(void)
-{
-	struct statfs fs;
-	int fd = private_mount();
-	if (fd >= 0)
-		return fd;
-	fd = fd_open(AT_FDCWD, "/dev/mqueue", O_RDONLY | O_DIRECTORY, 0);
-	if (fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == MQUEUE_MAGIC)
-		return fd;
-	fd_close(fd);
-	errno = EPERM;
-	return -1;
-}
-
 /* A file of that directory opened is a queue descriptor. One that may not be opened is at least
  * seen. */
 static int look(int dir, const char *name, struct info *info)
@@ -352,7 +315,7 @@ static int look(int dir, const char *name, struct info *info)
 
 int mq_posix_each(mq_seen *fn, void *arg)
 {
-	int fd = queue_dir(), r = 0;
+	int fd = mqdir_open(), r = 0;
 	if (fd < 0)
 		return -1;
 	DIR *dir = fdopendir(fd);

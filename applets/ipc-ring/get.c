@@ -10,6 +10,7 @@
 #include "spawn.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -120,19 +121,37 @@ static int take_batch(struct call *call, struct getter *g, int *status)
 	return bad < 0 ? -1 : 1;
 }
 
+/* One write(2) to a stdout that has just said it has room. A pipe means room for PIPE_BUF; what is longer may
+ * block, and a stop signal must end that too. */
+static ssize_t write_some(struct call *call, const char *buf, size_t len)
+{
+	struct wait_timer t;
+	ssize_t n;
+	if (len <= PIPE_BUF)
+		return write(call->out.fd, buf, len);
+	if (wait_timer_start(&t, DEADLINE_NONE, &call->stop) < 0)
+		return -1;
+	do
+		n = write(call->out.fd, buf, len);
+	while (n < 0 && errno == EINTR && !wait_timer_due(&t));
+	wait_timer_stop(&t);
+	return n;
+}
+
 /* Write the batch to stdout. A stop signal is heeded only while stdout takes nothing. 0 or a status. */
 static int write_batch(struct call *call, struct getter *g)
 {
 	size_t at = 0;
 	while (at < g->len) {
-		if (wait_fd(call->out.fd, POLLOUT, DEADLINE_NONE, &call->stop) < 0 &&
-			errno == EINTR) {
+		/* One that came during the write interrupts nothing now. */
+		int64_t until = call_stopped(call) != 0 ? DEADLINE_NOW : DEADLINE_NONE;
+		if (wait_fd(call->out.fd, POLLOUT, until, &call->stop) < 0 && errno == EINTR) {
 			call_warn(call, 0,
 				"%s: stopped while stdout took nothing: %llu records are lost",
 				g->r->m->obj.text, (unsigned long long)g->held);
 			return ST_SIGNAL + call_stopped(call);
 		}
-		ssize_t n = write(call->out.fd, g->buf + at, g->len - at);
+		ssize_t n = write_some(call, g->buf + at, g->len - at);
 		if (n > 0)
 			at += (size_t)n;
 		else if (n < 0 && errno != EINTR && errno != EAGAIN)

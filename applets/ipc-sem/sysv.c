@@ -35,7 +35,11 @@ static int sysv_make(struct sem *s, key_t key, unsigned mode, unsigned value)
 		return -1;
 	/* A semop by 0 passes at once, and sets sem_otime as well. */
 	struct sembuf op = {.sem_num = s->index, .sem_op = (short)value};
-	if (semop(s->id, &op, 1) == 0 || errno == EACCES)
+	int r;
+	do
+		r = semop(s->id, &op, 1);
+	while (r < 0 && errno == EINTR);
+	if (r == 0 || errno == EACCES)
 		return 0;
 	int e = errno;
 	semctl(s->id, 0, IPC_RMID);

@@ -38,7 +38,7 @@ int minder_start(struct runner *r)
 	int self = call_own(call, wait_pidfd(getpid()));
 	int null = call_open(call, AT_FDCWD, "/dev/null", O_RDWR, 0);
 	int mem = call_own(call, memfd_create("ipc-spool groups", MFD_CLOEXEC));
-	if (self < 0 || null < 0 || mem < 0 || ftruncate(mem, (off_t)size_of(r->n)) < 0)
+	if (self < 0 || null < 0 || mem < 0 || fd_truncate(mem, (off_t)size_of(r->n)) < 0)
 		return call_fail(call, ST_EARLY, errno, "start the minder");
 	void *p = mmap(NULL, size_of(r->n), PROT_READ | PROT_WRITE, MAP_SHARED, mem, 0);
 	if (p == MAP_FAILED || call_undo(call, unmap, p, (intptr_t)r->n) < 0)

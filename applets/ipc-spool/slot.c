@@ -99,10 +99,19 @@ static int start_cmd(struct runner *r, struct slot *s)
 		s->pid = 0;
 		return status;
 	}
-	r->groups[s - r->slots] = s->pid;
 	s->pidfd = wait_pidfd(s->pid);
+	if (s->pidfd < 0) { /* its end could not be seen */
+		status = call_fail(
+			call, ST_LIMIT, errno, "open a descriptor on %s", call->command[0]);
+		kill(-s->pid, SIGKILL);
+		while (waitpid(s->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		s->pid = 0;
+		return status;
+	}
+	r->groups[s - r->slots] = s->pid;
 	r->busy++;
-	return s->pidfd < 0 ? call_fail(call, ST_LIMIT, errno, "pidfd") : ST_OK;
+	return ST_OK;
 }
 
 /* Start the job that LEASE is of. A failure here is ours, not the job's. */

@@ -179,7 +179,7 @@ static int find_leased(struct spool *sp, unsigned i, struct job *job)
 		char name[NAME_SIZE];
 		job->size = fstatat(dirfd, job_name(job, name), &st, AT_SYMLINK_NOFOLLOW) == 0
 			? st.st_size
-			: 0;
+			: 1; /* not known: then there may be data to give up */
 	}
 	fd_close(dirfd);
 	if (r < 0)

@@ -278,12 +278,28 @@ static char *input_of(const char *s)
 	return text;
 }
 
+/* "$FILE" is the first line of FILE. */
+static char *from_file(char *word, char *buf, int size)
+{
+	FILE *f = word[0] == '$' ? fopen(word + 1, "re") : NULL;
+	if (f == NULL)
+		return word;
+	if (fgets(buf, size, f) == NULL)
+		buf[0] = '\0';
+	buf[strcspn(buf, "\n")] = '\0';
+	fclose(f);
+	return buf;
+}
+
 static void run_case(char *line, const char *input)
 {
-	char text[1000], *words[WORDS_MAX];
+	char text[1000], *words[WORDS_MAX], lines[WORDS_MAX][80];
 	snprintf(text, sizeof text, "%s", line);
-	if (split(line, words) < 2)
+	int n = split(line, words);
+	if (n < 2)
 		return;
+	for (int i = 1; i < n; i++)
+		words[i] = from_file(words[i], lines[i], sizeof lines[i]);
 	char *second = strchr(words[0], ',');
 	int first = atoi(words[0]);
 	check(words + 1, input, first, text);

@@ -3,7 +3,8 @@
  * and hold what it held before, or what it holds after a CMD that was not killed. Prints how many runs
  * there were, and how many were bad.
  *
- * Counting begins where CMD registers its robust futexes, just before it first locks. */
+ * Counting begins where CMD registers its robust futexes after it has opened FILE, just before it first
+ * locks: what a dynamic loader and a C library do before that is not counted. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,9 +28,20 @@ static void copy(const char *from, const char *to)
 	close(out);
 }
 
-/* As far as the first set_robust_list(2). */
-static void skip(pid_t pid, int *st)
+/* Whether the string at ADDR in PID is FILE. */
+static int names(pid_t pid, unsigned long addr, const char *file)
 {
+	char buf[256] = "";
+	size_t len = strlen(file) + 1;
+	struct iovec to = {buf, len}, from = {(void *)addr, len};
+	return len <= sizeof buf && process_vm_readv(pid, &to, 1, &from, 1, 0) == (ssize_t)len &&
+		memcmp(buf, file, len) == 0;
+}
+
+/* As far as the first set_robust_list(2) behind the openat(2) of FILE. */
+static void skip(pid_t pid, int *st, const char *file)
+{
+	int opened = 0;
 	ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)PTRACE_O_TRACESYSGOOD);
 	for (;;) {
 		struct __ptrace_syscall_info info;
@@ -37,15 +50,22 @@ static void skip(pid_t pid, int *st)
 		waitpid(pid, st, 0);
 		if (WIFEXITED(*st) || WIFSIGNALED(*st))
 			return;
-		if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof info, &info) > 0 &&
-			info.op == PTRACE_SYSCALL_INFO_ENTRY &&
-			info.entry.nr == SYS_set_robust_list)
+		if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof info, &info) <= 0 ||
+			info.op != PTRACE_SYSCALL_INFO_ENTRY)
+			continue;
+		if (info.entry.nr == SYS_openat && names(pid, info.entry.args[1], file))
+			opened = 1;
+#ifdef SYS_open
+		if (info.entry.nr == SYS_open && names(pid, info.entry.args[0], file))
+			opened = 1;
+#endif
+		if (opened && info.entry.nr == SYS_set_robust_list)
 			return;
 	}
 }
 
 /* Run ARGV for at most STEPS instructions, then kill it. How many it made; *ENDED when it was through. */
-static long run(char **argv, long steps, int *ended)
+static long run(char **argv, const char *file, long steps, int *ended)
 {
 	pid_t pid = fork();
 	if (pid == 0) {
@@ -60,7 +80,7 @@ static long run(char **argv, long steps, int *ended)
 	long n = 0;
 	*ended = 0;
 	waitpid(pid, &st, 0);
-	skip(pid, &st);
+	skip(pid, &st, file);
 	while (n < steps && !WIFEXITED(st) && !WIFSIGNALED(st)) {
 		int sig = n == 0 || (WSTOPSIG(st) & 0x7f) == SIGTRAP ? 0 : WSTOPSIG(st);
 		if (ptrace(PTRACE_SINGLESTEP, pid, NULL, (void *)(long)sig) < 0)
@@ -101,13 +121,13 @@ int main(int argc, char **argv)
 	copy(before, file);
 	drain(cmd[0], file, old, sizeof old);
 	copy(before, file);
-	long total = run(cmd, 100000000, &ended);
+	long total = run(cmd, file, 100000000, &ended);
 	if (!ended)
 		return 2;
 	drain(cmd[0], file, new, sizeof new);
 	for (long at = 1 + total % stride; at < total; at += stride) {
 		copy(before, file);
-		run(cmd, at, &ended);
+		run(cmd, file, at, &ended);
 		drain(cmd[0], file, now, sizeof now);
 		runs++;
 		olds += strcmp(now, old) == 0;

@@ -1,0 +1,183 @@
+/* applets/ipc-rm/remove.c: how each kind is removed, looking once more at what is about to go. */
+#define _GNU_SOURCE
+#include "rm.h"
+
+#include "fd.h"
+#include "lock.h"
+#include "spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int failed(struct rm *rm, const struct inv_object *o)
+{
+	const char *kind = inv_kind_names[o->kind];
+	if (errno == ENOENT || errno == EIDRM || errno == EINVAL)
+		return call_fail(rm->call, ST_NOOBJ, 0, "%s %s: is gone already", kind, o->name);
+	if (errno == ESTALE)
+		return call_fail(
+			rm->call, ST_BUSY, 0, "%s %s: has become another meanwhile", kind, o->name);
+	return call_error(rm->call, errno, "remove %s %s", kind, o->name);
+}
+
+static int busy(struct rm *rm, const struct inv_object *o)
+{
+	return call_fail(rm->call, ST_BUSY, 0, "%s %s: was taken into use meanwhile",
+		inv_kind_names[o->kind], o->name);
+}
+
+/* ---- System V: ids are not given out again soon */
+
+static int remove_sysv(struct rm *rm, const struct inv_object *o)
+{
+	struct shmid_ds ds;
+	int r = -1;
+	if (o->kind == INV_SHM) {
+		if (!rm->force && !inv_live(o) && shmctl(o->id, IPC_STAT, &ds) == 0 &&
+			ds.shm_nattch > 0)
+			return busy(rm, o);
+		r = shmctl(o->id, IPC_RMID, NULL);
+	} else if (o->kind == INV_MQ) {
+		r = msgctl(o->id, IPC_RMID, NULL);
+	} else {
+		r = semctl(o->id, 0, IPC_RMID);
+	}
+	return r < 0 ? failed(rm, o) : 0;
+}
+
+/* ---- files */
+
+/* Is DIRFD/NAME still the file that was looked at, no link to it and nobody else's? */
+static bool same(int dirfd, const char *name, const struct inv_object *o)
+{
+	struct stat st;
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return false;
+	if (st.st_dev == o->dev && st.st_ino == o->file && st.st_uid == o->uid)
+		return true;
+	errno = ESTALE;
+	return false;
+}
+
+/* A lock file goes while it is held, so that nobody takes the lock of a file without a name. */
+static int hold(const struct inv_object *o, int dirfd, const char *name, int *fd)
+{
+	int e = 0;
+	*fd = fd_open(dirfd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
+	if (*fd < 0 || !same(dirfd, name, o))
+		return -1;
+	if (lock_fcntl(*fd, LOCK_OFD, false, 0, 0, 0, NULL) < 0)
+		e = errno;
+	if (e == 0 && flock(*fd, LOCK_EX | LOCK_NB) < 0)
+		e = errno;
+	errno = e == EWOULDBLOCK ? EAGAIN : e;
+	return e == 0 ? 0 : -1;
+}
+
+/* Who starts a server holds its directory (flock(2)) meanwhile, and so do we. */
+static int hold_server(const struct inv_object *o, int dirfd)
+{
+	if (flock(dirfd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+		errno = EAGAIN;
+		return -1;
+	}
+	if (inv_refused(o->path))
+		return 0;
+	errno = EAGAIN;
+	return -1;
+}
+
+static int unlink_file(struct rm *rm, const struct inv_object *o, int dirfd, const char *name)
+{
+	bool careful = !rm->force && !inv_live(o);
+	int fd = -1, r = 0;
+	if (careful && o->kind == INV_LOCK)
+		r = hold(o, dirfd, name, &fd);
+	else if (careful && (o->kind == INV_SOCK || o->kind == INV_DOOR || o->kind == INV_FDSTORE))
+		r = hold_server(o, dirfd);
+	if (r == 0 && same(dirfd, name, o))
+		r = unlinkat(dirfd, name, 0);
+	else
+		r = -1;
+	fd_close(fd);
+	if (r < 0)
+		return errno == EAGAIN ? busy(rm, o) : failed(rm, o);
+	return 0;
+}
+
+/* The directory is looked up once; what happens to the path above it does not matter then. */
+static int remove_file(struct rm *rm, const struct inv_object *o)
+{
+	const char *slash = strrchr(o->path, '/');
+	char *dir = call_strdup(rm->call, o->path);
+	if (dir == NULL)
+		return call_error(rm->call, ENOMEM, "remove %s", o->name);
+	if (slash != NULL)
+		dir[slash - o->path + 1] = '\0';
+	int dirfd =
+		call_open(rm->call, AT_FDCWD, slash != NULL ? dir : ".", O_RDONLY | O_DIRECTORY, 0);
+	if (dirfd < 0 && errno == EACCES) /* searchable is enough, but for sockets' sake */
+		dirfd = call_open(
+			rm->call, AT_FDCWD, slash != NULL ? dir : ".", O_PATH | O_DIRECTORY, 0);
+	if (dirfd < 0)
+		return failed(rm, o);
+	int status = unlink_file(rm, o, dirfd, slash != NULL ? slash + 1 : o->path);
+	call_close(rm->call, dirfd);
+	return status;
+}
+
+/* ---- what has a protocol of its own for going away: its users are told by its applet's rm */
+
+static int remove_by_applet(struct rm *rm, const struct inv_object *o)
+{
+	struct call *call = rm->call;
+	char *path = call_fmt(call, "file:%s", o->path);
+	char self[] = "/proc/self/exe", rm_verb[] = "rm", force[] = "--force";
+	char *kind = call_strdup(call, inv_kind_names[o->kind]);
+	pid_t pid;
+	int wstatus;
+	if (path == NULL || kind == NULL)
+		return call_error(call, ENOMEM, "remove %s", o->name);
+	if (!same(AT_FDCWD, o->path, o))
+		return failed(rm, o);
+	char *spool[] = {
+		self, kind, rm_verb, rm->force ? force : path, rm->force ? path : NULL, NULL};
+	char *other[] = {self, kind, rm_verb, path, NULL};
+	struct spawn s = {.argv = o->kind == INV_SPOOL ? spool : other};
+	int status = spawn_call(call, &s, &pid);
+	if (status != 0)
+		return status;
+	while (waitpid(pid, &wstatus, 0) < 0)
+		if (errno != EINTR)
+			return call_error(call, errno, "wait for %s rm", kind);
+	return wait_status(wstatus);
+}
+
+int rm_remove(struct rm *rm, const struct inv_object *o)
+{
+	if (o->make == INV_SYSV)
+		return remove_sysv(rm, o);
+	if (o->kind == INV_MQ) {
+		const char *slash = strrchr(o->name, '/');
+		return syscall(SYS_mq_unlink, slash + 1) < 0 ? failed(rm, o) : 0;
+	}
+	bool told = o->kind == INV_RING || o->kind == INV_EVENT || o->kind == INV_BARRIER ||
+		(o->kind == INV_SEM && o->make != INV_POSIX);
+	if (o->kind == INV_SPOOL || (told && inv_live(o)))
+		return remove_by_applet(rm, o);
+	if (o->path == NULL) {
+		errno = ENOENT;
+		return failed(rm, o);
+	}
+	return remove_file(rm, o);
+}

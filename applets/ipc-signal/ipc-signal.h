@@ -1,0 +1,21 @@
+/* What the verbs of ipc-signal share. */
+#ifndef IPC_SIGNAL_H
+#define IPC_SIGNAL_H
+
+#include "call.h"
+#include "task.h"
+
+enum { SEND_VALUE, SEND_GROUP, SEND_HANDLED };
+enum { WAIT_FORMAT };
+enum { STOP_SIGNAL, STOP_GRACE, STOP_GROUP, STOP_TREE };
+enum { RUN_SIGNAL, RUN_GRACE, RUN_MAP, RUN_ALL };
+enum { LS_ID };
+
+#define GRACE (10 * NS_PER_S) /* unless --grace says otherwise */
+
+/* Block SET until the call ends; when the process ends with the call, until then: a signal that
+ * comes behind the last one we took must not kill us on the way out. Those that are pending when the
+ * mask is put back are dropped. 0, or a status. */
+int hold_signals(struct call *call, uint64_t set);
+
+#endif

@@ -1,0 +1,144 @@
+/* lib/inv.h: what the files of lib/inventory share; for nobody else. */
+#ifndef IPC_INV_H
+#define IPC_INV_H
+
+#include "inventory.h"
+#include "proc.h"
+
+/* One object may be found by several keys: a socket by its own inode and by that of its path. */
+enum inv_space {
+	SPACE_FILE, /* device, inode */
+	SPACE_SOCK, /* inode */
+	SPACE_PIPE,
+	SPACE_EVENTFD,
+	SPACE_MSG, /* id */
+	SPACE_SEM,
+	SPACE_SHM,
+	SPACE_LOCK,   /* device and inode as /proc/locks writes them */
+	SPACE_LOCKED, /* inode: some file of that inode is locked */
+	SPACE_SHARED, /* device, inode: some process maps it shared */
+	SPACE_ENTRY,  /* device, inode: a name in a directory that was read */
+	SPACE_READ,   /* device, inode of that directory */
+	SPACE_PASSED, /* device, inode: looked at, none of ours */
+};
+
+struct inv_slot {
+	uint64_t a, b;
+	unsigned space; /* + 1; 0: free */
+	struct inv_object *o;
+};
+
+struct inv_chunk;
+
+struct inv_priv {
+	struct inv_chunk *chunks;
+	struct inv_slot *slots;
+	size_t nslots, used;
+	struct lock_line *lines; /* of /proc/locks */
+	size_t nlines, lines_cap;
+	struct {
+		uid_t uid;
+		const char *name;
+	} users[16];
+	unsigned nusers;
+	char *dir; /* $IPC_DIR, or NULL */
+	size_t dir_len;
+};
+
+static inline struct inv_priv *inv_priv(struct inv *inv)
+{
+	return inv->priv;
+}
+
+/* Memory of the inventory: zeroed; NULL sets inv->lost. */
+void *inv_alloc(struct inv *inv, size_t size);
+const char *inv_fmt(struct inv *inv, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Is there room for one more element of SIZE bytes behind N in *ARRAY? Makes it. */
+bool inv_grow(struct inv *inv, void *array, size_t n, size_t *cap, size_t size);
+
+struct inv_object *inv_find(struct inv *inv, enum inv_space space, uint64_t a, uint64_t b);
+bool inv_known(struct inv *inv, enum inv_space space, uint64_t a, uint64_t b);
+/* O, which may be NULL, is found by this key from now on. */
+void inv_key(struct inv *inv, enum inv_space space, uint64_t a, uint64_t b, struct inv_object *o);
+/* A new object in the list, unknown in all but this. NULL: no memory. */
+struct inv_object *inv_add(
+	struct inv *inv, enum inv_kind kind, enum inv_make make, const char *name);
+/* The facts that a file has. */
+void inv_stat(struct inv_object *o, const struct stat *st);
+/* statx(2)'s birth time into .created. */
+void inv_birth(struct inv_object *o, int dirfd, const char *name);
+
+/* PROC uses O. The uses of one process come in a row. */
+struct inv_use *inv_use(
+	struct inv *inv, struct inv_object *o, struct inv_proc *proc, enum inv_how how);
+
+/* After a failed open(2): what was not seen for want of descriptors must not pass for nothing. */
+void inv_ran_out(struct inv *inv);
+void inv_unseen(struct inv *inv, const char *what);
+void inv_warning(struct inv *inv, const char *what);
+/* Add PHRASE to what O's owner should know. */
+void inv_warn(struct inv *inv, struct inv_object *o, const char *phrase);
+/* A number from a small file in /proc or /sys, or OTHERWISE. */
+int64_t inv_number(const char *path, int64_t otherwise);
+
+static inline bool inv_wants(const struct inv *inv, enum inv_kind kind)
+{
+	return (inv->kinds >> kind & 1) != 0;
+}
+
+void inv_read_sysv(struct inv *inv);       /* inv_sysv.c */
+void inv_read_posix(struct inv *inv);      /* inv_posix.c */
+void inv_read_sockets(struct inv *inv);    /* inv_sock.c */
+void inv_read_dir(struct inv *inv);        /* inv_toolbox.c: $IPC_DIR */
+void inv_read_locks(struct inv *inv);      /* inv_lock.c: /proc/locks */
+int inv_scan(struct inv *inv);             /* inv_scan.c: the processes */
+void inv_match_locks(struct inv *inv);     /* inv_lock.c: what no process was seen to hold */
+void inv_resolve_sockets(struct inv *inv); /* inv_sock.c: relative names, by their holders */
+void inv_judge(struct inv *inv);           /* inv_judge.c */
+
+/* A POSIX queue that is the file ST, open as FD (-1: may not be opened). */
+struct inv_object *inv_add_mq(struct inv *inv, const char *name, int fd, const struct stat *st);
+struct inv_object *inv_add_memfd(struct inv *inv, const char *path, const struct stat *st);
+/* A file of /dev/shm, open as FD or -1. */
+struct inv_object *inv_add_shm(
+	struct inv *inv, const char *name, int fd, const struct stat *st, bool removed);
+/* The toolbox file or spool behind FD, known by what stands in it; NULL: none. NAME as it shall be shown. */
+struct inv_object *inv_sniff(struct inv *inv, int fd, const char *name, const struct stat *st);
+/* The locks of descriptor FD, DIRFD/fdinfo/FD, of the file that PATH names. */
+struct inv_object *inv_fd_locks(struct inv *inv, struct inv_proc *proc, int procfd, int fd,
+	const char *path, const struct stat *st);
+
+/* inv_name.c: PATH, or the name that the file ST has by now when it had none at first. */
+const char *inv_linked_name(struct inv *inv, const char *path, const struct stat *st);
+
+/* ---- inv_wait.c: what the threads of a process sleep in */
+struct inv_fdmap {
+	int fd;
+	struct inv_object *o;
+};
+struct inv_range {
+	uint64_t from, to;
+	dev_t dev;
+	ino_t ino;
+	struct inv_object *o;
+};
+struct inv_looks { /* what is known of the process at hand */
+	struct inv_proc *proc;
+	int procfd;
+	struct inv_fdmap *fds; /* descriptors that are objects */
+	size_t nfds, fds_cap;
+	struct inv_range *maps; /* shared mappings that are */
+	size_t nmaps, maps_cap;
+	char *buf; /* 64 KiB */
+};
+#define INV_BUF 65536
+/* ---- inv_maps.c */
+void inv_scan_maps(struct inv *inv, struct inv_looks *l);
+/* Once the descriptors are known, which may have led to new objects. */
+void inv_use_maps(struct inv *inv, struct inv_looks *l);
+void inv_waits(struct inv *inv, struct inv_looks *l);
+/* Read what fits of DIRFD/PATH, NUL-terminated; its length or -1. */
+ssize_t inv_slurp(int dirfd, const char *path, char *buf, size_t size);
+
+#endif

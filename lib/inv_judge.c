@@ -1,0 +1,307 @@
+/* lib/inv_judge.c: the verdict on each object once all is known: does anybody still need it, and what
+ * should its owner know? A verdict needs proof: where processes are hidden from us that might hold
+ * the object, there is none. What still carries data or a state that a script counts on is not stale.
+ */
+#define _GNU_SOURCE
+#include "inv.h"
+
+#include "addr.h"
+#include "fd.h"
+#include "num.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SLOT0 (((uint64_t)1 << 40) + 4) /* where ipc-sem's slots are locked */
+#define FIRST_USER 1000                 /* below are system users, whom logind leaves alone */
+#define NOBODY 65534
+
+/* Has the process that left PID in an object at second AT ended? A pid that was given out again since
+ * does not count. */
+static bool gone(const struct inv *inv, pid_t pid, int64_t at)
+{
+	if (kill(pid, 0) < 0 && errno == ESRCH)
+		return true;
+	int64_t ns = proc_started_ns(pid);
+	return ns >= 0 && at > 0 && inv->booted + ns / NS_PER_S > at + 2;
+}
+
+/* ---- dotlock files: a line "PID START BOOT PIDNS SINCE HOST" for each process that holds it */
+
+static bool dotlock_line(struct inv *inv, struct inv_object *o, char *line, const char *boot)
+{
+	char *end, id[40] = "";
+	long pid = strtol(line, &end, 10);
+	if (pid <= 0 || pid > INT32_MAX || *end != ' ')
+		return false;
+	struct proc_id who = {.pid = (pid_t)pid, .start = strtoull(end, &end, 10)};
+	end += strspn(end, " ");
+	snprintf(id, sizeof id, "%.*s", (int)strcspn(end, " "), end);
+	if (strlen(id) != 36)
+		return false;
+	o->creator = who.pid;
+	if (strcmp(id, boot) != 0)
+		return false; /* an earlier boot, or another host: not judged */
+	if (!proc_alive(who))
+		return true;
+	for (size_t i = 0; i < inv->nprocs; i++)
+		if (inv->procs[i].pid == who.pid) {
+			struct inv_use *u = inv_use(inv, o, &inv->procs[i], INV_LOCKED);
+			char text[400];
+			proc_command(who.pid, text, sizeof text);
+			if (inv->procs[i].command == NULL)
+				inv->procs[i].command = inv_text(inv, text, strlen(text));
+			if (u != NULL) {
+				u->lock = 'D';
+				u->exclusive = true;
+				u->end = UINT64_MAX;
+			}
+			return true;
+		}
+	return false;
+}
+
+static void judge_dotlock(struct inv *inv, struct inv_object *o)
+{
+	char text[4096], boot[40], *save = NULL;
+	ssize_t n = o->size < (int64_t)sizeof text && (o->make == INV_WORD || o->seeded)
+		? inv_slurp(AT_FDCWD, o->path, text, sizeof text)
+		: -1;
+	proc_boot_id(boot);
+	bool all = n > 0;
+	for (char *l = n > 0 ? strtok_r(text, "\n", &save) : NULL; l != NULL;
+		l = strtok_r(NULL, "\n", &save))
+		all = dotlock_line(inv, o, l, boot) && all;
+	o->lasting = o->lasting || !all;
+}
+
+/* ---- sockets */
+
+/* Asked by connecting, since sock_diag(7) knows nothing of other network name spaces. */
+bool inv_refused(const char *path)
+{
+	struct addr_at at;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 || addr_enter(path, true, &at) < 0) {
+		fd_close(fd);
+		return false;
+	}
+	bool no = connect(fd, &at.sa.sa, at.sa.len) < 0 && errno == ECONNREFUSED;
+	addr_leave(&at);
+	fd_close(fd);
+	return no;
+}
+
+static const char *judge_socket(struct inv_object *o)
+{
+	if (o->make == INV_UNNAMED || o->make == INV_ABSTRACT || o->path == NULL)
+		return NULL;
+	if (o->bound)
+		return o->removed ? "its path was removed, nobody can connect" : NULL;
+	if (o->path[0] != '/' && !o->seeded)
+		return NULL; /* where it is, nobody tells */
+	o->state = "dead";
+	if (inv_refused(o->path))
+		return "connections are refused, no server";
+	o->bound = true;
+	o->state = "elsewhere";
+	return NULL;
+}
+
+/* ---- the others */
+
+static const char *judge_sysv(struct inv *inv, struct inv_object *o)
+{
+	if (inv_live(o) || o->lasting)
+		return NULL;
+	if (o->kind == INV_SHM)
+		return gone(inv, o->creator, o->created)
+			? inv_fmt(inv, "not attached, creator %ld gone", (long)o->creator)
+			: NULL;
+	pid_t last = 0;
+	for (unsigned i = 0; i < 2; i++) {
+		int64_t at = o->kind == INV_MQ ? o->user_at[i] : o->last;
+		if (o->user[i] != 0 && !gone(inv, o->user[i], at))
+			return NULL;
+		last = o->user[i] != 0 ? o->user[i] : last;
+	}
+	if (last == 0 || o->last == 0) /* never used: somebody may be about to */
+		return NULL;
+	return inv_fmt(inv, o->kind == INV_MQ ? "empty, last user %ld gone" : "last user %ld gone",
+		(long)last);
+}
+
+static const char *judge_toolbox(const struct inv_object *o)
+{
+	if (o->kind == INV_BARRIER && o->used > 0)
+		return "its parties are gone";
+	if (o->last_boot && (o->kind != INV_RING || o->used == 0))
+		return "not used since the last boot";
+	if (o->kind == INV_RING && !o->lasting)
+		return "closed and empty, no holder";
+	return o->kind == INV_BARRIER ? "no holder" : NULL;
+}
+
+static const char *judge_file(struct inv *inv, struct inv_object *o)
+{
+	if (o->removed && o->kind == INV_FIFO) { /* what two have open needs no name any more */
+		o->state = "removed";
+		return NULL;
+	}
+	if (o->removed)
+		return o->kind == INV_LOCK ? "removed, but still locked"
+					   : "removed, but still in use";
+	if (inv_live(o) || o->hidden)
+		return NULL;
+	switch (o->kind) {
+	case INV_MQ:
+		if (o->used > 0)
+			inv_warn(inv, o, "messages wait, no reader");
+		return o->lasting ? NULL : "empty, no holder";
+	case INV_LOCK:
+		if (o->creator != 0 && !o->lasting)
+			return inv_fmt(inv, "holder %ld gone", (long)o->creator);
+		return o->lasting ? NULL : "no holder";
+	case INV_SHM:
+	case INV_SEM: return o->make == INV_POSIX ? "no holder" : NULL;
+	case INV_FIFO: return "no holder";
+	case INV_RING:
+	case INV_EVENT:
+	case INV_BARRIER: return judge_toolbox(o);
+	default: return NULL;
+	}
+}
+
+/* ---- slots */
+
+static int by_start(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* How many slots are taken: locked bytes, those counted once that two processes share. */
+static void count_slots(struct inv *inv, struct inv_object *o)
+{
+	uint64_t(*r)[2] = inv_alloc(inv, sizeof *r * (o->nlocks + 1));
+	size_t n = 0;
+	for (unsigned i = 0; r != NULL && i < o->nuses; i++) {
+		const struct inv_use *u = &o->uses[i];
+		if (u->how == INV_LOCKED && u->start >= SLOT0 && u->end != UINT64_MAX) {
+			r[n][0] = u->start;
+			r[n++][1] = u->end;
+		}
+	}
+	if (n == 0)
+		return;
+	qsort(r, n, sizeof *r, by_start);
+	uint64_t past = 0;
+	for (size_t i = 0; i < n; i++) {
+		uint64_t from = r[i][0] > past ? r[i][0] : past;
+		if (r[i][1] + 1 > from)
+			o->used += (int64_t)(r[i][1] + 1 - from);
+		past = r[i][1] + 1 > past ? r[i][1] + 1 : past;
+	}
+}
+
+/* ---- warnings */
+
+/* logind.conf(5): RemoveIPC= is on unless a file says no; the last one wins. */
+static void read_conf(int dirfd, const char *path, bool *removes)
+{
+	char text[16384], *save = NULL;
+	if (inv_slurp(dirfd, path, text, sizeof text) <= 0)
+		return;
+	for (char *l = strtok_r(text, "\n", &save); l != NULL; l = strtok_r(NULL, "\n", &save))
+		if (strncmp(l, "RemoveIPC=", 10) == 0)
+			*removes = strchr("nNfF0", l[10]) == NULL && strcasecmp(l + 10, "off") != 0;
+}
+
+static bool logind_removes(void)
+{
+	bool removes = access("/run/systemd/users", F_OK) == 0;
+	if (!removes)
+		return false;
+	read_conf(AT_FDCWD, "/etc/systemd/logind.conf", &removes);
+	int fd = fd_open(AT_FDCWD, "/etc/systemd/logind.conf.d", O_RDONLY | O_DIRECTORY, 0);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	if (dir == NULL) {
+		fd_close(fd);
+		return removes;
+	}
+	for (struct dirent *e; (e = readdir(dir)) != NULL;)
+		if (e->d_name[0] != '.')
+			read_conf(fd, e->d_name, &removes);
+	closedir(dir);
+	return removes;
+}
+
+static void warn(struct inv *inv, struct inv_object *o)
+{
+	unsigned open = 1u << INV_MQ | 1u << INV_SHM | 1u << INV_SEM | 1u << INV_FIFO |
+		1u << INV_RING | 1u << INV_EVENT | 1u << INV_BARRIER | 1u << INV_SPOOL;
+	if (o->has_mode && (o->mode & 2) != 0 && (open >> o->kind & 1) != 0)
+		inv_warn(inv, o, "world-writable");
+	if (inv->removes && (o->make == INV_POSIX || o->make == INV_SYSV) && o->has_owner &&
+		o->uid >= FIRST_USER && o->uid != NOBODY)
+		inv_warn(inv, o, "goes when its owner logs out (RemoveIPC)");
+}
+
+static void warn_limit(struct inv *inv, int64_t n, int64_t most, const char *what)
+{
+	if (most > 0 && n >= most - most / 10)
+		inv_warning(
+			inv, inv_fmt(inv, "%lld of %lld %s", (long long)n, (long long)most, what));
+}
+
+static void check_limits(struct inv *inv)
+{
+	int64_t shm = 0, msg = 0, sem = 0, semmni = 0;
+	char text[128];
+	for (size_t i = 0; i < inv->n; i++) {
+		const struct inv_object *o = inv->objects[i];
+		shm += o->make == INV_SYSV && o->kind == INV_SHM;
+		msg += o->make == INV_SYSV && o->kind == INV_MQ;
+		sem += o->make == INV_SYSV && o->kind == INV_SEM;
+	}
+	warn_limit(inv, shm, inv_number("/proc/sys/kernel/shmmni", 0),
+		"System V segments (kernel.shmmni)");
+	warn_limit(inv, msg, inv_number("/proc/sys/kernel/msgmni", 0),
+		"System V queues (kernel.msgmni)");
+	if (inv_slurp(AT_FDCWD, "/proc/sys/kernel/sem", text, sizeof text) > 0) {
+		char *p = text;
+		for (unsigned i = 0; i < 4; i++)
+			semmni = strtoll(p, &p, 10);
+		warn_limit(inv, sem, semmni, "System V semaphore sets (kernel.sem)");
+	}
+}
+
+void inv_judge(struct inv *inv)
+{
+	inv->removes = logind_removes();
+	check_limits(inv);
+	for (size_t i = 0; i < inv->n; i++) {
+		struct inv_object *o = inv->objects[i];
+		o->hidden = inv->nhidden > 0 &&
+			!(o->has_mode && (o->mode & 077) == 0 && o->uid == geteuid());
+		if (o->kind == INV_LOCK && o->path != NULL && o->size > 0 && o->nlocks == 0)
+			judge_dotlock(inv, o);
+		if (o->kind == INV_SEM && o->make != INV_POSIX && o->make != INV_SYSV &&
+			o->used >= 0)
+			count_slots(inv, o);
+		if (o->kind == INV_SOCK || o->kind == INV_DOOR || o->kind == INV_FDSTORE)
+			o->stale = judge_socket(o);
+		else if (o->make == INV_SYSV && !o->removed)
+			o->stale = judge_sysv(inv, o);
+		else
+			o->stale = judge_file(inv, o);
+		warn(inv, o);
+	}
+}

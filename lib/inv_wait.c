@@ -1,0 +1,292 @@
+/* lib/inv_wait.c: who waits. The system call that a thread sleeps in, and its arguments, stand in
+ * /proc/PID/task/TID/syscall (proc_pid_syscall(5)); what they point to is read from its memory. Sets of
+ * descriptors (poll, select, epoll) count for queues, FIFOs and the like, but not for sockets: every
+ * server polls its own. A program of another word size cannot be read.
+ */
+#define _GNU_SOURCE
+#include "inv.h"
+
+#include "fd.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define SET_MAX 1024 /* descriptors of a set that are looked at */
+
+enum form {
+	FORM_FD,     /* the first argument is a descriptor */
+	FORM_LOCK,   /* ... and it waits for a lock, when the second says so */
+	FORM_FUTEX,  /* an address */
+	FORM_SEM,    /* an id */
+	FORM_MSG,    /* an id */
+	FORM_POLL,   /* an array of struct pollfd */
+	FORM_SELECT, /* bit sets */
+	FORM_EPOLL,  /* an epoll descriptor */
+	FORM_OPEN,   /* a directory and a path: a FIFO's other end is missing */
+	FORM_OPEN1,  /* a path */
+};
+
+static const struct sleep {
+	long nr;
+	enum form form;
+	const char *name;
+} sleeps[] = {
+	{SYS_futex, FORM_FUTEX, "futex"},
+	{SYS_flock, FORM_FD, "flock"},
+	{SYS_fcntl, FORM_LOCK, "fcntl"},
+	{SYS_semop, FORM_SEM, "semop"},
+	{SYS_semtimedop, FORM_SEM, "semop"},
+	{SYS_msgrcv, FORM_MSG, "msgrcv"},
+	{SYS_msgsnd, FORM_MSG, "msgsnd"},
+	{SYS_mq_timedreceive, FORM_FD, "mq_receive"},
+	{SYS_mq_timedsend, FORM_FD, "mq_send"},
+	{SYS_read, FORM_FD, "read"},
+	{SYS_readv, FORM_FD, "read"},
+	{SYS_write, FORM_FD, "write"},
+	{SYS_writev, FORM_FD, "write"},
+	{SYS_accept, FORM_FD, "accept"},
+	{SYS_accept4, FORM_FD, "accept"},
+	{SYS_connect, FORM_FD, "connect"},
+	{SYS_recvfrom, FORM_FD, "recv"},
+	{SYS_recvmsg, FORM_FD, "recv"},
+	{SYS_recvmmsg, FORM_FD, "recv"},
+	{SYS_sendto, FORM_FD, "send"},
+	{SYS_sendmsg, FORM_FD, "send"},
+	{SYS_splice, FORM_FD, "splice"},
+	{SYS_sendfile, FORM_FD, "sendfile"},
+	{SYS_ppoll, FORM_POLL, "poll"},
+	{SYS_pselect6, FORM_SELECT, "select"},
+	{SYS_epoll_pwait, FORM_EPOLL, "epoll"},
+#ifdef SYS_epoll_pwait2
+	{SYS_epoll_pwait2, FORM_EPOLL, "epoll"},
+#endif
+#ifdef SYS_poll
+	{SYS_poll, FORM_POLL, "poll"},
+	{SYS_select, FORM_SELECT, "select"},
+	{SYS_epoll_wait, FORM_EPOLL, "epoll"},
+	{SYS_open, FORM_OPEN1, "open"},
+#endif
+	{SYS_openat, FORM_OPEN, "open"},
+};
+
+/* Both lists are in ascending order, as /proc gives them. */
+static struct inv_object *by_fd(const struct inv_looks *l, int fd)
+{
+	size_t from = 0, to = l->nfds;
+	while (from < to) {
+		size_t mid = (from + to) / 2;
+		if (l->fds[mid].fd == fd)
+			return l->fds[mid].o;
+		if (l->fds[mid].fd < fd)
+			from = mid + 1;
+		else
+			to = mid;
+	}
+	return NULL;
+}
+
+static struct inv_object *by_address(const struct inv_looks *l, uint64_t at)
+{
+	size_t from = 0, to = l->nmaps;
+	while (from < to) {
+		size_t mid = (from + to) / 2;
+		if (at >= l->maps[mid].from && at < l->maps[mid].to)
+			return l->maps[mid].o;
+		if (at >= l->maps[mid].to)
+			from = mid + 1;
+		else
+			to = mid;
+	}
+	return NULL;
+}
+
+static void waits(struct inv *inv, struct inv_looks *l, struct inv_object *o, const char *what)
+{
+	struct inv_use *u = o != NULL ? inv_use(inv, o, l->proc, INV_WAIT) : NULL;
+	if (u != NULL)
+		u->what = what;
+}
+
+static void in_set(struct inv *inv, struct inv_looks *l, int fd, const char *what)
+{
+	struct inv_object *o = by_fd(l, fd);
+	if (o != NULL && o->type == 0)
+		waits(inv, l, o, what);
+}
+
+/* LEN bytes of the process' memory; how many could be read. */
+static size_t peek(const struct inv_looks *l, uint64_t at, void *to, size_t len)
+{
+	struct iovec here = {to, len}, there = {(void *)(uintptr_t)at, len};
+	ssize_t n = process_vm_readv(l->proc->pid, &here, 1, &there, 1, 0);
+	return n > 0 ? (size_t)n : 0;
+}
+
+static void poll_set(struct inv *inv, struct inv_looks *l, const uint64_t *arg, const char *what)
+{
+	struct pollfd *set = (struct pollfd *)(void *)l->buf;
+	size_t n = arg[1] < SET_MAX ? (size_t)arg[1] : SET_MAX;
+	n = peek(l, arg[0], set, n * sizeof *set) / sizeof *set;
+	for (size_t i = 0; i < n; i++)
+		if ((set[i].events & (POLLIN | POLLOUT | POLLRDNORM)) != 0)
+			in_set(inv, l, set[i].fd, what);
+}
+
+static void select_set(struct inv *inv, struct inv_looks *l, const uint64_t *arg, const char *what)
+{
+	size_t n = arg[0] < SET_MAX ? (size_t)arg[0] : SET_MAX;
+	for (unsigned set = 1; set <= 2; set++) {
+		unsigned char bits[SET_MAX / 8] = {0};
+		if (arg[set] == 0)
+			continue;
+		(void)peek(l, arg[set], bits, (n + 7) / 8);
+		for (size_t i = 0; i < n; i++)
+			if ((bits[i / 8] >> (i % 8) & 1) != 0)
+				in_set(inv, l, (int)i, what);
+	}
+}
+
+/* "tfd:        5 events:       19 data: ..." a line per watched descriptor. */
+static void epoll_set(struct inv *inv, struct inv_looks *l, const uint64_t *arg, const char *what)
+{
+	char path[32];
+	snprintf(path, sizeof path, "fdinfo/%d", (int)arg[0]);
+	if (inv_slurp(l->procfd, path, l->buf, INV_BUF) <= 0)
+		return;
+	for (char *p = l->buf; (p = strstr(p, "tfd:")) != NULL; p += 4)
+		in_set(inv, l, atoi(p + 4), what);
+}
+
+/* open(2) that sleeps, and can be interrupted, sleeps for the other end of a FIFO. */
+static void opening(struct inv *inv, struct inv_looks *l, int dirfd, uint64_t at, const char *what)
+{
+	char name[PATH_MAX], path[PATH_MAX + 64], full[2 * PATH_MAX];
+	struct stat st;
+	size_t got = 0, n;
+	/* A page at a time: the string may stand at the end of what is mapped. */
+	while (got < sizeof name - 1) {
+		size_t want = 4096 - (size_t)((at + got) & 4095);
+		if (want > sizeof name - 1 - got)
+			want = sizeof name - 1 - got;
+		n = peek(l, at + got, name + got, want);
+		if (n == 0 || memchr(name + got, '\0', n) != NULL)
+			break;
+		got += n;
+	}
+	name[sizeof name - 1] = '\0';
+	if (n == 0)
+		return;
+	int len = name[0] == '/'    ? snprintf(path, sizeof path, "root")
+		: dirfd == AT_FDCWD ? snprintf(path, sizeof path, "cwd")
+				    : snprintf(path, sizeof path, "fd/%d", dirfd);
+	ssize_t base = name[0] == '/' ? 0 : readlinkat(l->procfd, path, full, PATH_MAX);
+	snprintf(path + len, sizeof path - (size_t)len, "/%s", name);
+	if (base < 0 || fstatat(l->procfd, path, &st, 0) < 0 || !S_ISFIFO(st.st_mode))
+		return;
+	struct inv_object *o = inv_find(inv, SPACE_FILE, st.st_dev, st.st_ino);
+	if (o == NULL && inv_wants(inv, INV_FIFO)) {
+		const char *rel = strncmp(name, "./", 2) == 0 ? name + 2 : name;
+		snprintf(full + base, sizeof full - (size_t)base, "%s%s", base > 0 ? "/" : "", rel);
+		o = inv_add(inv, INV_FIFO, INV_FILE, inv_text(inv, full, strlen(full)));
+		if (o == NULL)
+			return;
+		inv_stat(o, &st);
+		o->path = o->name;
+		inv_key(inv, SPACE_FILE, st.st_dev, st.st_ino, o);
+	}
+	waits(inv, l, o, what);
+}
+
+static bool interruptible(const struct inv_looks *l, const char *task)
+{
+	char path[64], text[512];
+	snprintf(path, sizeof path, "%sstat", task);
+	if (inv_slurp(l->procfd, path, text, sizeof text) <= 0)
+		return false;
+	const char *p = strrchr(text, ')');
+	return p != NULL && strncmp(p, ") S", 3) == 0;
+}
+
+static void one_sleep(struct inv *inv, struct inv_looks *l, const struct sleep *s,
+	const uint64_t *arg, const char *task)
+{
+	int op = (int)arg[1] & FUTEX_CMD_MASK;
+	switch (s->form) {
+	case FORM_FD: waits(inv, l, by_fd(l, (int)arg[0]), s->name); break;
+	case FORM_LOCK:
+		if (arg[1] == F_SETLKW || arg[1] == 38 /* F_OFD_SETLKW */)
+			waits(inv, l, by_fd(l, (int)arg[0]), s->name);
+		break;
+	case FORM_FUTEX:
+		if (op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI)
+			waits(inv, l, by_address(l, arg[0]), s->name);
+		break;
+	case FORM_SEM: waits(inv, l, inv_find(inv, SPACE_SEM, (uint32_t)arg[0], 0), s->name); break;
+	case FORM_MSG: waits(inv, l, inv_find(inv, SPACE_MSG, (uint32_t)arg[0], 0), s->name); break;
+	case FORM_POLL: poll_set(inv, l, arg, s->name); break;
+	case FORM_SELECT: select_set(inv, l, arg, s->name); break;
+	case FORM_EPOLL: epoll_set(inv, l, arg, s->name); break;
+	case FORM_OPEN:
+		if (interruptible(l, task))
+			opening(inv, l, (int)arg[0], arg[1], s->name);
+		break;
+	case FORM_OPEN1:
+		if (interruptible(l, task))
+			opening(inv, l, AT_FDCWD, arg[0], s->name);
+		break;
+	}
+}
+
+/* TASK: "" or "task/TID/". */
+static void one_thread(struct inv *inv, struct inv_looks *l, const char *task)
+{
+	char path[64], text[256], *p;
+	uint64_t arg[6];
+	snprintf(path, sizeof path, "%ssyscall", task);
+	ssize_t n = inv_slurp(l->procfd, path, text, sizeof text);
+	if (n < 0)
+		inv_ran_out(inv);
+	if (n <= 0 || text[0] < '0' || text[0] > '9')
+		return;
+	long nr = strtol(text, &p, 10);
+	for (unsigned i = 0; i < 6; i++)
+		arg[i] = strtoull(p, &p, 16);
+	for (size_t i = 0; i < sizeof sleeps / sizeof *sleeps; i++)
+		if (sleeps[i].nr == nr) {
+			one_sleep(inv, l, &sleeps[i], arg, task);
+			return;
+		}
+}
+
+void inv_waits(struct inv *inv, struct inv_looks *l)
+{
+	struct stat st;
+	char task[32];
+	/* A directory's links: itself, its name, one for each thread. */
+	if (fstatat(l->procfd, "task", &st, 0) == 0 && st.st_nlink <= 3) {
+		one_thread(inv, l, "");
+		return;
+	}
+	int fd = fd_open(l->procfd, "task", O_RDONLY | O_DIRECTORY, 0);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	if (dir == NULL) {
+		fd_close(fd);
+		return;
+	}
+	for (struct dirent *e; (e = readdir(dir)) != NULL;)
+		if (e->d_name[0] != '.') {
+			snprintf(task, sizeof task, "task/%.15s/", e->d_name);
+			one_thread(inv, l, task);
+		}
+	closedir(dir);
+}

@@ -1,0 +1,276 @@
+#!/usr/bin/env bats
+# ipc-rm: every kind by name, what is stale, and above all what it must not remove.
+load helper
+
+local_setup() {
+	U=ipcrm-$$-$BATS_TEST_NUMBER
+}
+
+local_teardown() {
+	[[ -z ${U-} ]] || rm -f "/dev/shm/$U" "/dev/shm/sem.$U"
+	local id
+	for id in ${SHMS-}; do ipcrm -m "$id" 2>/dev/null || :; done
+	for id in ${MSGS-}; do ipcrm -q "$id" 2>/dev/null || :; done
+	for id in ${SEMS-}; do ipcrm -s "$id" 2>/dev/null || :; done
+	ipc-mq rm "/$U" 2>/dev/null || :
+	[[ -z ${OPEN-} ]] || rm -rf "$OPEN"
+}
+
+# holding FILE: a process that has FILE mapped.
+holding() {
+	rm -f up
+	bg python3 -c "
+import mmap, os, signal
+f = os.open('$1', os.O_RDWR); m = mmap.mmap(f, 4096); os.close(f)
+open('up', 'w'); signal.pause()"
+	H=$!
+	until_true test -e up
+}
+
+rm_() { # STATUS ARG...
+	local want=$1
+	shift
+	status "$want" timeout 60 ipc-rm "$@"
+}
+
+@test "posix segment, semaphore and queue by name; -t tells those of one name apart" {
+	head -c 4096 /dev/zero >"/dev/shm/$U"
+	ipc-sem create --value 1 "posix:/$U"
+	rm_ 64 "posix:/$U"
+	[[ $stderr == *several*'-t KIND'* && $stderr == *shm* && $stderr == *sem* ]]
+	rm_ 0 -t sem "posix:/$U"
+	[[ -e /dev/shm/$U && ! -e /dev/shm/sem.$U ]]
+	rm_ 66 -t sem "posix:/$U"
+	rm_ 0 "posix:/$U"
+	[[ ! -e /dev/shm/$U ]]
+	rm_ 66 "posix:/$U"
+	[[ $(id -u) == 0 || -d /dev/mqueue ]] || skip "needs root or /dev/mqueue"
+	ipc-mq create --depth 2 -S 16 "/$U"
+	ipc-mq send "/$U" x
+	rm_ 0 "posix:/$U"
+	status 66 ipc-mq stat "/$U"
+}
+
+@test "System V objects by id and by key" {
+	SHMS=$(ipcmk -M 4096 | grep -o '[0-9]*$')
+	MSGS=$(ipcmk -Q | grep -o '[0-9]*$')
+	SEMS=$(ipcmk -S 1 | grep -o '[0-9]*$')
+	rm_ 0 -t shm "sysv:id=$SHMS"
+	rm_ 0 -t sem "sysv:id=$SEMS"
+	rm_ 0 "sysv:$(ipcs -q | awk -v i="$MSGS" '$2 == i { print $1 }')"
+	status 1 bash -c "ipcs -m | awk '{ print \$2 }' | grep -qx $SHMS"
+	status 1 bash -c "ipcs -s | awk '{ print \$2 }' | grep -qx $SEMS"
+	status 1 bash -c "ipcs -q | awk '{ print \$2 }' | grep -qx $MSGS"
+	rm_ 66 -t shm "sysv:id=$SHMS"
+	rm_ 64 sysv:private
+	rm_ 64 sysv:0
+}
+
+@test "files: FIFO, dead socket, ring, event, barrier, slots, spool, by path and by word" {
+	ipc-fifo create f ./f2
+	ipc-ring create -S 4096 r
+	ipc-event set ./ev
+	ipc-sem create --value 2 s
+	ipc-lock run l -- true
+	ipc-spool create ./q
+	python3 -c "
+import socket
+s = socket.socket(socket.AF_UNIX); s.bind('dead')"
+	rm_ 0 -v f ./f2 r ./ev s l ./q ./dead
+	[[ $(grep -c '^removed ' <<<"$output") == 8 ]]
+	[[ -z $(ls ipc) && ! -e f2 && ! -e ev && ! -e q && ! -e dead ]]
+	rm_ 66 f
+	rm_ 66 ./f2
+}
+
+@test "what is held stays: 75 naming the holder; --force takes it" {
+	head -c 4096 /dev/zero >"/dev/shm/$U"
+	holding "/dev/shm/$U"
+	rm_ 75 "posix:/$U"
+	[[ -e /dev/shm/$U && $stderr == *"in use by $H python3"*--force* || $stderr == *"in use by $H "*python3*--force* ]]
+	rm_ 75 --dry-run "posix:/$U"
+	rm_ 0 --force "posix:/$U"
+	[[ ! -e /dev/shm/$U ]]
+	mkfifo f
+	bg sh -c 'exec 9<>f; echo >up2; exec sleep 300'
+	until_true test -e up2
+	rm_ 75 ./f
+	[[ -p f ]]
+}
+
+@test "a lock that is held or waited for stays; a live server's socket stays" {
+	bg ipc-lock run l -- sh -c 'echo >up; exec sleep 300'
+	until_true test -e up
+	rm_ 75 l
+	bg flock k sh -c 'echo >up3; exec sleep 300'
+	until_true test -e up3
+	rm_ 75 ./k
+	ready ipc-sock serve --ready-fd 8 --echo ./srv
+	rm_ 75 ./srv
+	[[ -S srv ]]
+	rm_ 75 --stale ./srv
+}
+
+@test "--force on what is waited for tells the waiters" {
+	code=0
+	bg ipc-event wait e
+	w=$!
+	until_true bash -c "timeout 60 ipc-ls -q -t event -o waiters | grep -q $w"
+	rm_ 75 e
+	rm_ 0 --force e
+	wait "$w" || code=$?
+	[[ $code == 66 ]]
+}
+
+@test "a spool with jobs goes only by force" {
+	ipc-spool create ./q
+	ipc-spool put ./q >/dev/null <<<job
+	code=0
+	timeout 60 ipc-rm ./q </dev/null 2>err || code=$?
+	[[ $code != 0 && -d q ]]
+	rm_ 0 --force ./q
+	[[ ! -e q ]]
+}
+
+@test "a symbolic link is never followed" {
+	mkfifo real
+	ln -s real link
+	rm_ 65 ./link
+	rm_ 65 --force ./link
+	[[ -p real && -L link && $stderr == *'symbolic link'* ]]
+	mkdir -m 700 ipc
+	ln -s ../real ipc/x.fifo
+	rm_ 66 x
+	rm_ 0 --stale -t fifo
+	[[ -p real && -L ipc/x.fifo ]]
+}
+
+@test "files that are no IPC objects are not removed" {
+	echo precious >file
+	mkdir dir
+	rm_ 65 ./file
+	rm_ 65 ./dir
+	rm_ 65 --force ./dir
+	rm_ 65 --force -t all ./file
+	[[ -s file && -d dir ]]
+	: >plain.lock
+	rm_ 65 ./plain.lock
+	rm_ 0 -t lock ./plain.lock
+	[[ ! -e plain.lock ]]
+	rm_ 66 ./none
+}
+
+@test "another user's object stays, also for root: 77, unless --owner names him" {
+	[[ $(id -u) == 0 ]] || skip "needs root"
+	head -c 4096 /dev/zero >"/dev/shm/$U"
+	chown 65534 "/dev/shm/$U"
+	rm_ 77 "posix:/$U"
+	rm_ 77 --force "posix:/$U"
+	rm_ 0 --stale --dry-run
+	[[ $output != *"$U"* ]]
+	[[ -e /dev/shm/$U ]]
+	rm_ 0 --stale --dry-run -u 65534 -t shm
+	[[ $output == *"would remove shm posix:/$U: no holder"* ]]
+	rm_ 0 -u nobody "posix:/$U"
+	[[ ! -e /dev/shm/$U ]]
+}
+
+@test "without permission: 77 from the kernel, and the object stays" {
+	[[ $(id -u) == 0 ]] || skip "needs root"
+	OPEN=$(mktemp -d /tmp/ipcrm.XXXXXX)
+	cp "$(readlink -f "$BIN/ipc-rm")" "$OPEN/ipcbox"
+	cd "$OPEN"
+	ln -s ipcbox ipc-rm
+	mkfifo f
+	chown 65534 f
+	chmod 755 .
+	as_nobody ./ipc-rm --help >/dev/null || skip "nobody does not get here"
+	status 77 as_nobody timeout 60 ./ipc-rm ./f
+	[[ -p f ]]
+}
+
+@test "--stale --dry-run only says; --stale removes what it said, and nothing else" {
+	ipc-fifo create f
+	ipc-lock run l -- true
+	ipc-ring create -S 4096 r
+	ipc-ring put r x
+	bg ipc-lock run held -- sh -c 'echo >up; exec sleep 300'
+	until_true test -e up
+	rm_ 0 --stale --dry-run -t fifo,lock,ring
+	grep -x 'would remove fifo f: no holder' .out
+	grep -x 'would remove lock l: no holder' .out
+	[[ $output != *held* && -e ipc/f.fifo && -e ipc/l.lock ]]
+	rm_ 0 --stale --older 1h -t fifo,lock,ring
+	[[ -e ipc/f.fifo ]]
+	# Only what is ours to remove in this test: files of other tests have no kinds of these in $IPC_DIR.
+	rm_ 0 --stale -t fifo,lock,ring
+	grep -x 'removed fifo f: no holder' .out
+	[[ ! -e ipc/f.fifo && ! -e ipc/l.lock && -e ipc/r.ring && -e ipc/held.lock ]]
+	rm_ 75 --stale r
+	rm_ 0 --stale -t fifo
+	[[ -z $output ]]
+}
+
+@test "what has no name cannot be removed, and says with whom it goes" {
+	bg python3 -c "
+import os, signal, socket
+s = socket.socket(socket.AF_UNIX); s.bind('\0$U'); m = os.memfd_create('$U')
+open('up', 'w'); signal.pause()"
+	p=$!
+	until_true test -e up
+	rm_ 64 "@$U"
+	[[ $stderr == *"$p"* ]]
+	rm_ 64 "memfd:$U"
+	rm_ 64 tcp:127.0.0.1:1
+	rm_ 64 fd:0
+}
+
+@test "usage: nothing named, unknown kinds, --older without --stale" {
+	rm_ 64
+	rm_ 64 -t shm
+	rm_ 64 -t nonsense x
+	rm_ 64 --older 1h x
+	rm_ 64 ''
+	rm_ 66 nothing
+}
+
+@test "several objects: the good ones go, the worst status counts" {
+	ipc-fifo create a b
+	rm_ 66 a none b
+	[[ -z $(ls ipc) ]]
+}
+
+@test "at a terminal it asks: yes removes, anything else does not" {
+	mkfifo f
+	bg sh -c 'exec 9<>f; echo >up; exec sleep 300'
+	until_true test -e up
+	for answer in n y; do
+		python3 - "$answer" <<'EOF' || code=$?
+import os, pty, sys
+pid, fd = pty.fork()
+if pid == 0:
+    os.execvp("timeout", ["timeout", "--foreground", "60", "ipc-rm", "./f"])
+out = b""
+while b"[y/N]" not in out: out += os.read(fd, 4096)
+os.write(fd, sys.argv[1].encode() + b"\n")
+try:
+    while os.read(fd, 4096): pass
+except OSError: pass
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+EOF
+		if [[ $answer == n ]]; then
+			[[ $code == 75 && -p f ]]
+			code=0
+		fi
+	done
+	[[ $code == 0 && ! -e f ]]
+}
+
+@test "a socket that came alive and a lock that was taken after the look are spared" {
+	need strace
+	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under a sanitizer"
+	ipc-lock run l -- true
+	# The last look at the lock's file finds it locked: as if another had been faster.
+	status 75 timeout 60 strace -f -o /dev/null -e inject=flock:error=EAGAIN ipc-rm l
+	[[ -e ipc/l.lock && $stderr == *meanwhile* ]]
+}
