@@ -87,11 +87,18 @@ $(BUILD)/unit: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/unit/*.c)) $(PAR
 check: all $(BUILD)/contract $(BUILD)/unit builtins
 	@tests/run $(if $(V),-v) $(BUILD) $(T)
 
+# The applets' tests once more, with the applets as builtins of the tests' shell. Those of servers and of supervisors
+# are left out: these run as the program in any case.
+BUILTIN_TESTS = $(foreach n,lock event ring mq sem fifo barrier,tests/ipc-$(n).bats)
+check-builtins: all builtins
+	@if [ -e $(BUILD)/ipcbox.so ]; then IPCBOX_BUILTINS=1 tests/run $(if $(V),-v) $(BUILD) $(BUILTIN_TESTS); fi
+
 # Every way of linking, each compiler; all are tried, any failure counts.
 check-all:
 	@s=0; for how in "LINK=musl BUILD=$(BUILD)-musl" "LINK=static CC=gcc BUILD=$(BUILD)-static" \
 		"LINK=dynamic CC=gcc BUILD=$(BUILD)-dynamic" "LINK=dynamic CC=clang BUILD=$(BUILD)-clang"; do \
-		echo "== $$how"; $(MAKE) --no-print-directory check $$how || s=1; done; exit $$s
+		echo "== $$how"; $(MAKE) --no-print-directory check $$how || s=1; done; \
+	echo "== builtins"; $(MAKE) --no-print-directory check-builtins || s=1; exit $$s
 
 SANITIZE = -fsanitize=address,undefined
 sanitize:
@@ -112,7 +119,8 @@ bench: all
 # Longer than check: kills at random (N of them), and the models (spin).
 N = 1000
 torture: all
-	@set -e; export PATH="$(abspath $(BUILD))/bin:$$PATH"; tests/torture/ring.py $(N); tests/torture/state.py $(N); tests/torture/spool.sh $(N); tests/torture/door.sh $(N)00
+	@set -e; export PATH="$(abspath $(BUILD))/bin:$$PATH"; tests/torture/ring.py $(N); tests/torture/state.py $(N); \
+		tests/torture/spool.sh $(N); tests/torture/door.sh $(N)00; tests/torture/builtins.sh $(abspath $(BUILD)) $(N)000
 model:
 	@tests/model/run
 # Every verb while the kernel refuses: F="-a ipc-ring" for some, F=-q for a short matrix.
@@ -130,7 +138,8 @@ completions: all
 # ---- bash builtins: the same sources as a shared object for `enable -f`
 
 BASH_CPPFLAGS := $(shell pkg-config --cflags bash 2>/dev/null)
-PIC = $(patsubst %.c,$(BUILD)/pic/%.o,lib/host_bash.c $(LIB) $(APPLETS))
+BASH_HOST = $(wildcard lib/host_bash*.c)
+PIC = $(patsubst %.c,$(BUILD)/pic/%.o,$(BASH_HOST) $(LIB) $(APPLETS))
 ifneq ($(BASH_CPPFLAGS),)
 builtins: $(BUILD)/ipcbox.so
 else
@@ -147,7 +156,7 @@ $(BUILD)/ipcbox.so: $(PIC)
 $(BUILD)/pic/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	@$(HOSTCC) $(COMMON) -std=gnu17 $(WARN) $(call PLAIN,$(CFLAGS)) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
-$(BUILD)/pic/lib/host_bash.o: COMMON += -I$(BUILD)/pic $(subst -I,-isystem ,$(BASH_CPPFLAGS))
+$(BASH_HOST:%.c=$(BUILD)/pic/%.o): COMMON += -I$(BUILD)/pic $(subst -I,-isystem ,$(BASH_CPPFLAGS))
 $(BUILD)/pic/lib/host_bash.o: $(BUILD)/pic/builtins.inc
 $(BUILD)/pic/builtins.inc: $(BUILD)/flags $(filter applets/ipc-%,$(APPLETS))
 	@mkdir -p $(@D)
@@ -156,6 +165,7 @@ $(BUILD)/pic/builtins.inc: $(BUILD)/flags $(filter applets/ipc-%,$(APPLETS))
 # ---- install
 
 SHARE = $(DESTDIR)$(PREFIX)/share
+LIBBASH = $(DESTDIR)$(PREFIX)/lib/bash
 BASHDIR = $(SHARE)/bash-completion/completions
 ZSHDIR = $(SHARE)/zsh/site-functions
 FISHDIR = $(SHARE)/fish/vendor_completions.d
@@ -170,15 +180,16 @@ install: all
 	install -m 644 completions/_ipcbox $(ZSHDIR)/_ipcbox
 	@for n in $(NAMES); do ln -sfn ipcbox $(DESTDIR)$(PREFIX)/bin/$$n && \
 		ln -sfn ipcbox $(BASHDIR)/$$n && ln -sfn ipcbox.fish $(FISHDIR)/$$n.fish || exit; done
+	if [ -e $(BUILD)/ipcbox.so ]; then mkdir -p $(LIBBASH) && install -m 644 $(BUILD)/ipcbox.so $(LIBBASH)/; fi
 	@for m in $(MAN); do install -m 644 $$m $(SHARE)/man/man$${m##*.}/ || exit; done
 
 uninstall:
 	rm -f $(foreach n,ipcbox $(NAMES),$(DESTDIR)$(PREFIX)/bin/$n $(BASHDIR)/$n $(FISHDIR)/$n.fish)
-	rm -f $(ZSHDIR)/_ipcbox $(foreach m,$(MAN),$(SHARE)/man/man$(subst .,,$(suffix $m))/$(notdir $m))
+	rm -f $(LIBBASH)/ipcbox.so $(ZSHDIR)/_ipcbox $(foreach m,$(MAN),$(SHARE)/man/man$(subst .,,$(suffix $m))/$(notdir $m))
 
 clean:
 	rm -rf $(BUILD) $(BUILD)-musl $(BUILD)-static $(BUILD)-dynamic $(BUILD)-clang $(BUILD)-asan $(BUILD)-cov
 
 -include $(OBJ:.o=.d) $(PIC:.o=.d) $(wildcard $(BUILD)/obj/tests/*/*.d)
 FORCE:
-.PHONY: all check check-all sanitize coverage lint bench torture model faults demo completions builtins install uninstall clean FORCE
+.PHONY: all check check-builtins check-all sanitize coverage lint bench torture model faults demo completions builtins install uninstall clean FORCE

@@ -173,6 +173,50 @@ static int print_object(void *out, const char *name, const char *kind)
 	return 0;
 }
 
+/* FILE, absolute, below the directory that we are in, when it can be read. */
+static char *near_us(struct call *call, const char *self, const char *file)
+{
+	const char *slash = strrchr(self, '/');
+	char *path = call_fmt(call, "%.*s/%s", (int)(slash - self), self, file);
+	return path != NULL && access(path, R_OK) == 0 ? path : NULL;
+}
+
+/* S as one word of a shell. */
+static void quoted(struct out *out, const char *s)
+{
+	out_char(out, '\'');
+	for (; *s != '\0'; s++)
+		if (*s == '\'')
+			out_str(out, "'\\''");
+		else
+			out_char(out, *s);
+	out_char(out, '\'');
+}
+
+/* The line that loads all applets into a bash. */
+static int print_bash(struct call *call)
+{
+	char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	if (n < 0 || n == (ssize_t)sizeof self - 1)
+		return call_error(call, n < 0 ? errno : ENAMETOOLONG, "read /proc/self/exe");
+	self[n] = '\0';
+	const char *path = near_us(call, self, "ipcbox.so");
+	if (path == NULL)
+		path = near_us(call, self, "../lib/bash/ipcbox.so");
+	if (path == NULL)
+		return call_fail(call, ST_NOOBJ, 0,
+			"there is no ipcbox.so beside %s, nor in ../lib/bash: `make builtins` makes it "
+			"where bash's headers are",
+			self);
+	out_str(&call->out, "enable -f ");
+	quoted(&call->out, path);
+	for (size_t i = 0; applets[i] != NULL; i++)
+		out_fmt(&call->out, " %s", applets[i]->name);
+	out_char(&call->out, '\n');
+	return ST_OK;
+}
+
 /* The words that only the box itself knows. -1 when WORD is none of them. */
 static int box(struct call *call, char *const *argv)
 {
@@ -196,6 +240,8 @@ static int box(struct call *call, char *const *argv)
 		spec_dump(&call->out);
 		return ST_OK;
 	}
+	if (strcmp(word, "--bash") == 0)
+		return print_bash(call);
 	if (strcmp(word, "--objects") == 0) /* for the completions: names of live objects */
 		return object_each(argv[1], print_object, &call->out) < 0
 			? call_error(call, errno, "list objects")

@@ -7,7 +7,7 @@ _ipcbox_signals='HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALR
 # Sets verbs, kind and fallback of applet $1.
 _ipcbox_applet() {
 	case $1 in
-	ipc-lock) kind='lock' verbs='run test stat flock' fallback='flock' ;;
+	ipc-lock) kind='lock' verbs='run test stat acquire release flock' fallback='flock' ;;
 	ipc-fifo) kind='fifo' verbs='create write read tee stat rm' fallback='' ;;
 	ipc-pipe) kind='-' verbs='run meter' fallback='' ;;
 	ipc-mq) kind='-' verbs='create send recv peek wait stat ls rm' fallback='' ;;
@@ -48,6 +48,16 @@ _ipcbox_record() {
 	'ipc-lock stat')
 		flags='-J --json -h --help -q --quiet -v --verbose'
 		valued=''
+		operands='object' command=
+		;;
+	'ipc-lock acquire')
+		flags='-s --shared -x --exclusive -n --nonblock -h --help -q --quiet -v --verbose'
+		valued='--family:=both,flock,ofd,posix,dotlock -w:none --timeout:none -E:none --conflict-exit-code:none -m:none --mode:none'
+		operands='object' command=
+		;;
+	'ipc-lock release')
+		flags='-h --help -q --quiet -v --verbose'
+		valued='--family:=both,flock,ofd,posix,dotlock'
 		operands='object' command=
 		;;
 	'ipc-lock flock')

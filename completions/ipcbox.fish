@@ -6,7 +6,7 @@ set -g __ipcbox_applets ipc-lock ipc-fifo ipc-pipe ipc-mq ipc-ring ipc-spool ipc
 function __ipcbox_verbs
     switch $argv[1]
         case ipc-lock
-            string split ' ' -- 'run test stat flock'
+            string split ' ' -- 'run test stat acquire release flock'
         case ipc-fifo
             string split ' ' -- 'create write read tee stat rm'
         case ipc-pipe
@@ -95,8 +95,12 @@ function __ipcbox_valued
             string split ' ' -- '-S --size -w --timeout -E --conflict-exit-code'
         case 'ipc-fifo write'
             string split ' ' -- '-S --size -w --timeout -E --conflict-exit-code --record-size'
+        case 'ipc-lock acquire'
+            string split ' ' -- '--family -w --timeout -E --conflict-exit-code -m --mode'
         case 'ipc-lock flock'
             string split ' ' -- '-w --timeout --wait -E --conflict-exit-code'
+        case 'ipc-lock release'
+            string split ' ' -- '--family'
         case 'ipc-lock run'
             string split ' ' -- '--family --range -w --timeout -E --conflict-exit-code -m --mode'
         case 'ipc-lock test'
@@ -216,6 +220,8 @@ function __ipcbox_takes
         'ipc-lock run' \
         'ipc-lock test' \
         'ipc-lock stat' \
+        'ipc-lock acquire' \
+        'ipc-lock release' \
         'ipc-lock flock' \
         'ipc-fifo create' \
         'ipc-fifo write' \
@@ -475,6 +481,24 @@ complete -c ipc-lock -n "__ipcbox_at options stat" -s h -l help -f -d 'show this
 complete -c ipc-lock -n "__ipcbox_at options stat" -s q -l quiet -f -d 'no warnings, no word on 75 and 124'
 complete -c ipc-lock -n "__ipcbox_at options stat" -s v -l verbose -f -d 'say what is being done'
 complete -c ipc-lock -n "__ipcbox_at operand stat 0 0" -F -a '(__ipcbox_objects lock)'
+complete -c ipc-lock -n "__ipcbox_at verb" -f -a acquire -d 'take it for the shell itself: in bash, or on fd:N'
+complete -c ipc-lock -n "__ipcbox_at options acquire" -s s -l shared -f -d 'a shared (read) lock'
+complete -c ipc-lock -n "__ipcbox_at options acquire" -s x -l exclusive -f -d 'an exclusive (write) lock (default)'
+complete -c ipc-lock -n "__ipcbox_at options acquire" -l family -r -f -a 'both flock ofd posix dotlock' -d 'both (default), flock or ofd'
+complete -c ipc-lock -n "__ipcbox_at options acquire" -s w -l timeout -r -f -d 'give up after DUR (1.5, 200ms, 2m; 0: at once): 124'
+complete -c ipc-lock -n "__ipcbox_at options acquire" -s n -l nonblock -f -d 'do not wait: 75 at once'
+complete -c ipc-lock -n "__ipcbox_at options acquire" -s E -l conflict-exit-code -r -f -d 'exit with N in place of 75 and 124'
+complete -c ipc-lock -n "__ipcbox_at options acquire" -s m -l mode -r -f -d 'octal mode, exact, as created'
+complete -c ipc-lock -n "__ipcbox_at options acquire" -s h -l help -f -d 'show this help'
+complete -c ipc-lock -n "__ipcbox_at options acquire" -s q -l quiet -f -d 'no warnings, no word on 75 and 124'
+complete -c ipc-lock -n "__ipcbox_at options acquire" -s v -l verbose -f -d 'say what is being done'
+complete -c ipc-lock -n "__ipcbox_at operand acquire 0 0" -F -a '(__ipcbox_objects lock)'
+complete -c ipc-lock -n "__ipcbox_at verb" -f -a release -d 'give back what acquire took'
+complete -c ipc-lock -n "__ipcbox_at options release" -l family -r -f -a 'both flock ofd posix dotlock' -d 'what of a descriptor\'s: both (default), flock or ofd'
+complete -c ipc-lock -n "__ipcbox_at options release" -s h -l help -f -d 'show this help'
+complete -c ipc-lock -n "__ipcbox_at options release" -s q -l quiet -f -d 'no warnings, no word on 75 and 124'
+complete -c ipc-lock -n "__ipcbox_at options release" -s v -l verbose -f -d 'say what is being done'
+complete -c ipc-lock -n "__ipcbox_at operand release 0 0" -F -a '(__ipcbox_objects lock)'
 complete -c ipc-lock -n "__ipcbox_at verb" -f -a flock -d 'the same as flock(1)'
 complete -c ipc-lock -n "__ipcbox_at options flock" -s s -l shared -f -d 'get a shared lock'
 complete -c ipc-lock -n "__ipcbox_at options flock" -s x -l exclusive -f -d 'get an exclusive lock (default)'

@@ -86,6 +86,8 @@ enum verb_flags {
 	VERB_GRACEFUL = 16,     /* HUP, INT, TERM are caught: the verb cleans up and returns */
 	VERB_RAW = 32,          /* all after the options is operands, "--" included */
 	VERB_HIDDEN = 64,       /* left out of the applet's list of verbs */
+	VERB_SILENT =
+		128, /* writes no more than messages: a shell that runs it need not mind SIGPIPE */
 };
 
 struct call;

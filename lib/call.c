@@ -269,9 +269,14 @@ int call_open(struct call *call, int dirfd, const char *path, int flags, unsigne
 	return call_own(call, fd_open(dirfd, path, flags, mode));
 }
 
-void call_close(struct call *call, int fd)
+void call_disown(struct call *call, int fd)
 {
 	call_keep(call, undo_close, NULL, fd);
+}
+
+void call_close(struct call *call, int fd)
+{
+	call_disown(call, fd);
 	fd_close(fd);
 }
 
@@ -282,6 +287,12 @@ int64_t call_deadline(const struct call *call)
 	if (call->std[STD_TIMEOUT].count > 0)
 		return wait_until(call->std[STD_TIMEOUT].num);
 	return DEADLINE_NONE;
+}
+
+bool call_batch(const struct call *call)
+{
+	return call->host != NULL && call->host->batch && call->std[STD_COUNT].count == 0 &&
+		call->std[STD_FOLLOW].count == 0;
 }
 
 int call_stopped(const struct call *call)

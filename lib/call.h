@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "applet.h"
+#include "host.h"
 #include "out.h"
 #include "status.h"
 #include "wait.h"
@@ -51,12 +52,14 @@ struct call {
 		[CALL_FEW]; /* .args when they fit: a process that never calls malloc(3) starts quicker */
 	char *const *command; /* NULL-terminated argv after "--", or NULL */
 	struct stop stop;     /* how waiting is interrupted; from the host */
+	struct host *host;    /* one that lives longer than this call (host.h), or NULL */
 	bool ends;    /* the process ends with this call: signals that were blocked may stay so */
 	int in, err;  /* descriptors to read data from and write messages to */
 	void *memory; /* list of call_alloc blocks */
 	unsigned nundo;
-	struct undo undo[CALL_UNDO];
 	struct out out; /* stdout; flushed by the host */
+	/* From out.buf on a host need not clear. */
+	struct undo undo[CALL_UNDO];
 };
 
 /* Write one message "ipc-x verb: TEXT[: strerror]\n" in one write(2) and return STATUS, so that
@@ -96,11 +99,15 @@ char *call_fmt(struct call *call, const char *fmt, ...) __attribute__((format(pr
 int call_open(struct call *call, int dirfd, const char *path, int flags, unsigned mode);
 /* Take charge of FD: closed when the call ends. Returns FD (a negative one unchanged). */
 int call_own(struct call *call, int fd);
+/* FD stays open when the call ends. */
+void call_disown(struct call *call, int fd);
 /* Close FD now and forget it. */
 void call_close(struct call *call, int fd);
 
 /* The deadline that -w and -n set: DEADLINE_NONE, DEADLINE_NOW, or an instant. */
 int64_t call_deadline(const struct call *call);
+/* Does the caller take a batch: what is there, once there is something (no -c, no -f, into an array)? */
+bool call_batch(const struct call *call);
 /* 0 or the stop signal that arrived. */
 int call_stopped(const struct call *call);
 /* Flush stdout. 0; or the status to return: ST_IO with a message, or ST_SIGPIPE silently. */

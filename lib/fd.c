@@ -36,6 +36,17 @@ int fd_dup(int fd, int min)
 	return fcntl(fd, F_DUPFD_CLOEXEC, min);
 }
 
+int fd_raise(int fd, int min)
+{
+	int up = fd < min ? fd_dup(fd, min) : -1;
+	if (up < 0 && fd < 10)
+		up = fd_dup(fd, 10);
+	if (up < 0)
+		return fd;
+	fd_close(fd);
+	return up;
+}
+
 /* One transfer primitive for the four loops below: OFF -1 means at the file position. */
 static ssize_t transfer(int fd, char *buf, size_t len, off_t off, bool out)
 {

@@ -15,6 +15,8 @@ int fd_open(int dirfd, const char *path, int flags, unsigned mode);
 void fd_close(int fd);
 /* A copy of FD at or above MIN, O_CLOEXEC. -1 with errno. */
 int fd_dup(int fd, int min);
+/* FD itself moved to a number from MIN on, or from 10 on where the limit is lower; or left where it is. */
+int fd_raise(int fd, int min);
 /* Read until LEN bytes or end of file; restarts after EINTR. Bytes read, or -1. */
 ssize_t fd_read(int fd, void *buf, size_t len);
 /* Write all LEN bytes; restarts after EINTR, waits (poll) when FD is non-blocking. 0 or -1. */

@@ -40,7 +40,7 @@ void help_box(struct out *out)
 {
 	out_str(out,
 		"usage: ipcbox APPLET [VERB] [OPTIONS] [OBJECT...] [-- CMD [ARG...]]\n"
-		"       ipcbox --list | --install [-s] DIR | --spec | --version\n"
+		"       ipcbox --list | --install [-s] DIR | --spec | --bash | --version\n"
 		"       ipcbox help APPLET [VERB]\n\n"
 		"Inter-process communication for shell scripts. Each applet also runs by its own\n"
 		"name, through a link. The applets:\n\n");

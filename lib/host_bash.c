@@ -1,14 +1,15 @@
 /* lib/host_bash.c: the bash host. Built only into ipcbox.so, which a bash loads with
  *
- *	enable -f build/ipcbox.so ipc-event ipc-lock ...
+ *	enable -f build/ipcbox.so ipc-event ipc-lock ...	# ipcbox --bash prints the line
  *
  * Verbs that carry VERB_INPROC then run inside the shell: no fork, no exec. All others, and those that were
- * given a CMD, run as the external ipcbox: the one that $IPCBOX names, else the one beside the object.
+ * given a CMD, run as the external ipcbox (host_bash_outside.c). What a verb prints can be received into
+ * a variable (host_bash_into.c). Objects stay open from call to call (host.h).
  *
  * What surprises: bash finds a builtin by the symbol NAME_struct, and "ipc-lock_struct" is no C identifier;
- * the assembler takes it in quotes. Bash's SIGCHLD handler reaps every child, so SIGCHLD is blocked from the
- * fork of an external one until it has been waited for. Nothing may be left behind that points into this
- * object, since `enable -d` unmaps it: the contract (no atexit, threads, handlers) sees to that.
+ * the assembler takes it in quotes. Nothing may be left behind that points into this object when `enable -d`
+ * unmaps it: the contract (no atexit, threads, handlers) sees to that for the applets, the unload hook for
+ * what is kept, and the C library itself for the handler of fork(2).
  * Licence: bash's headers are GPLv3+, and so is what is built with them. It is no part of ipcbox itself.
  */
 #define _GNU_SOURCE
@@ -24,153 +25,342 @@
 
 #include "args.h"
 #include "call.h"
+#include "host_bash.h"
 
-#include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 extern volatile sig_atomic_t terminating_signal;
-extern void restore_original_signals(void);
+extern int pending_traps[];
 
-/* A verb that waits is interrupted by what would interrupt a builtin: bash's handlers have run, and left
+static struct {
+	struct host host;
+	unsigned loaded; /* how many names */
+	bool watching;   /* fork(2) */
+} shell;
+
+/* What the parent holds is the parent's: its descriptors are closed at once, so that no background subshell
+ * keeps a lock. */
+static void in_child(void)
+{
+	host_drop(&shell.host, true);
+	sink_close();
+	outside_child();
+}
+
+/* A verb that waits is interrupted by what interrupts the wait builtin: bash's handlers have run, and left
  * their word, when a system call returns EINTR. */
 static int stopped(void *arg)
 {
 	(void)arg;
 	if (terminating_signal != 0)
 		return terminating_signal;
-	return interrupt_state != 0 ? SIGINT : 0;
+	if (interrupt_state != 0)
+		return SIGINT;
+	for (int sig = 1; sig < NSIG; sig++)
+		if (pending_traps[sig] != 0 && sig != SIGCHLD)
+			return sig;
+	return 0;
 }
 
-static char **words(const char *name, WORD_LIST *list)
+/* The words behind the applet's name, with two places in front. */
+struct words {
+	char **argv;
+	char *few[32];
+};
+
+static bool words_of(struct words *w, WORD_LIST *list)
 {
-	size_t n = 0;
+	size_t n = 0, i = 0;
 	for (WORD_LIST *l = list; l != NULL; l = l->next)
 		n++;
-	char **argv = malloc((n + 2) * sizeof *argv);
-	if (argv == NULL)
-		return NULL;
-	argv[0] = (char *)(uintptr_t)name;
-	n = 1;
+	w->argv = n < 32 ? w->few : malloc((n + 1) * sizeof *w->argv);
+	if (w->argv == NULL)
+		return false;
 	for (; list != NULL; list = list->next)
-		argv[n++] = list->word->word;
-	argv[n] = NULL;
-	return argv;
+		w->argv[i++] = list->word->word;
+	w->argv[i] = NULL;
+	return true;
 }
 
-/* The external program into BUF; NULL when there is none. */
-static const char *external_path(char *buf, size_t size)
+static void words_free(struct words *w)
 {
-	const char *path = get_string_value("IPCBOX");
-	if (path != NULL && *path != '\0')
-		return path;
-	Dl_info info;
-	if (dladdr((void *)(uintptr_t)external_path, &info) == 0)
-		return NULL;
-	const char *slash = strrchr(info.dli_fname, '/');
-	int dir = slash != NULL ? (int)(slash - info.dli_fname) : 1;
-	int n = snprintf(buf, size, "%.*s/ipcbox", dir, slash != NULL ? info.dli_fname : ".");
-	return n > 0 && (size_t)n < size ? buf : NULL;
+	if (w->argv != w->few)
+		free(w->argv);
 }
 
-static int external(char **argv)
+static bool is_into(char *const *argv)
 {
-	char buf[4096];
-	sigset_t chld, old;
-	int status = 0;
-	const char *path = external_path(buf, sizeof buf);
-	if (path == NULL || access(path, X_OK) != 0) {
-		builtin_error("no ipcbox beside the loaded object; set IPCBOX to its path");
-		return ST_NOCMD;
-	}
-	maybe_make_export_env();
-	fflush(stdout);
-	sigemptyset(&chld);
-	sigaddset(&chld, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &chld, &old);
-	pid_t pid = fork();
-	if (pid == 0) {
-		restore_original_signals();
-		sigprocmask(SIG_SETMASK, &old, NULL);
-		execve(path, argv, export_env);
-		_exit(errno == ENOENT ? ST_NOCMD : ST_NOEXEC);
-	}
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	sigprocmask(SIG_SETMASK, &old, NULL);
-	if (pid < 0) {
-		builtin_error("fork: %s", strerror(errno));
-		return ST_EARLY;
-	}
-	return wait_status(status);
+	return argv[0] != NULL && argv[0][0] == '-' && (argv[0][1] == 'v' || argv[0][1] == 'a') &&
+		argv[0][2] == '\0' && argv[1] != NULL && into_name(argv[1]);
 }
 
-/* -1 when the verb is not one for this process. */
-static int in_process(struct call *call, char *const *argv)
+static struct into into_of(char *const *argv)
 {
-	bool alias;
-	call->applet = args_applet(argv[0], &alias);
-	if (call->applet == NULL)
-		return -1;
-	argv++;
-	int status = args_choose(call, &argv);
-	if (status < 0 && (call->verb->flags & VERB_INPROC) == 0)
-		return -1;
+	return (struct into){.name = argv[1], .array = argv[0][1] == 'a'};
+}
+
+/* `ipc-x -v VAR VERB ...`. Where the first word need not be a verb, as for ipc-lock, test and stat might be
+ * commands to run. */
+static bool into_before(const struct applet *applet, char *const **argv, struct into *into)
+{
+	if (!is_into(*argv) || (*argv)[2] == NULL)
+		return false;
+	const struct verb *verb = args_verb(applet, (*argv)[2]);
+	if (verb == NULL || (applet->fallback != NULL && (verb->flags & VERB_SILENT) == 0))
+		return false;
+	*into = into_of(*argv);
+	*argv += 2;
+	return true;
+}
+
+/* The output buffer is left as it is. */
+static void clear(struct call *call, const struct applet *applet)
+{
+	memset(call, 0, offsetof(struct call, out) + offsetof(struct out, buf));
+	call->applet = applet;
+	call->err = 2;
+	call->out.fd = 1;
+	call->stop.signal = stopped;
+	call->host = &shell.host;
+}
+
+static void fresh(struct call *call)
+{
+	const struct verb *verb = call->verb;
+	call_unwind(call, 0);
+	clear(call, call->applet);
+	call->verb = verb;
+}
+
+/* Does AT lie behind the first operand, where no option does? */
+static bool behind(char *const *argv, char *const *at, const struct call *call)
+{
+	for (; call->nargs > 0 && argv < at; argv++)
+		if (*argv == call->args[0].str)
+			return true;
+	return false;
+}
+
+/* Parse ARGV, behind the verb. Where that is a usage error, `-v VAR` among the options may be meant for us:
+ * so no words lose a meaning that they have for the program. -1, or a status. */
+static int parse(struct call *call, char **argv, struct into *into)
+{
+	char **at = argv;
+	while (*at != NULL && strcmp(*at, "--") != 0 && !is_into(at))
+		at++;
+	if (into->name != NULL || *at == NULL || !is_into(at))
+		return args_parse(call, argv);
+	call->err = -1; /* in silence */
+	int status = args_parse(call, argv);
+	call->err = 2;
 	if (status < 0)
-		status = args_parse(call, argv);
-	if (status < 0 && call->command != NULL)
-		return -1;
-	if (status < 0)
-		status = call->verb->run(call);
-	int flushed = call_flush(call);
-	return flushed != 0 && (status == ST_OK || status == ST_NO) ? flushed : status;
+		return status;
+	struct into wanted = into_of(at);
+	char *letter = at[0], *name = at[1], **end = at + 2;
+	fresh(call);
+	while (*end != NULL)
+		end++;
+	memmove(at, at + 2, (size_t)(end - (at + 2) + 1) * sizeof *at);
+	call->err = -1;
+	status = args_parse(call, argv);
+	call->err = 2;
+	if ((status < 0 && !behind(argv, at, call)) || call->std[STD_HELP].count > 0) {
+		*into = wanted;
+		return status;
+	}
+	/* Not that either: say what is wrong with the words as they were. */
+	memmove(at + 2, at, (size_t)(end - (at + 2) + 1) * sizeof *at);
+	at[0] = letter;
+	at[1] = name;
+	fresh(call);
+	return args_parse(call, argv);
 }
 
-static int run_as(const char *name, WORD_LIST *list)
+static int refused_into(struct call *call, const struct into *into, const char *why)
 {
-	struct call call;
+	return call_fail(call, ST_USAGE, 0, "-%c %s: %s", into->array ? 'a' : 'v', into->name, why);
+}
+
+static int run_verb(struct call *call, const struct into *into)
+{
 	struct sigaction old, ignore = {.sa_handler = SIG_IGN};
-	char **argv = words(name, list);
-	if (argv == NULL)
-		return ST_LIMIT;
-	memset(&call, 0, offsetof(struct call, out) + offsetof(struct out, buf));
-	call.out.fd = 1;
-	call.err = 2;
-	call.stop.signal = stopped;
-	fflush(stdout);
-	sigaction(SIGPIPE, &ignore, &old);
-	int status = in_process(&call, argv);
-	call_unwind(&call, 0);
-	sigaction(SIGPIPE, &old, NULL);
-	if (status < 0)
-		status = external(argv);
-	free(argv);
+	bool guard = (call->verb->flags & VERB_SILENT) == 0 || call->std[STD_VERBOSE].count > 0;
+	if (into->name != NULL) {
+		call->out.fd = sink_open();
+		if (call->out.fd < 0)
+			return call_error(call, errno, "receive into %s", into->name);
+	}
+	shell.host.into = into->name != NULL;
+	shell.host.batch = into->array;
+	if (guard)
+		sigaction(SIGPIPE, &ignore, &old);
+	int status = call->verb->run(call);
+	if (status >= 0 && into->name == NULL) {
+		int flushed = call_flush(call);
+		if (flushed != 0 && (status == ST_OK || status == ST_NO))
+			status = flushed;
+	}
+	if (guard)
+		sigaction(SIGPIPE, &old, NULL);
+	/* What a handle showed may be why: the next call opens it anew. */
+	if (status != ST_OK && status != ST_NO && status != ST_BUSY && status != ST_TIMEOUT)
+		host_distrust(&shell.host);
 	return status;
 }
 
-static char *const long_doc[] = {
-	"Inter-process communication: see ipcbox(1), and --help of each applet and verb.", NULL};
+/* -1 when the verb is not one for this process. */
+static int in_process(struct call *call, char *const *words, struct into *into)
+{
+	char *const *argv = words;
+	bool before = into_before(call->applet, &argv, into);
+	int status = args_choose(call, &argv);
+	if (status < 0 && (call->verb->flags & VERB_INPROC) == 0)
+		return before ? refused_into(call, into, "this verb does not run in the shell")
+			      : ST_ELSEWHERE;
+	if (status < 0)
+		status = parse(call, (char **)(uintptr_t)argv, into);
+	if (status < 0 && call->command != NULL)
+		return into->name != NULL ? refused_into(call, into, "does not go with a command")
+					  : ST_ELSEWHERE;
+	if (status >= 0) {
+		int flushed = call_flush(call);
+		into->name = NULL;
+		return flushed != 0 && status == ST_OK ? flushed : status;
+	}
+	if (into->name != NULL && !into_usable(into)) {
+		into->name = NULL;
+		return ST_USAGE;
+	}
+	return run_verb(call, into);
+}
+
+static int run_as(const struct applet *applet, WORD_LIST *list)
+{
+	struct call call;
+	struct words w;
+	struct into into = {0};
+	char *text = NULL;
+	size_t len = 0;
+	if (!words_of(&w, list)) {
+		builtin_error("%s", strerror(ENOMEM));
+		return ST_LIMIT;
+	}
+	clear(&call, applet);
+	fflush(stdout);
+	int status = in_process(&call, w.argv, &into);
+	if (status >= 0 && into.name != NULL) {
+		text = sink_take(call.out.buf, call.out.len, &len);
+		if (text == NULL)
+			status = call_error(&call, errno, "receive into %s", into.name);
+	}
+	call_unwind(&call, 0);
+	if (status == ST_ELSEWHERE)
+		status = into.name != NULL
+			? refused_into(&call, &into, "this object is not for the shell itself")
+			: outside(applet->name, w.argv);
+	words_free(&w);
+	/* What came before a failure is given, but a failure with nothing leaves the variable as it was. */
+	if (text == NULL || (status != ST_OK && len == 0)) {
+		free(text);
+		return status;
+	}
+	int assigned = into_assign(&into, &call, text, len);
+	return status == ST_OK ? assigned : status;
+}
+
+/* ---- loading */
+
+static char *no_help[] = {"Inter-process communication: see --help.", NULL};
+
+/* The lines of the applet's help, for `help ipc-x`. */
+static char **help_lines(const struct applet *applet)
+{
+	struct out out = {.fd = sink_open()};
+	size_t len, n = 0;
+	if (out.fd < 0)
+		return no_help;
+	help_applet(&out, applet);
+	char *text = sink_take(out.buf, out.len, &len);
+	if (text == NULL)
+		return no_help;
+	text[len] = '\0';
+	for (char *p = text; *p != '\0'; p++)
+		n += *p == '\n';
+	char **lines = malloc((n + 1) * sizeof *lines);
+	if (lines == NULL) {
+		free(text);
+		return no_help;
+	}
+	char *p = text;
+	for (size_t i = 0; i < n; i++) {
+		lines[i] = p;
+		p = strchr(p, '\n');
+		*p++ = '\0';
+	}
+	lines[n] = NULL;
+	return lines;
+}
+
+static int load(struct builtin *b, const struct applet *applet)
+{
+	if (!shell.watching && pthread_atfork(NULL, NULL, in_child) != 0)
+		return 0;
+	shell.watching = true;
+	if (b->long_doc == no_help)
+		b->long_doc = help_lines(applet);
+	shell.loaded++;
+	return 1;
+}
+
+static void unload(struct builtin *b)
+{
+	char **lines = (char **)(uintptr_t)b->long_doc;
+	if (lines != no_help) {
+		free(lines[0]);
+		free(lines);
+	}
+	b->long_doc = no_help;
+	if (--shell.loaded > 0)
+		return;
+	host_drop(&shell.host, false);
+	sink_close();
+}
 
 /* GNU as wants such a name in quotes; clang puts them there itself. */
 #ifdef __clang__
-#define SYMBOL(text) text "_struct"
+#define SYMBOL(text) text
 #else
-#define SYMBOL(text) "\"" text "_struct\""
+#define SYMBOL(text) "\"" text "\""
 #endif
+#define PUBLIC __attribute__((visibility("default")))
 
-#define BUILTIN(text, id)                                                     \
-	static int id##_builtin(WORD_LIST *list)                              \
-	{                                                                     \
-		return run_as(text, list);                                    \
-	}                                                                     \
-	extern struct builtin id##_struct __asm__(SYMBOL(text));              \
-	__attribute__((visibility("default"))) struct builtin id##_struct = { \
-		text, id##_builtin, BUILTIN_ENABLED, long_doc, text " [VERB] [ARG...]", 0};
+#define BUILTIN(text, id)                                                                  \
+	extern const struct applet id;                                                     \
+	static int id##_builtin(WORD_LIST *list)                                           \
+	{                                                                                  \
+		return run_as(&id, list);                                                  \
+	}                                                                                  \
+	extern struct builtin id##_struct __asm__(SYMBOL(text "_struct"));                 \
+	PUBLIC struct builtin id##_struct = {text, id##_builtin, BUILTIN_ENABLED, no_help, \
+		text " [-v VAR | -a ARRAY] VERB [OPTION]... [ARG]...", 0};                 \
+	int id##_load(char *name) __asm__(SYMBOL(text "_builtin_load"));                   \
+	PUBLIC int id##_load(char *name)                                                   \
+	{                                                                                  \
+		(void)name;                                                                \
+		return load(&id##_struct, &id);                                            \
+	}                                                                                  \
+	void id##_unload(char *name) __asm__(SYMBOL(text "_builtin_unload"));              \
+	PUBLIC void id##_unload(char *name)                                                \
+	{                                                                                  \
+		(void)name;                                                                \
+		unload(&id##_struct);                                                      \
+	}
 
 /* One line BUILTIN("ipc-lock", ipc_lock) per applet, made from the files' names. */
 #include "builtins.inc"

@@ -29,7 +29,7 @@ int lock_fcntl(int fd, unsigned family, bool shared, int64_t start, int64_t len,
 	struct flock fl = range(shared ? F_RDLCK : F_WRLCK, start, len);
 	struct wait_timer t;
 	int r;
-	if (deadline != DEADLINE_NONE) {
+	if (deadline != DEADLINE_NONE || stop != NULL) { /* a timer that nobody needs costs more */
 		do
 			r = fcntl(fd, family == LOCK_OFD ? F_OFD_SETLK : F_SETLK, &fl);
 		while (r < 0 && errno == EINTR);
@@ -52,7 +52,7 @@ int lock_flock(int fd, bool shared, int64_t deadline, const struct stop *stop)
 	int op = shared ? LOCK_SH : LOCK_EX;
 	struct wait_timer t;
 	int r;
-	if (deadline != DEADLINE_NONE) {
+	if (deadline != DEADLINE_NONE || stop != NULL) { /* a timer that nobody needs costs more */
 		do
 			r = flock(fd, op | LOCK_NB);
 		while (r < 0 && errno == EINTR);

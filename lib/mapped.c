@@ -1,10 +1,12 @@
 /* lib/mapped.c: see mapped.h. */
 #include "mapped.h"
 
+#include "fd.h"
 #include "proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +16,33 @@ static void undo_mapped(void *arg, intptr_t n)
 	(void)n;
 	shared_close(&m->shared, 0);
 	object_at_close(&m->at);
+	free(m);
+}
+
+static struct mapped *of_kept(struct kept *k)
+{
+	return (struct mapped *)(void *)((char *)k - offsetof(struct mapped, kept));
+}
+
+static void end_kept(struct kept *k)
+{
+	struct mapped *m = of_kept(k);
+	m->shared.fd = k->fd;
+	undo_mapped(m, 0);
+}
+
+static void rest_kept(struct kept *k)
+{
+	struct mapped *m = of_kept(k);
+	if (m->waits)
+		(void)lseek(k->fd, MAPPED_IDLE, SEEK_SET);
+	m->waits = false;
+	shared_pause(&m->shared);
+}
+
+void mapped_waits(struct mapped *m)
+{
+	m->waits = m->is_kept && lseek(m->kept.fd, 0, SEEK_SET) == 0;
 }
 
 static int open_failed(
@@ -37,41 +66,93 @@ static int open_failed(
 	}
 }
 
-int mapped_open(struct call *call, struct mapped **mp, const char *word,
-	const struct mapped_type *type, int flags, size_t size, void *arg)
+/* M for WORD, as far as it goes without opening the file. 0 or a status. */
+static int name_it(struct call *call, struct mapped *m, const char *word,
+	const struct mapped_type *type, bool create, size_t size)
 {
-	bool create = (flags & SHARED_CREATE) != 0;
-	unsigned mode = call->std[STD_MODE].count > 0 ? (unsigned)call->std[STD_MODE].num : 0600;
-	struct mapped *m = *mp = call_alloc(call, sizeof *m);
-	if (m == NULL)
-		return call_error(call, ENOMEM, "open %s", word);
-	*m = (struct mapped){.at.dirfd = AT_FDCWD, .shared.fd = -1};
 	const char *why = object_parse(&m->obj, word);
 	if (why != NULL)
 		return call_fail(call, ST_USAGE, 0, "%s: %s", word, why);
-	if (object_at(&m->obj, type->kind, create, &m->at) < 0) {
-		if (errno == EINVAL)
-			return call_fail(call, ST_USAGE, 0, "%s: a %s is a bare word or a file",
-				word, type->kind);
-		if (errno == ENOENT)
-			return open_failed(call, type, word, flags, size);
-		return call_error(call, errno, "open the directory of %s", word);
+	if (object_at(&m->obj, type->kind, create, &m->at) == 0)
+		return 0;
+	if (errno == EINVAL)
+		return call_fail(
+			call, ST_USAGE, 0, "%s: a %s is a bare word or a file", word, type->kind);
+	if (errno == ENOENT)
+		return open_failed(call, type, word, create ? SHARED_CREATE : 0, size);
+	return call_error(call, errno, "open the directory of %s", word);
+}
+
+/* The one that the host has kept. */
+static struct mapped *find_kept(
+	struct call *call, const char *word, const struct mapped_type *type, int flags)
+{
+	struct kept *k = (flags & SHARED_EXCL) == 0
+		? kept_find(call, type, word, (unsigned)flags & SHARED_RDONLY)
+		: NULL;
+	if (k == NULL)
+		return NULL;
+	struct mapped *m = of_kept(k);
+	(void)object_parse(&m->obj, word); /* the same text as when it was opened, elsewhere */
+	if (m->at.rel != m->at.buf)
+		m->at.rel = m->obj.name;
+	m->shared.created = m->shared.rebooted = false;
+	if (shared_resume(&m->shared) == 0)
+		return m;
+	kept_drop(call, k, true);
+	return NULL;
+}
+
+/* Offer M to the host; else it is the call's. */
+static int settle(struct call *call, struct mapped *m, const struct mapped_type *type, unsigned how)
+{
+	m->kept = (struct kept){.fd = m->shared.fd, .end = end_kept, .rest = rest_kept};
+	m->is_kept = kept_add(call, &m->kept, type, m->obj.text, how, &m->obj, type->kind);
+	if (m->is_kept) {
+		m->shared.fd = m->kept.fd;
+		(void)lseek(m->kept.fd, MAPPED_IDLE, SEEK_SET);
+		if (m->at.dirfd != AT_FDCWD)
+			m->at.dirfd = fd_raise(m->at.dirfd, KEPT_FD);
+		return 0;
 	}
+	return call_undo(call, undo_mapped, m, 0);
+}
+
+int mapped_open(struct call *call, struct mapped **mp, const char *word,
+	const struct mapped_type *type, int flags, size_t size, void *arg)
+{
+	unsigned mode = call->std[STD_MODE].count > 0 ? (unsigned)call->std[STD_MODE].num : 0600;
+	struct mapped *m = *mp = find_kept(call, word, type, flags);
+	if (m != NULL)
+		return 0;
+	m = *mp = calloc(1, sizeof *m);
+	if (m == NULL)
+		return call_error(call, ENOMEM, "open %s", word);
+	m->at.dirfd = AT_FDCWD;
+	m->shared.fd = -1;
 	if (size == 0)
 		size = type->size;
-	if (shared_open(&m->shared, m->at.dirfd, m->at.rel, &type->file, flags, size, mode,
-		    type->init, arg) < 0) {
-		int status = open_failed(call, type, word, flags, size);
+	int status = name_it(call, m, word, type, (flags & SHARED_CREATE) != 0, size);
+	if (status == 0 &&
+		shared_open(&m->shared, m->at.dirfd, m->at.rel, &type->file, flags, size, mode,
+			type->init, arg) < 0)
+		status = open_failed(call, type, word, flags, size);
+	if (status != 0) {
 		object_at_close(&m->at);
+		free(m);
 		return status;
 	}
-	if (call_undo(call, undo_mapped, m, 0) < 0)
+	if (settle(call, m, type, (unsigned)flags & SHARED_RDONLY) < 0)
 		return call_error(call, errno, "open %s", word);
 	return 0;
 }
 
 void mapped_close(struct call *call, struct mapped *m)
 {
+	if (m->is_kept) {
+		kept_drop(call, &m->kept, true);
+		return;
+	}
 	call_keep(call, undo_mapped, m, 0);
 	undo_mapped(m, 0);
 }

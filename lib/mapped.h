@@ -8,6 +8,8 @@
 #include "shared.h"
 
 struct mapped {
+	struct kept kept; /* of a host that keeps it from call to call */
+	bool is_kept, waits;
 	struct object obj;
 	struct object_at at;
 	struct shared shared;
@@ -23,10 +25,16 @@ struct mapped_type {
 
 /* Open the object that WORD names (a bare word or a file) with FLAGS of shared_open; a new one gets
  * SIZE bytes (0: the type's) and the mode of -m, or 0600. *M lives as long as the call, which is why
- * it is no variable of the verb's: the host closes it after the verb has returned. 0; or a status, the message written: 64 not such a name, 65 damaged or
+ * it is no variable of the verb's: the host closes it after the verb has returned, or keeps it open for
+ * the next call that means the same file. 0; or a status, the message written: 64 not such a name, 65 damaged or
  * another kind of file, 66 missing, 71 no space, 73 exists, 77 permission. */
 int mapped_open(struct call *call, struct mapped **m, const char *word,
 	const struct mapped_type *type, int flags, size_t size, void *arg);
+/* A file that a host keeps open between calls stands at this position, so that who looks at /proc does not
+ * take its process for one that waits. */
+#define MAPPED_IDLE 1
+/* Say that this call waits: the file stands at 0 until it ends. */
+void mapped_waits(struct mapped *m);
 /* Close it now (a host would at the end). */
 void mapped_close(struct call *call, struct mapped *m);
 /* Remove its name. 0 or a status with its message. */

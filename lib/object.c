@@ -139,6 +139,12 @@ static const char *dir_path(char buf[64], bool *given)
 	return buf;
 }
 
+const char *object_dir_path(char buf[64])
+{
+	bool given;
+	return dir_path(buf, &given);
+}
+
 int object_dir(bool create, char buf[64], const char **path)
 {
 	bool given;

@@ -50,6 +50,8 @@ struct object_at {
  * $IPC_DIR names it) and not writable by others (unless sticky): else -1 EPERM. -1 with errno
  * otherwise. *PATH, when not NULL, gets the path in BUF or the environment's string. */
 int object_dir(bool create, char buf[64], const char **path);
+/* The path that object_dir would open: in BUF, or the environment's string. */
+const char *object_dir_path(char buf[64]);
 /* Resolve a WORD (as $IPC_DIR/NAME.KIND) or FILE object. 0, or -1 with errno (EINVAL: OBJ is of
  * another kind). */
 int object_at(const struct object *obj, const char *kind, bool create_dir, struct object_at *at);

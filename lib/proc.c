@@ -167,6 +167,18 @@ const char *proc_parse_lock(const char *line, struct proc_fd *found, char dev_in
 	return found->lock != 0 && end[0] != '\0' ? line : NULL;
 }
 
+int64_t proc_fd_pos(pid_t pid, int fd)
+{
+	char path[48], *text;
+	size_t len;
+	snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", (int)pid, fd);
+	if (fd_slurp(AT_FDCWD, path, 1 << 20, &text, &len) < 0)
+		return -1;
+	int64_t pos = strncmp(text, "pos:", 4) == 0 ? strtoll(text + 4, NULL, 10) : -1;
+	fd_slurp_free(text);
+	return pos;
+}
+
 struct scan {
 	const struct stat *st;
 	bool locked, *hidden;

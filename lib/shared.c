@@ -68,10 +68,24 @@ static int map(struct shared *s, int flags)
 	if (p == MAP_FAILED)
 		return -1;
 	s->base = p;
-	if (shared_guard(&s->oldbus) == 0 &&
-		((flags & SHARED_RDONLY) != 0 || futex_robust_start(&s->robust) == 0))
-		return 0;
-	return -1;
+	s->rdonly = (flags & SHARED_RDONLY) != 0;
+	return shared_resume(s);
+}
+
+int shared_resume(struct shared *s)
+{
+	if (shared_guard(&s->oldbus) < 0)
+		return -1;
+	s->active = true;
+	return s->rdonly ? 0 : futex_robust_start(&s->robust);
+}
+
+void shared_pause(struct shared *s)
+{
+	futex_robust_end(&s->robust);
+	if (s->active)
+		shared_unguard(&s->oldbus);
+	s->active = false;
 }
 
 void shared_close(void *arg, intptr_t unused)
@@ -80,10 +94,9 @@ void shared_close(void *arg, intptr_t unused)
 	int e = errno;
 	(void)unused;
 	futex_robust_end(&s->robust);
-	if (s->base != NULL) {
+	if (s->base != NULL)
 		munmap(s->base, s->size);
-		shared_unguard(&s->oldbus);
-	}
+	shared_pause(s);
 	fd_close(s->fd);
 	s->base = NULL;
 	s->fd = -1;

@@ -43,6 +43,7 @@ struct shared {
 	};
 	struct futex_robust robust;
 	struct sigaction oldbus;
+	bool rdonly, active;
 	bool created; /* by this call */
 	bool rebooted; /* first open after a boot: the applet resets waiters' counts (the lock is reset) */
 };
@@ -61,6 +62,10 @@ int shared_open(struct shared *s, int dirfd, const char *path, const struct shar
 	void *arg);
 /* Unmap, close, give back SIGBUS and the robust list. As an undo: call_undo(call, shared_close, s, 0). */
 void shared_close(void *arg, intptr_t unused);
+/* Take what belongs to a process as a whole (the SIGBUS handler, the robust list) back for the time that S is
+ * open but not in use, and again. shared_resume: 0 or -1 with errno. */
+void shared_pause(struct shared *s);
+int shared_resume(struct shared *s);
 /* Lock the header's lock. As futex_lock: 0, or -1 with EOWNERDEAD when taken from the dead (the
  * caller repairs, and counts it in head->repairs), ETIMEDOUT, EAGAIN, EINTR. */
 int shared_lock(struct shared *s, int64_t deadline, const struct stop *stop);

@@ -3,6 +3,9 @@
 #define IPC_STATUS_H
 
 enum status {
+	/* Not in this process: from a VERB_INPROC verb under a host that is a shell (call->host), before it
+	 * has done anything; the host then runs it as a process of its own. */
+	ST_ELSEWHERE = -1,
 	ST_OK = 0,
 	ST_NO = 1,        /* a test verb's plain "no" */
 	ST_USAGE = 64,    /* the command line is wrong */

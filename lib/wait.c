@@ -75,11 +75,34 @@ int wait_stopped(const struct stop *stop)
 	return stop != NULL && stop->signal != NULL ? stop->signal(stop->arg) : 0;
 }
 
+/* A host that does not block the signals outside of waits: one that comes between the look for it and the
+ * sleep must not be slept through. */
+static bool unheld(const struct stop *stop)
+{
+	return stop != NULL && stop->signal != NULL && stop->mask == NULL;
+}
+
+static int poll_unheld(
+	struct pollfd *fds, nfds_t n, const struct timespec *ts, const struct stop *stop)
+{
+	sigset_t all, old;
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
+	/* What is ready counts more than a signal. */
+	bool came = wait_stopped(stop) != 0;
+	int r = ppoll(fds, n, came ? &(struct timespec){0} : ts, &old), e = errno;
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	errno = r == 0 && came ? EINTR : e;
+	return r == 0 && came ? -1 : r;
+}
+
 int wait_poll(struct pollfd *fds, nfds_t n, int64_t deadline, const struct stop *stop)
 {
 	for (;;) {
-		struct timespec ts;
-		int r = ppoll(fds, n, wait_left(deadline, &ts), stop != NULL ? stop->mask : NULL);
+		struct timespec ts, *left = wait_left(deadline, &ts);
+		int r = deadline != DEADLINE_NOW && unheld(stop)
+			? poll_unheld(fds, n, left, stop)
+			: ppoll(fds, n, left, stop != NULL ? stop->mask : NULL);
 		if (r > 0)
 			return r;
 		if (wait_stopped(stop) != 0) {
@@ -108,15 +131,23 @@ static void no_op(int sig)
 	(void)sig;
 }
 
+/* Without a mask that lets signals through at the right instant, it is looked for them once a second. */
+static void arm(const struct wait_timer *t)
+{
+	struct itimerspec its = {.it_interval = {0, 5 * NS_PER_MS}};
+	int64_t at = unheld(t->stop) ? wait_now() + NS_PER_S : DEADLINE_NONE;
+	if (wait_abs(at < t->deadline ? at : t->deadline, CLOCK_MONOTONIC, &its.it_value) != NULL)
+		timer_settime(t->id, TIMER_ABSTIME, &its, NULL);
+}
+
 int wait_timer_start(struct wait_timer *t, int64_t deadline, const struct stop *stop)
 {
 	*t = (struct wait_timer){.deadline = deadline, .stop = stop};
 	bool stops = stop != NULL && stop->mask != NULL;
-	if (deadline == DEADLINE_NONE && !stops)
+	if (deadline == DEADLINE_NONE && !stops && !unheld(stop))
 		return 0;
 	struct sigaction act = {.sa_handler = no_op};
 	struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGURG};
-	struct itimerspec its = {.it_interval = {0, 5 * NS_PER_MS}};
 	sigset_t mask;
 	if (timer_create(CLOCK_MONOTONIC, &ev, &t->id) < 0)
 		return -1;
@@ -125,8 +156,7 @@ int wait_timer_start(struct wait_timer *t, int64_t deadline, const struct stop *
 	sigprocmask(SIG_SETMASK, NULL, &t->oldmask);
 	if (stops && stop->rouse != NULL)
 		stop->rouse(stop->arg, &t->id);
-	if (wait_abs(deadline, CLOCK_MONOTONIC, &its.it_value) != NULL)
-		timer_settime(t->id, TIMER_ABSTIME, &its, NULL);
+	arm(t);
 	mask = stops ? *stop->mask : t->oldmask;
 	sigdelset(&mask, SIGURG);
 	t->masked = true;
@@ -143,6 +173,8 @@ bool wait_timer_due(const struct wait_timer *t)
 		errno = ETIMEDOUT;
 		return true;
 	}
+	if (t->armed && unheld(t->stop))
+		arm(t);
 	return false;
 }
 

@@ -19,7 +19,9 @@
 struct stop {
 	int (*signal)(void *arg);
 	void *arg;
-	const sigset_t *mask; /* NULL: the current one */
+	/* NULL: the current one; the host does not block the signals then, and one that comes in the instant
+	 * before a sleep that cannot let it through is noticed a second later. */
+	const sigset_t *mask;
 	/* The host's handler shall start TIMER (5 ms and every 5 ms) when a stop signal comes, until it
 	 * is told another one or NULL. It closes the gap between letting signals through and
 	 * entering a system call that cannot do that itself; see wait_timer_start. May be NULL. */

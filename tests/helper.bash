@@ -10,6 +10,7 @@ setup() {
 	export PATH=${IPCBOX_BUILD:?run the tests with make check}/bin:$PATH
 	BIN=$IPCBOX_BUILD/bin
 	ROOT=$BATS_TEST_DIRNAME/..
+	[[ -z ${IPCBOX_BUILTINS-} ]] || load_builtins
 	[[ $(type -t local_setup) != function ]] || local_setup
 }
 
@@ -26,6 +27,28 @@ teardown() {
 		kill -KILL "$p" 2>/dev/null || :
 	done
 	rm -rf "$T"
+}
+
+# load_builtins: from now on the applets are builtins of the test's own shell (make check-builtins); what is started
+# by another program (strace, timeout, sh, env) is the program on PATH as before.
+load_builtins() {
+	local names
+	mapfile -t names < <(command ipcbox --list)
+	enable -f "$IPCBOX_BUILD/ipcbox.so" "${names[@]}"
+}
+
+# unused: builtins keep objects open; after this they have none, and a file system can be unmounted.
+unused() {
+	[[ -z ${IPCBOX_BUILTINS-} ]] && return
+	local names
+	mapfile -t names < <(command ipcbox --list)
+	enable -d "${names[@]}"
+	load_builtins
+}
+
+# program WHY: skip the test when the applets are builtins: it is about the program as a process, WHY says how.
+program() {
+	[[ -z ${IPCBOX_BUILTINS-} ]] || skip "of the program alone: $1"
 }
 
 # bg CMD...: run in the background with no hold on bats' descriptors; its pid is in $!.

@@ -27,7 +27,10 @@ tree() {
 	cmp "$ROOT/completions/_ipcbox" "$P/share/zsh/site-functions/_ipcbox"
 	cmp "$ROOT/completions/ipcbox.bash" "$P/share/bash-completion/completions/ipcbox"
 	cmp "$ROOT/completions/ipcbox.fish" "$P/share/fish/vendor_completions.d/ipcbox.fish"
-	[[ $(tree | wc -l) == $((3 * ($(ipcbox --list | wc -l) + 1) + 1 + $(ls "$ROOT"/man/*.[17] | wc -l))) ]]
+	local builtins=0
+	[[ ! -e $IPCBOX_BUILD/ipcbox.so ]] || cmp "$IPCBOX_BUILD/ipcbox.so" "$P/lib/bash/ipcbox.so"
+	[[ ! -e $IPCBOX_BUILD/ipcbox.so ]] || builtins=1
+	[[ $(tree | wc -l) == $((3 * ($(ipcbox --list | wc -l) + 1) + 1 + builtins + $(ls "$ROOT"/man/*.[17] | wc -l))) ]]
 }
 
 @test "what is installed runs from there, without the build" {

@@ -358,6 +358,7 @@ sum() {
 }
 
 @test "what was written and not read by a reader that was killed is not called done" {
+	program "a subshell keeps copies of descriptors that the shell has set aside"
 	mkfifo src
 	exec 9<>src
 	bgin ipc-fifo write ./f <src 2>err 9>&-
@@ -447,6 +448,7 @@ sum() {
 }
 
 @test "--lock: TERM waits for the end of a record that has begun" {
+	program "a shell ends by the signal, behind the verb"
 	head -c 1000000 /dev/zero | tr '\0' x >long
 	exec 9<>f
 	bgin ipc-fifo write --lock ./f <long
@@ -835,6 +837,7 @@ END'
 # ---- stat
 
 @test "stat: readers, writers, fill; text and JSON" {
+	program "the reader would be the shell itself, which is left out"
 	bg python3 -c '
 import os, signal
 f = os.open("f", os.O_WRONLY)

@@ -942,7 +942,7 @@ END
 	: >f
 	strace -o trace -e trace=fcntl,flock,fstatfs -e inject=fstatfs:poke_exit=@arg2=6969000000000000 \
 		ipc-lock run -v ./f -- true 2>err || skip "this strace cannot poke"
-	grep -q F_OFD_SETLKW trace
+	grep -q F_OFD_SETLK trace
 	[[ $(grep -c '^flock' trace) == 0 ]]
 	grep -q 'only the fcntl(2) lock' err
 }

@@ -879,6 +879,7 @@ to_pipe() { "$@" >&6; }
 }
 
 @test "stat: who sleeps on a System V queue" {
+	program "the sleeper has the name of the shell"
 	[[ -r /proc/self/syscall ]] && grep -q '^[0-9]' /proc/self/syscall || skip "no /proc/PID/syscall"
 	ipc-mq create "$K"
 	sleeper ipc-mq recv -T 5 "$K"

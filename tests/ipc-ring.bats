@@ -264,6 +264,7 @@ field() { # field RING NAME: a number of stat -J
 	head -c 2M /dev/zero >m/fill 2>/dev/null || :
 	three=0
 	seq 100000 | ipc-ring put --full drop-oldest ./m/r || three=$?
+	unused
 	umount m
 	[[ $code == 71 && $two == 0 && $three == 0 && -z $left ]]
 }

@@ -18,7 +18,7 @@ static int show_waiter(void *arg, const struct proc_fd *fd)
 {
 	const struct show *show = arg;
 	char command[256];
-	if (fd->pid == show->self)
+	if (fd->pid == show->self || proc_fd_pos(fd->pid, fd->fd) == MAPPED_IDLE)
 		return 0;
 	proc_command(fd->pid, command, sizeof command);
 	if (show->json == NULL) {

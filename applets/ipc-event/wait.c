@@ -132,6 +132,7 @@ int event_wait(struct call *call)
 	struct waiter w = {.since = since ? (uint64_t)call->opt[WAIT_SINCE].num : ev->seq,
 		.level = !since,
 		.takes = !since};
+	mapped_waits(m);
 	if ((status = call_ready(call)) != 0) {
 		shared_unlock(&m->shared);
 		return status;

@@ -178,6 +178,9 @@ int ipc_lock_flock(struct call *call)
 		out_str(&call->out, "flock from ipcbox " IPCBOX_VERSION "\n");
 		return ST_OK;
 	}
+	/* In a shell only its own descriptors are locked in its own process. */
+	if (call->host != NULL && call->nargs > 1)
+		return ST_ELSEWHERE;
 	if (call->nargs == 0)
 		return call_fail(call, ST_USAGE, 0, "not enough arguments; see flock --help");
 	if ((status = read_timeout(call, FLOCK_TIMEOUT, &ns)) >= 0 ||

@@ -64,6 +64,29 @@ static const struct opt test_opts[] = {
 		.help = "only these bytes"},
 };
 
+static const struct opt hold_opts[] = {
+	[HOLD_SHARED] = {.letter = 's',
+		.name = "shared",
+		.group = 1,
+		.help = "a shared (read) lock"},
+	[HOLD_EXCLUSIVE] = {.letter = 'x',
+		.name = "exclusive",
+		.group = 1,
+		.help = "an exclusive (write) lock (default)"},
+	[HOLD_FAMILY] = {.name = "family",
+		.arg = ARG_CHOICE,
+		.metavar = "FAMILY",
+		.choices = families,
+		.help = "both (default), flock or ofd"},
+};
+static const struct opt release_opts[] = {
+	[HOLD_FAMILY] = {.name = "family",
+		.arg = ARG_CHOICE,
+		.metavar = "FAMILY",
+		.choices = families,
+		.help = "what of a descriptor's: both (default), flock or ofd"},
+};
+
 static const struct opt flock_opts[] = {
 	[FLOCK_SHARED] = {.letter = 's', .name = "shared", .help = "get a shared lock"},
 	[FLOCK_EXCLUSIVE] = {.letter = 'x',
@@ -137,13 +160,28 @@ static const struct verb verbs[] = {
 		.example = "ipc-lock stat /run/lock/backup",
 		.example_says = "lists the holders with pid, command and time",
 		.run = ipc_lock_stat},
+	{.name = "acquire",
+		.summary = "take it for the shell itself: in bash, or on fd:N",
+		OPTS(hold_opts),
+		.operands = object,
+		.std = STD_WAIT | STD(MODE),
+		.flags = VERB_INPROC | VERB_SILENT,
+		.example = "exec 9>/run/lock/backup; ipc-lock acquire 9",
+		.example_says = "the lock lives as long as descriptor 9 of the shell",
+		.run = ipc_lock_acquire},
+	{.name = "release",
+		.summary = "give back what acquire took",
+		OPTS(release_opts),
+		.operands = object,
+		.flags = VERB_INPROC | VERB_SILENT,
+		.run = ipc_lock_release},
 	{.name = "flock",
 		.summary = "the same as flock(1)",
 		OPTS(flock_opts),
 		.usage = "[OPTIONS] FILE|DIR|FD [CMD [ARG...] | -c STRING]",
 		.operands = flock_operands,
 		.std = STD(CONFLICT),
-		.flags = VERB_SPAWNS | VERB_RAW,
+		.flags = VERB_INPROC | VERB_SILENT | VERB_RAW,
 		.example = "flock -n /run/lock/backup -c 'tar -cf /srv/b.tar /home'",
 		.example_says = "exits with 1 when it is held",
 		.run = ipc_lock_flock},
@@ -154,7 +192,7 @@ const struct applet ipc_lock = {
 	.summary = "locks: run a command alone, never leaking, never lost",
 	.kind = "lock",
 	VERBS(verbs),
-	.fallback = &verbs[3],
+	.fallback = &verbs[5],
 	.alias = "flock",
 };
 

@@ -18,6 +18,7 @@ enum {
 	RUN_REMOVE
 };
 enum { TEST_SHARED, TEST_FAMILY, TEST_RANGE };
+enum { HOLD_SHARED, HOLD_EXCLUSIVE, HOLD_FAMILY };
 enum {
 	FLOCK_SHARED,
 	FLOCK_EXCLUSIVE,
@@ -34,6 +35,8 @@ enum {
 int ipc_lock_run(struct call *call);
 int ipc_lock_test(struct call *call);
 int ipc_lock_stat(struct call *call);
+int ipc_lock_acquire(struct call *call);
+int ipc_lock_release(struct call *call);
 int ipc_lock_flock(struct call *call);
 
 enum family { FAMILY_BOTH, FAMILY_FLOCK, FAMILY_OFD, FAMILY_POSIX, FAMILY_DOTLOCK };

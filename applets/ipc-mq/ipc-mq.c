@@ -125,7 +125,7 @@ static const struct verb verbs[] = {
 		OPTS(send_opts),
 		.operands = queue_and_messages,
 		.std = STD_WAIT | STD_FRAME | STD(MODE),
-		.flags = VERB_INPROC,
+		.flags = VERB_INPROC | VERB_SILENT,
 		.run = mq_run_send,
 		.example = "ipc-mq send -p 9 -w 5 /jobs 'rotate logs'",
 		.example_says =
@@ -137,7 +137,7 @@ static const struct verb verbs[] = {
 		.operands = one_queue,
 		.std = STD_WAIT | STD_FRAME | STD(MODE) | STD(COUNT) | STD(FOLLOW) | STD(JSON) |
 			STD(READY_FD),
-		.flags = VERB_SPAWNS | VERB_COMMAND | VERB_GRACEFUL,
+		.flags = VERB_INPROC | VERB_COMMAND | VERB_GRACEFUL,
 		.run = mq_run_recv,
 		.example = "ipc-mq recv -f /jobs -- sh -c 'read -r job && echo \"doing $job\"'",
 		.example_says = "runs the command for each message, the message on its stdin"},

@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <mqueue.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -32,19 +33,68 @@ static int open_raw(const struct queue *q, int flags, unsigned mode, struct mq_a
 	return (int)syscall(SYS_mq_open, q->obj.name + 1, flags | O_CLOEXEC, mode, attr);
 }
 
+/* A queue that a shell keeps open, and its mq_msgsize. */
+struct kept_queue {
+	struct kept kept;
+	size_t max;
+};
+static const char kept_type; /* its address is the type */
+
+static void end_kept(struct kept *k)
+{
+	fd_close(k->fd);
+	free(k);
+}
+
+static bool find_kept(struct queue *q, enum access access)
+{
+	struct kept *k = kept_find(q->call, &kept_type, q->name, access);
+	if (k == NULL)
+		return false;
+	q->id = k->fd;
+	q->max = ((struct kept_queue *)(void *)k)->max;
+	q->limit = "its mq_msgsize";
+	return true;
+}
+
+/* Queues lie in no directory that can be renamed, and are not renamed themselves: one that has a link is
+ * still what its name means. */
+static bool offer(struct queue *q, enum access access)
+{
+	struct kept_queue *kq = q->call->host != NULL ? malloc(sizeof *kq) : NULL;
+	if (kq == NULL)
+		return false;
+	*kq = (struct kept_queue){
+		.kept = {.fd = q->id, .end = end_kept, .fixed = true, .forks = true},
+		.max = q->max};
+	if (!kept_add(q->call, &kq->kept, &kept_type, q->name, access, NULL, NULL)) {
+		free(kq);
+		return false;
+	}
+	q->id = kq->kept.fd;
+	return true;
+}
+
 static int posix_open(struct queue *q, enum access access)
 {
 	int flags = access == MQ_WRITE ? O_WRONLY : O_RDONLY;
 	struct mq_attr attr;
+	if (find_kept(q, access))
+		return 0;
 	q->id = open_raw(q, flags | (q->blocking ? 0 : O_NONBLOCK), 0, NULL);
 	if (q->id < 0 && errno == EACCES && access == MQ_LOOK)
 		q->id = open_raw(q, O_WRONLY | O_NONBLOCK, 0, NULL);
 	if (q->id < 0)
 		return call_error(q->call, errno, "open %s", q->name);
-	if (call_own(q->call, q->id) < 0 || get_attr(q->id, &attr) < 0)
-		return call_error(q->call, errno, "%s: read attributes", q->name);
+	if (get_attr(q->id, &attr) < 0) {
+		int e = errno;
+		fd_close(q->id);
+		return call_error(q->call, e, "%s: read attributes", q->name);
+	}
 	q->max = (size_t)attr.mq_msgsize;
 	q->limit = "its mq_msgsize";
+	if (!offer(q, access) && call_own(q->call, q->id) < 0)
+		return call_error(q->call, errno, "open %s", q->name);
 	return 0;
 }
 

@@ -127,15 +127,17 @@ static bool stopping(struct call *call)
 			errno == EINTR);
 }
 
-static int receive(struct queue *q, const struct format *f, uint64_t count, bool all)
+/* COUNT messages; SOME: as many of them as are there, once there is one; ALL: if there is any. */
+static int receive(struct queue *q, const struct format *f, uint64_t count, bool some, bool all)
 {
 	struct call *call = q->call;
 	struct message msg;
 	for (uint64_t n = 1; n <= count; n++) {
 		if ((n % STOP_EVERY == 0 || call->command != NULL) && stopping(call))
 			return ST_SIGNAL + call_stopped(call);
-		if (take(q, &msg, !all) < 0)
-			return all && errno == EAGAIN ? ST_OK : not_received(q, n - 1, errno);
+		bool enough = all || (some && n > 1);
+		if (take(q, &msg, !enough) < 0)
+			return enough && errno == EAGAIN ? ST_OK : not_received(q, n - 1, errno);
 		int status =
 			call->command != NULL ? run_command(q, &msg, n) : mq_print(q, f, &msg, n);
 		if (status != 0)
@@ -180,7 +182,8 @@ int mq_run_recv(struct call *call)
 	int bad = call->command == NULL ? unwritable(call) : 0;
 	if (bad != 0)
 		return call_stdout_error(call, bad);
-	return receive(q, &f, count, call->opt[MQ_ALL].count > 0);
+	bool some = call_batch(call);
+	return receive(q, &f, some ? UINT64_MAX : count, some, call->opt[MQ_ALL].count > 0);
 }
 
 static bool chosen(const struct choice *c, long type)

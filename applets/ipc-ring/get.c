@@ -27,6 +27,7 @@ struct getter {
 	char *buf; /* the batch, as it will be written */
 	size_t cap, len;
 	uint64_t held; /* records in it */
+	bool some;     /* one batch is enough */
 	bool odd;      /* the next record is not of --record-size bytes */
 };
 
@@ -185,7 +186,7 @@ static int run_command(struct call *call, struct getter *g)
 static int get_all(struct call *call, struct getter *g)
 {
 	int status = 0;
-	while (g->want > 0 && status == 0) {
+	while (g->want > 0 && status == 0 && !(g->some && g->done > 0)) {
 		int got = take_batch(call, g, &status);
 		if (got < 0 && g->held == 0)
 			return status;
@@ -220,9 +221,10 @@ int ring_get(struct call *call)
 		return call_error(call, ENOMEM, "get");
 	*g = (struct getter){.r = &r,
 		.frame = frame_of(call),
-		.want = count    ? (uint64_t)call->std[STD_COUNT].num
-			: follow ? UINT64_MAX
-				 : 1,
+		.some = call_batch(call),
+		.want = count                        ? (uint64_t)call->std[STD_COUNT].num
+			: follow || call_batch(call) ? UINT64_MAX
+						     : 1,
 		.batch = call->command != NULL           ? 1
 			: call->opt[GET_BATCH].count > 0 ? (uint64_t)call->opt[GET_BATCH].num
 							 : UINT64_MAX};

@@ -95,27 +95,27 @@ static const struct verb verbs[] = {
 		OPTS(take_opts),
 		.operands = one_sem,
 		.std = STD_WAIT | STD(MODE),
-		.flags = VERB_SPAWNS,
+		.flags = VERB_INPROC | VERB_SILENT, /* slots: elsewhere, a keeper is started */
 		.run = run_wait},
 	{.name = "acquire",
 		.summary = "another name for wait",
 		OPTS(take_opts),
 		.operands = one_sem,
 		.std = STD_WAIT | STD(MODE),
-		.flags = VERB_SPAWNS | VERB_HIDDEN,
+		.flags = VERB_INPROC | VERB_SILENT | VERB_HIDDEN,
 		.run = run_wait},
 	{.name = "try",
 		.summary = "as wait, but do not wait: 1 when there is none",
 		OPTS(take_opts),
 		.operands = one_sem,
 		.std = STD(MODE),
-		.flags = VERB_SPAWNS,
+		.flags = VERB_INPROC | VERB_SILENT,
 		.run = run_try},
 	{.name = "post",
 		.summary = "give a slot of the calling shell back (posix:, sysv: add 1)",
 		OPTS(take_opts),
 		.operands = one_sem,
-		.flags = VERB_SPAWNS,
+		.flags = VERB_INPROC | VERB_SILENT,
 		.run = run_post},
 	{.name = "create",
 		.summary = "make a semaphore",
@@ -186,10 +186,21 @@ static int no_owner(struct sem *s)
 		s->kind == SEM_POSIX ? "POSIX" : "System V");
 }
 
+/* Slots are held by a keeper, which is a child: of a shell that runs us in its process it would be one that
+ * it does not know. */
+static bool elsewhere(const struct call *call)
+{
+	struct object obj;
+	return call->host != NULL && object_parse(&obj, call->args[0].str) == NULL &&
+		(obj.kind == OBJECT_WORD || obj.kind == OBJECT_FILE);
+}
+
 static int take(struct call *call, int64_t deadline)
 {
 	int status, r;
 	unsigned k = taken(call);
+	if (elsewhere(call))
+		return ST_ELSEWHERE;
 	struct sem *s = sem_open_word(call, call->args[0].str, SEM_CREATE_SLOTS, 1, NULL, &status);
 	if (s == NULL || (status = no_owner(s)) != 0)
 		return status;
@@ -220,6 +231,8 @@ static int run_post(struct call *call)
 {
 	int status, r;
 	unsigned k = taken(call);
+	if (elsewhere(call))
+		return ST_ELSEWHERE;
 	struct sem *s = sem_open_word(call, call->args[0].str, 0, 0, NULL, &status);
 	if (s == NULL || (status = no_owner(s)) != 0)
 		return status;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 
 static void undo_sem(void *arg, intptr_t n)
 {
@@ -11,8 +12,49 @@ static void undo_sem(void *arg, intptr_t n)
 	(void)n;
 	if (s->kind == SEM_SLOTS)
 		slots_close(s);
-	else if (s->kind == SEM_POSIX)
+	else if (s->kind == SEM_POSIX && !s->kept)
 		psem_close(&s->posix);
+}
+
+/* A POSIX semaphore that a shell keeps open. */
+struct kept_sem {
+	struct kept kept;
+	struct psem posix;
+};
+static const char kept_type; /* its address is the type */
+
+static void end_kept(struct kept *k)
+{
+	struct kept_sem *ks = (struct kept_sem *)(void *)k;
+	psem_close(&ks->posix);
+	free(ks);
+}
+
+static bool find_kept(struct sem *s)
+{
+	struct kept *k = kept_find(s->call, &kept_type, s->text, 0);
+	if (k == NULL)
+		return false;
+	s->posix = ((struct kept_sem *)(void *)k)->posix;
+	return s->kept = true;
+}
+
+/* Let a host that lives on have it; all memory stays mapped, so the descriptor is there to say whether the
+ * name still means it. */
+static void offer(struct sem *s)
+{
+	struct object file = {.kind = OBJECT_FILE, .name = s->posix.path};
+	struct kept_sem *ks = s->call->host != NULL ? malloc(sizeof *ks) : NULL;
+	if (ks == NULL)
+		return;
+	ks->kept = (struct kept){.fd = s->posix.fd, .end = end_kept, .fixed = true, .forks = true};
+	s->kept = kept_add(s->call, &ks->kept, &kept_type, s->text, 0, &file, NULL);
+	if (!s->kept) {
+		free(ks);
+		return;
+	}
+	s->posix.fd = ks->kept.fd;
+	ks->posix = s->posix;
 }
 
 void sem_shut(struct sem *s)
@@ -48,8 +90,12 @@ static int open_posix(struct sem *s, unsigned flags, unsigned value, bool *made)
 	for (;;) {
 		*made = false;
 		if ((flags & SEM_EXCL) == 0) {
-			if (psem_open(&s->posix, s->obj.name) == 0)
+			if (find_kept(s))
 				return 0;
+			if (psem_open(&s->posix, s->obj.name) == 0) {
+				offer(s);
+				return 0;
+			}
 			if (errno != ENOENT || (flags & SEM_CREATE) == 0)
 				return -1;
 			psem_close(&s->posix);
@@ -96,7 +142,11 @@ static int open_kind(struct sem *s, unsigned flags, unsigned value, bool *made)
 struct sem *sem_open_word(struct call *call, const char *word, unsigned flags, unsigned value,
 	bool *made, int *status)
 {
-	struct sem *s = call_alloc(call, sizeof *s);
+	struct object obj;
+	const char *why = object_parse(&obj, word);
+	/* The list of slots that we hold is as large as all the rest, and more: only slots need it. */
+	bool counts = why == NULL && (obj.kind == OBJECT_POSIX || obj.kind == OBJECT_SYSV);
+	struct sem *s = call_alloc(call, counts ? offsetof(struct sem, slot) : sizeof *s);
 	bool unused;
 	if (s == NULL) {
 		*status = call_error(call, ENOMEM, "open %s", word);
@@ -106,7 +156,7 @@ struct sem *sem_open_word(struct call *call, const char *word, unsigned flags, u
 	s->text = word;
 	s->fd = s->ino = s->posix.fd = -1;
 	s->at.dirfd = AT_FDCWD;
-	const char *why = object_parse(&s->obj, word);
+	s->obj = obj;
 	if (why != NULL) {
 		*status = call_fail(call, ST_USAGE, 0, "%s: %s", word, why);
 		return NULL;

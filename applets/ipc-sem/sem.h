@@ -32,6 +32,7 @@ struct sem {
 	unsigned held;   /* how many we hold */
 	/* SEM_POSIX */
 	struct psem posix;
+	bool kept; /* by the host: not ours to close */
 	/* SEM_SYSV */
 	int id;
 	unsigned short index;

@@ -1,0 +1,37 @@
+/* lib/host_bash.h: what the files of the bash host share; none of them is in the program. */
+#ifndef IPC_HOST_BASH_H
+#define IPC_HOST_BASH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct call;
+
+/* Where the output of a call goes that names a variable. */
+struct into {
+	const char *name; /* NULL: to stdout */
+	bool array;
+};
+
+/* Names from the words of the command line: ipc-x -v VAR verb ..., ipc-x verb -v VAR .... */
+bool into_name(const char *name);
+/* Can NAME be assigned to? It is said when not. */
+bool into_usable(const struct into *into);
+
+/* The file that receives what a verb writes, of the shell's own and empty; -1 with errno. */
+int sink_open(void);
+/* Everything that was written to the sink and, behind it, TAIL, in memory from malloc(3), with room for one
+ * more byte. The sink is empty again. NULL with errno. */
+char *sink_take(const char *tail, size_t tail_len, size_t *len);
+void sink_close(void);
+
+/* Assign TEXT, which is freed, as the records of CALL's framing: one value, or one element each. 0 or a status.
+ * No memory of the call may be in use: bash may jump away. */
+int into_assign(const struct into *into, struct call *call, char *text, size_t len);
+
+/* A child of fork(2) has begun. */
+void outside_child(void);
+/* Run the program with APPLET's name and ARGV (behind it) as bash runs any other, and give its status. */
+int outside(const char *applet, char *const *argv);
+
+#endif
