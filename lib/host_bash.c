@@ -3,7 +3,8 @@
  *	enable -f build/ipcbox.so ipc-event ipc-lock ...
  *
  * Verbs that carry VERB_INPROC then run inside the shell: no fork, no exec. All others, and those that were
- * given a CMD, run as the external ipcbox: the one that $IPCBOX names, else the one beside the object.
+ * given a CMD, run as the external ipcbox: the one that $IPCBOX names, else the one beside the object, else the
+ * one in ../../bin, as for PREFIX/lib/bash/ipcbox.so.
  *
  * What surprises: bash finds a builtin by the symbol NAME_struct, and "ipc-lock_struct" is no C identifier;
  * the assembler takes it in quotes. Bash's SIGCHLD handler reaps every child, so SIGCHLD is blocked from the
@@ -73,9 +74,15 @@ static const char *external_path(char *buf, size_t size)
 	if (dladdr((void *)(uintptr_t)external_path, &info) == 0)
 		return NULL;
 	const char *slash = strrchr(info.dli_fname, '/');
-	int dir = slash != NULL ? (int)(slash - info.dli_fname) : 1;
-	int n = snprintf(buf, size, "%.*s/ipcbox", dir, slash != NULL ? info.dli_fname : ".");
-	return n > 0 && (size_t)n < size ? buf : NULL;
+	const char *dir = slash != NULL ? info.dli_fname : ".";
+	int len = slash != NULL ? (int)(slash - info.dli_fname) : 1;
+	static const char *const places[] = {"ipcbox", "../../bin/ipcbox"};
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+		int n = snprintf(buf, size, "%.*s/%s", len, dir, places[i]);
+		if (n > 0 && (size_t)n < size && access(buf, X_OK) == 0)
+			return buf;
+	}
+	return NULL;
 }
 
 static int external(char **argv)
@@ -85,7 +92,8 @@ static int external(char **argv)
 	int status = 0;
 	const char *path = external_path(buf, sizeof buf);
 	if (path == NULL || access(path, X_OK) != 0) {
-		builtin_error("no ipcbox beside the loaded object; set IPCBOX to its path");
+		builtin_error(
+			"no ipcbox beside the loaded object, nor in ../../bin; set IPCBOX to its path");
 		return ST_NOCMD;
 	}
 	maybe_make_export_env();
