@@ -27,7 +27,12 @@ tree() {
 	cmp "$ROOT/completions/_ipcbox" "$P/share/zsh/site-functions/_ipcbox"
 	cmp "$ROOT/completions/ipcbox.bash" "$P/share/bash-completion/completions/ipcbox"
 	cmp "$ROOT/completions/ipcbox.fish" "$P/share/fish/vendor_completions.d/ipcbox.fish"
-	[[ $(tree | wc -l) == $((3 * ($(ipcbox --list | wc -l) + 1) + 1 + $(ls "$ROOT"/man/*.[17] | wc -l))) ]]
+	so=0
+	if [[ -e $IPCBOX_BUILD/ipcbox.so ]]; then
+		cmp "$IPCBOX_BUILD/ipcbox.so" "$P/lib/bash/ipcbox.so"
+		so=1
+	fi
+	[[ $(tree | wc -l) == $((3 * ($(ipcbox --list | wc -l) + 1) + 1 + $(ls "$ROOT"/man/*.[17] | wc -l) + so)) ]]
 }
 
 @test "what is installed runs from there, without the build" {
@@ -41,6 +46,19 @@ tree() {
 	ipcbox --install -s links
 	[[ $(readlink "links/$a") == "$P/bin/ipcbox" ]]
 	"links/$a" --help | grep -q "$a"
+}
+
+@test "the installed builtins find the program that is installed with them" {
+	[[ -e $IPCBOX_BUILD/ipcbox.so && -z ${IPCBOX_SANITIZE-} ]] || skip "ipcbox.so was not built, or bash cannot load it"
+	"${mk[@]}" install
+	unset IPCBOX
+	status 0 env PATH=/usr/bin:/bin BASH_LOADABLES_PATH="$P/lib/bash" bash -c '
+		enable -f ipcbox.so ipc-event && ipc-event set x && ipc-event wait x -- echo ran'
+	[[ $output == ran ]]
+	rm "$P/bin/ipcbox"
+	status 127 env PATH=/usr/bin:/bin BASH_LOADABLES_PATH="$P/lib/bash" bash -c '
+		enable -f ipcbox.so ipc-event && ipc-event set x && ipc-event wait x -- echo ran'
+	[[ $stderr == *IPCBOX* ]]
 }
 
 @test "installing twice is the same as once; uninstall takes exactly that away" {
