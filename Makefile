@@ -35,14 +35,18 @@ endif
 # Whose semaphores other programs here speak, whatever we are linked with.
 SYSTEM_LIBC := $(if $(wildcard /lib/*/libc.so.6 /lib/libc.so.6 /lib64/libc.so.6 /usr/lib*/libc.so.6),GLIBC,MUSL)
 
-COMMON = -DSYSTEM_$(SYSTEM_LIBC) -Ilib -I. -DIPCBOX_VERSION='"$(VERSION)"' $(CPPFLAGS)
+# What is built says nothing of where it was built (compilers believe $PWD).
+export PWD := $(CURDIR)
+MAP = '-ffile-prefix-map=$(CURDIR)=.' '-ffile-prefix-map=$(BUILD)/=build/'
+COMMON = $(MAP) -DSYSTEM_$(SYSTEM_LIBC) -Ilib -I. -DIPCBOX_VERSION='"$(VERSION)"' $(CPPFLAGS)
 ALL_CPPFLAGS = $(COMMON) $(CPPFLAGS_LINK)
 ALL_CFLAGS = -std=gnu17 $(WARN) $(CFLAGS_LINK) $(CFLAGS)
 COMPILE = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP
 LINKIT = $(CC) $(ALL_CFLAGS) $(LDFLAGS_LINK) $(LDFLAGS)
 
-LIB = $(filter-out lib/host_%.c,$(wildcard lib/*.c))
-APPLETS = $(wildcard applets/*.c applets/*/*.c)
+# Sorted, since the order of the directory or the locale is not to be the order of the code.
+LIB = $(filter-out lib/host_%.c,$(sort $(wildcard lib/*.c)))
+APPLETS = $(sort $(wildcard applets/*.c applets/*/*.c))
 # The applets' names are their files' (or folders') names.
 NAMES := $(sort $(patsubst applets/%/,%,$(sort $(dir $(wildcard applets/*/*.c)))) \
 	$(patsubst applets/%.c,%,$(wildcard applets/ipc-*.c)))
@@ -81,7 +85,7 @@ $(BUILD)/include/linux:
 # The other hosts of the same objects: the contract test and the unit tests of lib/.
 $(BUILD)/contract: $(BUILD)/obj/tests/contract/contract.o $(PARTS)
 	@$(LINKIT) -o $@ $^ $(LDLIBS)
-$(BUILD)/unit: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/unit/*.c)) $(PARTS)
+$(BUILD)/unit: $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/unit/*.c))) $(PARTS)
 	@$(LINKIT) -o $@ $^ $(LDLIBS)
 
 check: all $(BUILD)/contract $(BUILD)/unit builtins
@@ -95,10 +99,7 @@ check-builtins: all builtins
 
 # Every way of linking, each compiler; all are tried, any failure counts.
 check-all:
-	@s=0; for how in "LINK=musl BUILD=$(BUILD)-musl" "LINK=static CC=gcc BUILD=$(BUILD)-static" \
-		"LINK=dynamic CC=gcc BUILD=$(BUILD)-dynamic" "LINK=dynamic CC=clang BUILD=$(BUILD)-clang"; do \
-		echo "== $$how"; $(MAKE) --no-print-directory check $$how || s=1; done; \
-	echo "== builtins"; $(MAKE) --no-print-directory check-builtins || s=1; exit $$s
+	@tests/check-all $(MAKE) $(BUILD)
 
 SANITIZE = -fsanitize=address,undefined
 sanitize:
@@ -119,8 +120,7 @@ bench: all
 # Longer than check: kills at random (N of them), and the models (spin).
 N = 1000
 torture: all
-	@set -e; export PATH="$(abspath $(BUILD))/bin:$$PATH"; tests/torture/ring.py $(N); tests/torture/state.py $(N); \
-		tests/torture/spool.sh $(N); tests/torture/door.sh $(N)00; tests/torture/builtins.sh $(abspath $(BUILD)) $(N)000
+	@tests/torture/run $(abspath $(BUILD)) $(N)
 model:
 	@tests/model/run
 # Every verb while the kernel refuses: F="-a ipc-ring" for some, F=-q for a short matrix.
@@ -169,7 +169,7 @@ LIBBASH = $(DESTDIR)$(PREFIX)/lib/bash
 BASHDIR = $(SHARE)/bash-completion/completions
 ZSHDIR = $(SHARE)/zsh/site-functions
 FISHDIR = $(SHARE)/fish/vendor_completions.d
-MAN = $(wildcard man/*.1 man/*.7)
+MAN = $(sort $(wildcard man/*.1 man/*.7))
 
 # bash and fish look for a file by the command's name, so each applet gets a link there too.
 install: all
@@ -187,9 +187,13 @@ uninstall:
 	rm -f $(foreach n,ipcbox $(NAMES),$(DESTDIR)$(PREFIX)/bin/$n $(BASHDIR)/$n $(FISHDIR)/$n.fish)
 	rm -f $(LIBBASH)/ipcbox.so $(ZSHDIR)/_ipcbox $(foreach m,$(MAN),$(SHARE)/man/man$(subst .,,$(suffix $m))/$(notdir $m))
 
+# The Debian packages, into $(BUILD)/deb; debian/README.source says how they differ from make install.
+deb:
+	@debian/build $(BUILD)/deb
+
 clean:
 	rm -rf $(BUILD) $(BUILD)-musl $(BUILD)-static $(BUILD)-dynamic $(BUILD)-clang $(BUILD)-asan $(BUILD)-cov
 
 -include $(OBJ:.o=.d) $(PIC:.o=.d) $(wildcard $(BUILD)/obj/tests/*/*.d)
 FORCE:
-.PHONY: all check check-builtins check-all sanitize coverage lint bench torture model faults demo completions builtins install uninstall clean FORCE
+.PHONY: all check check-builtins check-all sanitize coverage lint bench torture model faults demo completions builtins install uninstall deb clean FORCE

@@ -209,8 +209,9 @@ static int wait_change(int ino, int pidfd, int64_t deadline, const struct stop *
 	int r = wait_poll(p, 2, look < deadline ? look : deadline, stop);
 	if (r < 0 && errno == ETIMEDOUT && wait_now() < deadline)
 		return 0;
-	if (r > 0 && (p[0].revents & POLLIN) != 0)
-		(void)read(ino, buf, sizeof buf);
+	/* What changed does not matter, only that it is told once. */
+	if (r > 0 && (p[0].revents & POLLIN) != 0 && read(ino, buf, sizeof buf) < 0)
+		return 0;
 	return r < 0 ? -1 : 0;
 }
 

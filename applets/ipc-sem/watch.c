@@ -89,9 +89,8 @@ int watch_wait(struct watch *w, struct sem *s, bool holders, int64_t deadline)
 	int r = wait_poll(w->p, w->n, until < deadline ? until : deadline, &s->call->stop);
 	int e = errno;
 	if (r > 0) {
-		if (w->p[0].revents != 0)
-			(void)read(s->ino, buf, sizeof buf);
-		w->pause = NS_PER_MS;
+		if (w->p[0].revents == 0 || read(s->ino, buf, sizeof buf) >= 0)
+			w->pause = NS_PER_MS;
 	} else {
 		w->pause = w->pause < NS_PER_S / 4 ? w->pause * 4 : NS_PER_S;
 	}
