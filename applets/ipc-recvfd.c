@@ -12,6 +12,7 @@
 #include "call.h"
 #include "copy.h"
 #include "fdpass.h"
+#include "host.h"
 #include "meet.h"
 #include "num.h"
 #include "spawn.h"
@@ -58,7 +59,7 @@ static const struct verb verbs[] = {
 		.std = STD_WAIT | STD(COUNT) | STD(MODE) | STD(READY_FD),
 		OPTS(opts),
 		.operands = operands,
-		.flags = VERB_SPAWNS | VERB_COMMAND | VERB_GRACEFUL,
+		.flags = VERB_COMMAND | VERB_GRACEFUL | VERB_INPROC,
 		.example = "ipc-recvfd --listen ./hand -- sh -c 'cat <&3'",
 		.example_says = "ipc-sendfd ./hand 0 <file prints the file there",
 		.run = run},
@@ -240,6 +241,22 @@ static int become(struct receive *r)
 		call, err == ENOENT ? ST_NOCMD : ST_NOEXEC, err, "execute %s", call->command[0]);
 }
 
+/* In a shell that receives into a variable the descriptors are the shell's own from now on: with -a all of
+ * them, with -v the first one. */
+static bool give(struct receive *r)
+{
+	struct call *call = r->call;
+	size_t n = call->host == NULL ? 0 : call->host->batch ? r->got.n : 1;
+	for (size_t i = 0; i < n; i++) {
+		if (!host_give_fd(call, r->got.fds[i]))
+			return false;
+		r->got.fds[i] = -1;
+	}
+	if (n > 0 && r->got.n > n)
+		call_note(call, 1, "%zu descriptors came; the first one is kept", r->got.n);
+	return n > 0;
+}
+
 static int print(struct receive *r)
 {
 	struct call *call = r->call;
@@ -287,5 +304,7 @@ static int run(struct call *call)
 		status = receive(r);
 	if (status != 0)
 		return status;
-	return call->command != NULL ? become(r) : print(r);
+	if (call->command != NULL)
+		return become(r);
+	return give(r) ? ST_OK : print(r);
 }

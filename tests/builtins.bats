@@ -212,6 +212,19 @@ inproc() { # lines "APPLET VERB" of the verbs that run in-process
 	status 64 shell 'ipc-event wait -v V x -- true'
 }
 
+@test "a received descriptor is bound to a variable, several to an array" {
+	echo hello >file
+	ipc-sendfd --listen ./s 5 5<file 3>&- &
+	status 0 shell 'ipc-recvfd -v FD --retry 10 -w 20 ./s && cat <&"$FD"; exec {FD}<&-'
+	[[ $output == hello ]]
+	wait $!
+	echo world >other
+	ipc-sendfd --listen ./t 5 6 5<file 6<other 3>&- &
+	status 0 shell 'ipc-recvfd -a FDS --retry 10 -w 20 ./t; cat <&"${FDS[1]}"; echo "${#FDS[@]}"; cat <&"${FDS[0]}"'
+	[[ $output == $'world\n2\nhello' ]]
+	wait $!
+}
+
 @test "what cannot be assigned to is refused before anything is taken" {
 	status 0 shell 'ipc-ring create -S 4K r; ipc-ring put r one
 		readonly R=1; declare -A M
