@@ -84,6 +84,11 @@ $(BUILD)/contract: $(BUILD)/obj/tests/contract/contract.o $(PARTS)
 $(BUILD)/unit: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/unit/*.c)) $(PARTS)
 	@$(LINKIT) -o $@ $^ $(LDLIBS)
 
+# ... and the fuzz targets, by tests/fuzz/run: the same objects with libFuzzer's main.
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/lib/host.o $(PARTS)
+	@mkdir -p $(@D) && $(LINKIT) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+.SECONDARY: # objects
+
 check: all $(BUILD)/contract $(BUILD)/unit builtins
 	@tests/run $(if $(V),-v) $(BUILD) $(T)
 
@@ -97,6 +102,10 @@ SANITIZE = -fsanitize=address,undefined
 sanitize:
 	@tests/sanitize $(MAKE) --no-print-directory check LINK=dynamic BUILD=$(BUILD)-asan \
 		CFLAGS="-O1 -g $(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer" LDFLAGS="$(SANITIZE)"
+
+# What parses foreign input, fed by libFuzzer: TIME seconds a target, F="args num" for some.
+fuzz:
+	@TIME="$(TIME)" tests/fuzz/run $(BUILD)-fuzz $(F)
 
 coverage:
 	@rm -rf $(BUILD)-cov
@@ -177,8 +186,8 @@ uninstall:
 	rm -f $(ZSHDIR)/_ipcbox $(foreach m,$(MAN),$(SHARE)/man/man$(subst .,,$(suffix $m))/$(notdir $m))
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-musl $(BUILD)-static $(BUILD)-dynamic $(BUILD)-clang $(BUILD)-asan $(BUILD)-cov
+	rm -rf $(BUILD) $(BUILD)-musl $(BUILD)-static $(BUILD)-dynamic $(BUILD)-clang $(BUILD)-asan $(BUILD)-cov $(BUILD)-fuzz
 
 -include $(OBJ:.o=.d) $(PIC:.o=.d) $(wildcard $(BUILD)/obj/tests/*/*.d)
 FORCE:
-.PHONY: all check check-all sanitize coverage lint bench torture model faults demo completions builtins install uninstall clean FORCE
+.PHONY: all check check-all sanitize coverage fuzz lint bench torture model faults demo completions builtins install uninstall clean FORCE
