@@ -212,6 +212,7 @@ static const char *unix_text(const struct sockaddr_un *sun, socklen_t len, char 
 		return buf;
 	}
 	buf[o++] = '@';
+	buf[o] = '\0';
 	for (size_t i = 1; i < n; i++) {
 		unsigned char c = (unsigned char)path[i];
 		bool plain = c > ' ' && c < 0x7f && c != '\\';
