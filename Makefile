@@ -87,6 +87,7 @@ $(BUILD)/unit: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/unit/*.c)) $(PAR
 # ... and the fuzz targets, by tests/fuzz/run: the same objects with libFuzzer's main.
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/lib/host.o $(PARTS)
 	@mkdir -p $(@D) && $(LINKIT) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+$(BUILD)/fuzz/proc: LDFLAGS_LINK += -Wl,--wrap=openat
 .SECONDARY: # objects
 
 check: all $(BUILD)/contract $(BUILD)/unit builtins

@@ -33,7 +33,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input in = {data, size};
 	struct fdpass p = {0};
 	int socks[2];
-	unsigned before = fuzz_count_fds(), how = fuzz_byte(&in);
+	unsigned how = fuzz_byte(&in);
+	int before = fuzz_next_fd();
 	FUZZ_HOLDS(socketpair(AF_UNIX,
 			   ((how & 128) != 0 ? SOCK_SEQPACKET : SOCK_STREAM) | SOCK_CLOEXEC, 0,
 			   socks) == 0);
@@ -50,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fdpass_confirm(&p, socks[1]);
 	fdpass_drop(&p);
 	close(socks[1]);
-	FUZZ_HOLDS(fuzz_count_fds() == before);
+	FUZZ_HOLDS(fuzz_next_fd() == before);
 	char *name = fuzz_rest(&(struct input){data, size});
 	if (fdpass_name(name) == NULL)
 		FUZZ_HOLDS(strlen(name) <= FDPASS_NAME_MAX && strchr(name, ':') == NULL);

@@ -64,8 +64,14 @@ static void from_kernel(struct input *in)
 		return;
 	addr_text(&sa.sa, (socklen_t)len, SOCK_STREAM, text);
 	FUZZ_HOLDS(strlen(text) < sizeof text);
-	if (sa.sa.sa_family == AF_UNIX && *text == '@')
+	/* The empty abstract name is one to the kernel, and none to people. */
+	bool path = sa.sa.sa_family == AF_UNIX && *text != '\0' && data[sizeof(sa_family_t)] != 0;
+	if (sa.sa.sa_family == AF_UNIX && *text == '@' && text[1] != '\0')
 		FUZZ_HOLDS(addr_parse(&a, text) == NULL && a.n == 1 && a.list[0].len == len);
+	else if (path && text[strlen(text) - 1] != '/')
+		FUZZ_HOLDS(addr_parse(&a, text) == NULL && a.is_path &&
+			strncmp(a.path, (const char *)data + sizeof(sa_family_t), strlen(a.path)) ==
+				0);
 	FUZZ_HOLDS(addr_equal(&sa.sa, (socklen_t)len, &sa.sa, (socklen_t)len) == (*text != '\0'));
 	(void)addr_host_port(&sa.sa, host, &port);
 }

@@ -36,8 +36,8 @@ void fuzz_home(void);
 void fuzz_file(const char *name, const void *data, size_t len);
 /* A descriptor on a nameless file with what DATA says, at its start. */
 int fuzz_memfd(const void *data, size_t len);
-/* How many descriptors are open below 256. */
-unsigned fuzz_count_fds(void);
+/* The number that the next descriptor gets: it moves when one is left open. */
+int fuzz_next_fd(void);
 
 /* A call that writes to nowhere and reads the end of input; one at a time. */
 struct call *fuzz_call(void);
