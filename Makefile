@@ -88,6 +88,7 @@ $(BUILD)/unit: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/unit/*.c)) $(PAR
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/lib/host.o $(PARTS)
 	@mkdir -p $(@D) && $(LINKIT) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 $(BUILD)/fuzz/proc: LDFLAGS_LINK += -Wl,--wrap=openat
+$(BUILD)/fuzz/mapped: LDFLAGS_LINK += -Wl,--wrap=opendir
 .SECONDARY: # objects
 
 check: all $(BUILD)/contract $(BUILD)/unit builtins

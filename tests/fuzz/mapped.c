@@ -10,6 +10,7 @@
 
 #include "shared.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,16 @@ static const struct kind {
 			{"wait", "-n", "./m"}, {"break", "./m"}}},
 };
 #define KINDS (sizeof kinds / sizeof *kinds)
+
+/* Who has the file open is no matter here, and to look costs more than all the rest: ld's --wrap (see the
+ * Makefile) leads opendir(3) here, and /proc is empty. */
+DIR *__real_opendir(const char *path);
+DIR *__wrap_opendir(const char *path);
+
+DIR *__wrap_opendir(const char *path)
+{
+	return __real_opendir(strcmp(path, "/proc") == 0 ? "ipc" : path);
+}
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
