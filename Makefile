@@ -86,9 +86,9 @@ $(BUILD)/unit: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/unit/*.c)) $(PAR
 
 # ... and the fuzz targets, by tests/fuzz/run: the same objects with libFuzzer's main.
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/lib/host.o $(PARTS)
-	@mkdir -p $(@D) && $(LINKIT) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
-$(BUILD)/fuzz/proc: LDFLAGS_LINK += -Wl,--wrap=openat
-$(BUILD)/fuzz/mapped: LDFLAGS_LINK += -Wl,--wrap=opendir
+	@mkdir -p $(@D) && $(LINKIT) -fsanitize=fuzzer $(WRAP_$*) -o $@ $^ $(LDLIBS)
+WRAP_proc = -Wl,--wrap=openat
+WRAP_mapped = -Wl,--wrap=opendir
 .SECONDARY: # objects
 
 check: all $(BUILD)/contract $(BUILD)/unit builtins
