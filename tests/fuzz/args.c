@@ -59,6 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int status = -1;
 	while (applets[count] != NULL)
 		count++;
+	if (count == 0)
+		return 0;
 	struct call *call = fuzz_call();
 	call->applet = applets[fuzz_byte(&in) % count];
 	unsigned which = fuzz_byte(&in);

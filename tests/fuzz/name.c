@@ -24,7 +24,7 @@ static void object(const char *s)
 	FUZZ_HOLDS(o.text == s && o.kind <= OBJECT_FD);
 	FUZZ_HOLDS(o.name == NULL || (o.name >= s && o.name <= s + strlen(s)));
 	FUZZ_HOLDS(o.kind != OBJECT_FD || o.fd >= 0);
-	FUZZ_HOLDS(o.kind != OBJECT_WORD || strlen(o.name) <= OBJECT_WORD_MAX);
+	FUZZ_HOLDS(o.kind != OBJECT_WORD || (o.name != NULL && strlen(o.name) <= OBJECT_WORD_MAX));
 	for (size_t room = 1; room <= sizeof path; room *= 16) {
 		const char *p = object_path(&o, "kind", path, room);
 		FUZZ_HOLDS(p == NULL || p != path || strlen(path) < room);

@@ -131,8 +131,7 @@ static bool documented(const char *const *words, int status)
 	/* The status of the job that is waited for. */
 	if (strcmp(words[0], "ipc-spool") == 0 && strcmp(words[1], "wait") == 0)
 		return status >= 0 && status <= 255;
-	static const int all[] = {
-		0, 1, 64, 65, 66, 69, 71, 73, 74, 75, 76, 77, 124, 125, 126, 127};
+	static const int all[] = {0, 1, 64, 65, 66, 69, 71, 73, 74, 75, 76, 77, 124, 125, 126, 127};
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		if (status == all[i])
 			return true;
