@@ -89,7 +89,7 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/lib/host.o 
 	@mkdir -p $(@D) && $(LINKIT) -fsanitize=fuzzer $(WRAP_$*) -o $@ $^ $(LDLIBS)
 WRAP_proc = -Wl,--wrap=openat
 WRAP_mapped = -Wl,--wrap=opendir
-.SECONDARY: # objects
+.PRECIOUS: $(BUILD)/obj/tests/fuzz/%.o
 
 check: all $(BUILD)/contract $(BUILD)/unit builtins
 	@tests/run $(if $(V),-v) $(BUILD) $(T)
