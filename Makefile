@@ -88,6 +88,8 @@ $(BUILD)/contract: $(BUILD)/obj/tests/contract/contract.o $(PARTS)
 $(BUILD)/unit: $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/unit/*.c))) $(PARTS)
 	@$(LINKIT) -o $@ $^ $(LDLIBS)
 
+include tests/fuzz/rules.mk
+
 check: all $(BUILD)/contract $(BUILD)/unit builtins
 	@tests/run $(if $(V),-v) $(BUILD) $(T)
 
@@ -105,6 +107,10 @@ SANITIZE = -fsanitize=address,undefined
 sanitize:
 	@tests/sanitize $(MAKE) --no-print-directory check LINK=dynamic BUILD=$(BUILD)-asan \
 		CFLAGS="-O1 -g $(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer" LDFLAGS="$(SANITIZE)"
+
+# What parses foreign input, fed by libFuzzer: TIME seconds a target, F="args num" for some.
+fuzz:
+	@TIME="$(TIME)" tests/fuzz/run $(BUILD)-fuzz $(F)
 
 coverage:
 	@rm -rf $(BUILD)-cov
@@ -192,8 +198,8 @@ deb:
 	@debian/build $(BUILD)/deb
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-musl $(BUILD)-static $(BUILD)-dynamic $(BUILD)-clang $(BUILD)-asan $(BUILD)-cov
+	rm -rf $(BUILD) $(BUILD)-musl $(BUILD)-static $(BUILD)-dynamic $(BUILD)-clang $(BUILD)-asan $(BUILD)-cov $(BUILD)-fuzz
 
 -include $(OBJ:.o=.d) $(PIC:.o=.d) $(wildcard $(BUILD)/obj/tests/*/*.d)
 FORCE:
-.PHONY: all check check-builtins check-all sanitize coverage lint bench torture model faults demo completions builtins install uninstall deb clean FORCE
+.PHONY: all check check-builtins check-all sanitize coverage fuzz lint bench torture model faults demo completions builtins install uninstall deb clean FORCE

@@ -206,12 +206,15 @@ static const char *unix_text(const struct sockaddr_un *sun, socklen_t len, char 
 	if (len <= offsetof(struct sockaddr_un, sun_path))
 		return buf;
 	if (path[0] != '\0') {
-		n = strnlen(path, n);
-		snprintf(buf, ADDR_TEXT, "%s%.*s",
-			memchr(path, '/', n) != NULL ? "" : "unix:", (int)n, path);
+		/* Only what has a '/' before any ':' and no '@' in front is read as a path by itself. */
+		const char *slash = memchr(path, '/', n = strnlen(path, n));
+		bool plain = slash != NULL && memchr(path, ':', (size_t)(slash - path)) == NULL &&
+			path[0] != '@';
+		snprintf(buf, ADDR_TEXT, "%s%.*s", plain ? "" : "unix:", (int)n, path);
 		return buf;
 	}
 	buf[o++] = '@';
+	buf[o] = '\0';
 	for (size_t i = 1; i < n; i++) {
 		unsigned char c = (unsigned char)path[i];
 		bool plain = c > ' ' && c < 0x7f && c != '\\';

@@ -70,8 +70,8 @@ void addr_leave(struct addr_at *at);
 
 /* Room for any address as text: an escaped abstract name is the longest. */
 #define ADDR_TEXT 512
-/* SA as text that addr_parse() reads: "/PATH" ("unix:PATH" when it has no '/'), "@NAME" escaped,
- * "tcp:127.0.0.1:80", "udp:[::1]:53" by TYPE, "vsock:CID:PORT"; "" for an unnamed socket. Returns BUF. */
+/* SA as text that addr_parse() reads: "/PATH" ("unix:PATH" when it could be taken for something
+ * else), "@NAME" escaped, "tcp:127.0.0.1:80", "udp:[::1]:53" by TYPE, "vsock:CID:PORT"; "" for an unnamed socket. Returns BUF. */
 const char *addr_text(const struct sockaddr *sa, socklen_t len, int type, char buf[ADDR_TEXT]);
 /* The host part alone ("127.0.0.1", "::1", CID) and the port; false when SA has none. */
 bool addr_host_port(const struct sockaddr *sa, char host[64], unsigned *port);

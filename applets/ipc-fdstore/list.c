@@ -84,7 +84,7 @@ static void show_row(const struct listing *ls, struct table *t, const struct rec
 {
 	char buf[80], user[64], age[NUM_BUF], left[NUM_BUF];
 	bool peer = *text[TEXT_PEER] != '\0';
-	int64_t since = ls->now > r->since ? ls->now - r->since : 0;
+	int64_t since = r->since >= 0 && ls->now > r->since ? ls->now - r->since : 0;
 	if (t->nrows == 0)
 		head_row(t);
 	num_user_name(r->uid, user, sizeof user);
