@@ -205,6 +205,15 @@ int fifo_capacity(struct call *call, const struct fifo *f, const struct val *v)
 	return status;
 }
 
+/* Is FD the FIFO that was made just now? In a directory where others may rename, another file may have the name by
+ * now, or the same file more names: its mode is not ours to change. */
+static bool is_newborn(int fd)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && (st.st_mode & 07777) == 0 &&
+		st.st_nlink == 1;
+}
+
 /* Make REL with exactly MODE. The umask may not be asked for without setting it, so a FIFO that
  * nobody may open is made under a name that nobody knows, gets its mode, and then its name. */
 static int make_exact(int dirfd, const char *rel, mode_t mode)
@@ -224,9 +233,13 @@ static int make_exact(int dirfd, const char *rel, mode_t mode)
 		return -1;
 	int fd = fd_open(dirfd, tmp, O_PATH | O_NOFOLLOW, 0);
 	snprintf(proc, sizeof proc, "/proc/self/fd/%d", fd);
-	int r = fd < 0 ? -1 : fchmodat(AT_FDCWD, proc, mode, 0);
-	if (r < 0 && errno == ENOENT) /* no /proc */
-		r = fchmodat(dirfd, tmp, mode, 0);
+	int r = fd < 0 ? -1 : 0;
+	if (r == 0 && !is_newborn(fd)) {
+		errno = EBUSY;
+		r = -1;
+	}
+	if (r == 0)
+		r = fchmodat(AT_FDCWD, proc, mode, 0);
 	fd_close(fd);
 	if (r == 0)
 		r = linkat(dirfd, tmp, dirfd, rel, 0);
@@ -252,12 +265,9 @@ static int create_one(struct call *call, struct fifo *f)
 
 int fifo_unlink(struct fifo *f)
 {
-	struct stat now;
-	if (fstatat(f->at.dirfd, f->at.rel, &now, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 1 : -1;
-	if (now.st_ino != f->st.st_ino || now.st_dev != f->st.st_dev)
-		return 1;
-	return unlinkat(f->at.dirfd, f->at.rel, 0);
+	if (object_unlink(f->at.dirfd, f->at.rel, &f->st, 0) == 0)
+		return 0;
+	return errno == ENOENT ? 1 : -1;
 }
 
 static int rm_one(struct call *call, struct fifo *f)
