@@ -140,6 +140,15 @@ static const char *dir_path(char buf[64], bool *given)
 	return buf;
 }
 
+/* A default that is a link was made by somebody else. */
+static void not_ours(const char *dir)
+{
+	struct stat st;
+	int e = errno;
+	bool is_link = (e == ENOTDIR || e == ELOOP) && lstat(dir, &st) == 0 && S_ISLNK(st.st_mode);
+	errno = is_link ? EPERM : e;
+}
+
 int object_dir(bool create, char buf[64], const char **path)
 {
 	bool given;
@@ -153,6 +162,8 @@ int object_dir(bool create, char buf[64], const char **path)
 			return -1;
 		fd = fd_open(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY | (given ? 0 : O_NOFOLLOW), 0);
 	}
+	if (fd < 0 && !given)
+		not_ours(dir);
 	if (fd < 0)
 		return -1;
 	bool ours = fstat(fd, &st) == 0 && (st.st_uid == geteuid() || (given && st.st_uid == 0)) &&

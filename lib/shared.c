@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PATIENCE (10 * NS_PER_S) /* others hold the lock of the boot id for microseconds */
+#define PATIENCE (5 * NS_PER_S) /* others hold the lock of the boot id for microseconds */
 
 _Static_assert(sizeof(struct shared_head) == 64, "the header is part of the file format");
 
