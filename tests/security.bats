@@ -445,6 +445,11 @@ serve(socket.SOCK_SEQPACKET, sys.argv[1] + ".seq")
 	[[ $(echo x | as_nobody "$BIN/ipc-sock" connect "@$name.2") == x ]]
 }
 
+@test "where the kernel does not tell who connects, --allow is refused, not believed" {
+	status 64 timeout 20 ipc-sock serve --echo --allow any tcp:127.0.0.1:0
+	status 64 timeout 20 ipc-sock serve --echo --max-per-uid 1 tcp:127.0.0.1:0
+}
+
 @test "a door: others are not let in; when they are, they pass no LD_PRELOAD, PATH or IFS" {
 	need_root
 	place
