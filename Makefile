@@ -108,10 +108,6 @@ sanitize:
 	@tests/sanitize $(MAKE) --no-print-directory check LINK=dynamic BUILD=$(BUILD)-asan \
 		CFLAGS="-O1 -g $(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer" LDFLAGS="$(SANITIZE)"
 
-# What parses foreign input, fed by libFuzzer: TIME seconds a target, F="args num" for some.
-fuzz:
-	@TIME="$(TIME)" tests/fuzz/run $(BUILD)-fuzz $(F)
-
 coverage:
 	@rm -rf $(BUILD)-cov
 	@tests/coverage $(BUILD)-cov $(MAKE) --no-print-directory check LINK=dynamic BUILD=$(BUILD)-cov \

@@ -3,6 +3,7 @@
 #include "call.h"
 
 #include "fd.h"
+#include "object.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -63,12 +64,26 @@ int status_of(int errnum)
 	}
 }
 
-/* strerror(3), but in the words of this toolbox for the two ends that a wait can have. */
+/* strerror(3), but in the words of this toolbox for the two ends that a wait can have, and for links. */
 static const char *error_text(int errnum)
 {
 	return errnum == EAGAIN       ? "would block"
 		: errnum == ETIMEDOUT ? "timed out"
+		: errnum == ELOOP     ? "a symbolic link to nothing, or where none is followed"
 				      : strerror(errnum);
+}
+
+/* TEXT, LEN bytes and a newline, in one write(2), with no control character that a name has brought along. */
+static void write_plain(int fd, const char *text, size_t len)
+{
+	char small[2048], *plain = len * 4 + 2 <= sizeof small ? small : malloc(len * 4 + 2);
+	if (plain == NULL)
+		return;
+	size_t n = out_plain(plain, text, len);
+	plain[n++] = '\n';
+	(void)fd_write(fd, plain, n);
+	if (plain != small)
+		free(plain);
 }
 
 /* "ipc-x verb: TEXT[: strerror]\n" in one write(2), of any length. */
@@ -97,8 +112,8 @@ static void message(struct call *call, int errnum, const char *fmt, va_list ap)
 		const char *err = errnum != 0 ? error_text(errnum) : "";
 		size_t need = len + strlen(err) + 4;
 		if (need <= cap) {
-			n = snprintf(text + len, cap - len, "%s%s\n", errnum != 0 ? ": " : "", err);
-			(void)fd_write(call->err, text, len + (size_t)n);
+			n = snprintf(text + len, cap - len, "%s%s", errnum != 0 ? ": " : "", err);
+			write_plain(call->err, text, len + (size_t)n);
 			break;
 		}
 		char *more = text == small ? malloc(need + 64) : NULL;
@@ -347,10 +362,17 @@ int call_ready(struct call *call)
 	return notify(call, "READY=1");
 }
 
-static void undo_unlink(void *path, intptr_t n)
+struct pidfile {
+	const char *path;
+	struct stat st;
+};
+
+/* Another's who has taken over the name meanwhile stays. */
+static void undo_pidfile(void *arg, intptr_t n)
 {
+	struct pidfile *p = arg;
 	(void)n;
-	unlink(path);
+	(void)object_unlink(AT_FDCWD, p->path, &p->st, 0);
 }
 
 int call_pidfile(struct call *call)
@@ -366,14 +388,21 @@ int call_pidfile(struct call *call)
 	if (fd < 0)
 		return call_error(call, errno, "create %s", tmp);
 	int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-	int bad = fd_write(fd, text, (size_t)n) < 0 || rename(tmp, path) < 0 ? errno : 0;
+	struct pidfile *p = call_alloc(call, sizeof *p);
+	char *copy = call_strdup(call, path);
+	if (p == NULL || copy == NULL)
+		errno = ENOMEM;
+	int bad = p == NULL || copy == NULL || fstat(fd, &p->st) < 0 ||
+			fd_write(fd, text, (size_t)n) < 0 || rename(tmp, path) < 0
+		? errno
+		: 0;
 	fd_close(fd);
 	if (bad != 0) {
 		unlink(tmp);
 		return call_error(call, bad, "write %s", path);
 	}
-	char *copy = call_strdup(call, path);
-	return copy != NULL && call_undo(call, undo_unlink, copy, 0) == 0
+	p->path = copy;
+	return call_undo(call, undo_pidfile, p, 0) == 0
 		? 0
 		: call_error(call, ENOMEM, "pidfile %s", path);
 }

@@ -132,10 +132,14 @@ static int open_file(struct lock *l)
 		l->writable = true;
 		l->fd = fd_open(l->at.dirfd, l->at.rel, O_RDWR | O_NONBLOCK, 0);
 		if (l->fd < 0 && errno == ENOENT) {
-			l->fd = l->exact ? create_exact(l)
-					 : fd_open(l->at.dirfd, l->at.rel, O_RDWR | O_CREAT, mode);
-			if (l->fd < 0 && errno == EEXIST)
+			l->fd = l->exact
+				? create_exact(l)
+				: fd_open(l->at.dirfd, l->at.rel, O_RDWR | O_CREAT | O_EXCL, mode);
+			if (l->fd < 0 && errno == EEXIST &&
+				!newfile_dangling(l->at.dirfd, l->at.rel))
 				continue;
+			if (l->fd < 0 && errno == EEXIST)
+				errno = ELOOP;
 		}
 		if (l->fd >= 0 ||
 			(errno != EACCES && errno != EROFS && errno != EISDIR && errno != EPERM &&

@@ -53,7 +53,8 @@ struct lock {
 	struct stat st;
 };
 
-/* Open L's file: for reading and writing, made when it is missing; only for reading when it cannot
+/* Open L's file: for reading and writing, made when it is missing (but not through a symbolic link to nothing:
+ * ELOOP); only for reading when it cannot
  * be written or is a directory (an exclusive lock is then flock's alone); L->can says what is left
  * of .want. Nothing is read from or written into the file. 0, or -1 with errno (EINVAL: an object
  * that cannot be locked; EBADF: a range or POSIX lock on a file that we may not write). */

@@ -159,7 +159,9 @@ void mapped_close(struct call *call, struct mapped *m)
 
 int mapped_unlink(struct call *call, struct mapped *m)
 {
-	if (unlinkat(m->at.dirfd, m->at.rel, 0) < 0 && errno != ENOENT)
+	struct stat st;
+	if ((fstat(m->shared.fd, &st) < 0 || object_unlink(m->at.dirfd, m->at.rel, &st, 0) < 0) &&
+		errno != ENOENT)
 		return call_error(call, errno, "remove %s", m->obj.text);
 	return 0;
 }

@@ -61,6 +61,16 @@ int newfile_link(struct newfile *f)
 	return fchmod(f->fd, f->mode) < 0 ? -1 : link_to(f, f->path);
 }
 
+bool newfile_dangling(int dirfd, const char *path)
+{
+	struct stat st;
+	int e = errno;
+	bool dangling = fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		S_ISLNK(st.st_mode) && fstatat(dirfd, path, &st, 0) < 0;
+	errno = e;
+	return dangling;
+}
+
 int newfile_replace(struct newfile *f)
 {
 	if (fchmod(f->fd, f->mode) < 0)

@@ -5,6 +5,8 @@
 #ifndef IPC_NEWFILE_H
 #define IPC_NEWFILE_H
 
+#include <stdbool.h>
+
 struct newfile {
 	int fd;    /* O_RDWR | O_CLOEXEC, mode MODE & 0700 until newfile_link */
 	int dirfd; /* borrowed */
@@ -17,6 +19,9 @@ struct newfile {
 int newfile_open(struct newfile *f, int dirfd, const char *path, unsigned mode);
 /* Give it its mode and name, which must be free: -1 with EEXIST else. */
 int newfile_link(struct newfile *f);
+/* Is the name a symbolic link to nothing? Then open(2) says ENOENT and newfile_link EEXIST for ever: a file is never
+ * made through such a link, which would be to let whoever made the link choose the place. */
+bool newfile_dangling(int dirfd, const char *path);
 /* The same onto a name that is taken: the old file gives way in one step (rename(2)). */
 int newfile_replace(struct newfile *f);
 /* Forget it: remove the temporary name if there is one. The descriptor is closed unless *FD takes

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,6 +146,15 @@ const char *object_dir_path(char buf[64])
 	return dir_path(buf, &given);
 }
 
+/* A default that is a link was made by somebody else. */
+static void not_ours(const char *dir)
+{
+	struct stat st;
+	int e = errno;
+	bool is_link = (e == ENOTDIR || e == ELOOP) && lstat(dir, &st) == 0 && S_ISLNK(st.st_mode);
+	errno = is_link ? EPERM : e;
+}
+
 int object_dir(bool create, char buf[64], const char **path)
 {
 	bool given;
@@ -158,6 +168,8 @@ int object_dir(bool create, char buf[64], const char **path)
 			return -1;
 		fd = fd_open(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY | (given ? 0 : O_NOFOLLOW), 0);
 	}
+	if (fd < 0 && !given)
+		not_ours(dir);
 	if (fd < 0)
 		return -1;
 	bool ours = fstat(fd, &st) == 0 && (st.st_uid == geteuid() || (given && st.st_uid == 0)) &&
@@ -194,6 +206,43 @@ void object_at_close(struct object_at *at)
 	if (at->dirfd != AT_FDCWD)
 		fd_close(at->dirfd);
 	at->dirfd = AT_FDCWD;
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+static int unlink_same(int dirfd, const char *name, const struct stat *st, int flags)
+{
+	struct stat now;
+	if (fstatat(dirfd, name, &now, AT_SYMLINK_NOFOLLOW) < 0)
+		return -1;
+	bool same = same_file(&now, st) ||
+		(S_ISLNK(now.st_mode) && fstatat(dirfd, name, &now, 0) == 0 && same_file(&now, st));
+	if (same)
+		return unlinkat(dirfd, name, flags);
+	errno = ENOENT;
+	return -1;
+}
+
+int object_unlink(int dirfd, const char *path, const struct stat *st, int flags)
+{
+	char dir[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	if (slash == NULL || slash[1] == '\0')
+		return unlink_same(dirfd, path, st, flags);
+	size_t len = (size_t)(slash - path) + 1;
+	if (len >= sizeof dir) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(dir, path, len);
+	dir[len] = '\0';
+	int fd = fd_open(dirfd, dir, O_PATH | O_DIRECTORY, 0);
+	int r = fd < 0 ? -1 : unlink_same(fd, slash + 1, st, flags);
+	fd_close(fd);
+	return r;
 }
 
 const char *object_path(const struct object *obj, const char *kind, char *buf, size_t size)

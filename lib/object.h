@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 enum object_kind {
@@ -57,6 +58,10 @@ const char *object_dir_path(char buf[64]);
 int object_at(const struct object *obj, const char *kind, bool create_dir, struct object_at *at);
 /* Give back AT's descriptor. */
 void object_at_close(struct object_at *at);
+/* unlinkat(2), if the name PATH still is that of the file ST, or of a symbolic link to it. The directory is opened
+ * once, so that whoever can swap it for another between the look and the removal gains nothing. 0, or -1 with
+ * errno: ENOENT also when another file has the name. */
+int object_unlink(int dirfd, const char *path, const struct stat *st, int flags);
 /* Where it is as one path for people and for IPC_OBJECT: PATH or "$IPC_DIR/NAME.KIND". Written into
  * BUF of SIZE bytes; NULL with ENAMETOOLONG when it does not fit. */
 const char *object_path(const struct object *obj, const char *kind, char *buf, size_t size);

@@ -64,14 +64,9 @@ int out_fmt(struct out *out, const char *fmt, ...)
 	return r;
 }
 
-void json_start(struct json *j, struct out *out)
+size_t out_utf8(const void *s, size_t left)
 {
-	*j = (struct json){.out = out};
-}
-
-/* The length of the UTF-8 sequence at P (RFC 3629), 0 when it is none. */
-static size_t utf8_len(const unsigned char *p, size_t left)
-{
+	const unsigned char *p = s;
 	size_t n = p[0] < 0x80                ? 1
 		: p[0] >= 0xc2 && p[0] < 0xe0 ? 2
 		: p[0] >= 0xe0 && p[0] < 0xf0 ? 3
@@ -88,11 +83,65 @@ static size_t utf8_len(const unsigned char *p, size_t left)
 	return n;
 }
 
+size_t out_plain(char *dst, const char *src, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *s = (const unsigned char *)src;
+	char *p = dst;
+	for (size_t i = 0, n; i < len; i += n) {
+		n = out_utf8(s + i, len - i);
+		bool c1 = n == 0 ? s[i] < 0xa0 : n == 2 && s[i] == 0xc2 && s[i + 1] < 0xa0;
+		unsigned char c = n == 2 ? s[i + 1] : s[i];
+		n = n == 0 ? 1 : n;
+		if (c1) {
+			*p++ = '\\';
+			*p++ = 'x';
+			*p++ = digits[c >> 4];
+			*p++ = digits[c & 15];
+		} else if (n == 1 && (c < 0x20 || c == 0x7f)) {
+			*p++ = '^';
+			*p++ = (char)(c ^ 0x40);
+		} else {
+			memcpy(p, s + i, n);
+			p += n;
+		}
+	}
+	*p = '\0';
+	return (size_t)(p - dst);
+}
+
+/* A copy of S that cannot drive a terminal. */
+static char *printable(const char *s)
+{
+	size_t len = strlen(s);
+	char *copy = malloc(len * 4 + 1);
+	if (copy != NULL)
+		out_plain(copy, s, len);
+	return copy;
+}
+
+int out_plain_line(struct out *out, const char *s)
+{
+	char *copy = printable(s);
+	if (copy == NULL) {
+		out->err = out->err != 0 ? out->err : ENOMEM;
+		return -1;
+	}
+	out_str(out, copy);
+	free(copy);
+	return out_char(out, '\n');
+}
+
+void json_start(struct json *j, struct out *out)
+{
+	*j = (struct json){.out = out};
+}
+
 static void json_text(struct out *out, const unsigned char *p, size_t len)
 {
 	out_char(out, '"');
 	for (size_t i = 0, n; i < len; i += n) {
-		n = utf8_len(p + i, len - i);
+		n = out_utf8(p + i, len - i);
 		if (n == 0) {
 			out_fmt(out, "\\udc%02x", p[i]);
 			n = 1;
@@ -105,6 +154,8 @@ static void json_text(struct out *out, const unsigned char *p, size_t len)
 			out_str(out, "\\t");
 		} else if (p[i] < 0x20 || p[i] == 0x7f) {
 			out_fmt(out, "\\u%04x", p[i]);
+		} else if (n == 2 && p[i] == 0xc2 && p[i + 1] < 0xa0) {
+			out_fmt(out, "\\u00%02x", p[i + 1]);
 		} else {
 			out_put(out, p + i, n);
 		}
@@ -190,25 +241,6 @@ void json_seconds(struct json *j, const char *key, int64_t ns)
 void table_start(struct table *t, unsigned ncols, unsigned right)
 {
 	*t = (struct table){.ncols = ncols, .right = right};
-}
-
-/* A copy of S that cannot drive a terminal. */
-static char *printable(const char *s)
-{
-	char *copy = malloc(strlen(s) * 4 + 1), *p = copy;
-	if (copy == NULL)
-		return NULL;
-	for (; *s != '\0'; s++) {
-		unsigned char c = (unsigned char)*s;
-		if (c < 0x20 || c == 0x7f) {
-			*p++ = '^';
-			*p++ = (char)(c ^ 0x40);
-		} else {
-			*p++ = (char)c;
-		}
-	}
-	*p = '\0';
-	return copy;
 }
 
 void table_cell(struct table *t, const char *s)

@@ -3,6 +3,7 @@
 #include "proc.h"
 
 #include "fd.h"
+#include "out.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -95,14 +96,20 @@ void proc_boot_id(char buf[40])
 	buf[strcspn(buf, "\n")] = '\0';
 }
 
-/* Arguments end with a NUL each: blanks between them, no control characters. */
+/* Arguments end with a NUL each: blanks between them, no control characters, not those of the upper half either. */
 static void one_line(char *s, size_t len)
 {
-	for (size_t i = 0; i < len; i++)
-		if (s[i] == '\0')
+	for (size_t i = 0, n; i < len; i += n) {
+		unsigned char c = (unsigned char)s[i];
+		n = out_utf8(s + i, len - i);
+		if (c == '\0')
 			s[i] = ' ';
-		else if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
+		else if (c < 0x20 || c == 0x7f || (n == 0 && c < 0xa0))
 			s[i] = '?';
+		else if (n == 2 && c == 0xc2 && (unsigned char)s[i + 1] < 0xa0)
+			s[i] = s[i + 1] = '?';
+		n = n == 0 ? 1 : n;
+	}
 }
 
 const char *proc_command(pid_t pid, char *buf, size_t size)

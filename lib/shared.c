@@ -7,6 +7,7 @@
 #include "shared.h"
 
 #include "fd.h"
+#include "lock.h"
 #include "newfile.h"
 #include "proc.h"
 
@@ -18,6 +19,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define PATIENCE (5 * NS_PER_S) /* others hold the lock of the boot id for microseconds */
 
 _Static_assert(sizeof(struct shared_head) == 64, "the header is part of the file format");
 
@@ -116,9 +119,9 @@ static int forget_last_boot(struct shared *s)
 	boot_id(now);
 	if (memcmp(s->head->boot, now, sizeof now) == 0)
 		return 0;
-	while (flock(s->fd, LOCK_EX) < 0)
-		if (errno != EINTR)
-			return -1;
+	/* Who may open the file may hold this lock, too: not for ever. */
+	if (lock_flock(s->fd, false, wait_until(PATIENCE), NULL) < 0)
+		return -1;
 	if (memcmp(s->head->boot, now, sizeof now) != 0) {
 		if (s->head->lock != 0) /* its owner died with the machine: have it repaired */
 			__atomic_store_n(&s->head->lock, 0x40000000u /* FUTEX_OWNER_DIED */,
@@ -195,6 +198,8 @@ int shared_open(struct shared *s, int dirfd, const char *path, const struct shar
 		shared_close(s, 0);
 		if (errno != EEXIST || (flags & SHARED_EXCL) != 0 || tries >= 100)
 			return -1;
+		if (newfile_dangling(dirfd, path))
+			return bad(ELOOP);
 	}
 }
 

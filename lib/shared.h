@@ -55,7 +55,7 @@ struct shared {
 /* Open DIRFD/PATH, or make it: SIZE bytes (allocated, so that no store can meet a full file system),
  * exact MODE, header filled in, INIT(base, size, arg) called, then linked to its name. S is to be
  * given to shared_close. 0; -1 with errno: ENOENT, EEXIST, EBADMSG (not such a file, or damaged),
- * EPROTONOSUPPORT (another version or ABI), EISDIR/ENOTSUP (not a regular file), ENOSPC, mmap(2)'s.
+ * EPROTONOSUPPORT (another version or ABI), EISDIR/ENOTSUP (not a regular file), ELOOP (a symbolic link to nothing), ENOSPC, mmap(2)'s.
  * The path must not be a symbolic link to be created; an existing one is followed. */
 int shared_open(struct shared *s, int dirfd, const char *path, const struct shared_type *type,
 	int flags, size_t size, unsigned mode, void (*init)(void *base, size_t size, void *arg),

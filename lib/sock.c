@@ -5,6 +5,7 @@
 #include "call.h"
 #include "fd.h"
 #include "num.h"
+#include "object.h"
 #include "peer.h"
 #include "sockdiag.h"
 
@@ -107,18 +108,17 @@ static enum found probe(const char *path, int type, struct peer *peer)
 	return err == ECONNREFUSED ? FOUND_DEAD : err == ENOENT ? FOUND_NOTHING : FOUND_ERROR;
 }
 
-/* First the kernel is asked, so that a live server does not see a client that wants nothing; then, since
+/* *ST is what was looked at. First the kernel is asked, so that a live server does not see a client that wants nothing; then, since
  * it tells only of our network namespace, a connection is tried. */
-static enum found look(const struct addr *a, int type, struct peer *peer)
+static enum found look(const struct addr *a, int type, struct peer *peer, struct stat *st)
 {
-	struct stat st;
 	struct sockdiag d;
 	*peer = (struct peer){.known = false};
-	if (lstat(a->path, &st) < 0)
+	if (lstat(a->path, st) < 0)
 		return errno == ENOENT ? FOUND_NOTHING : FOUND_ERROR;
-	if (!S_ISSOCK(st.st_mode))
+	if (!S_ISSOCK(st->st_mode))
 		return FOUND_OTHER;
-	if (sockdiag_find(a, &st, &d) <= 0)
+	if (sockdiag_find(a, st, &d) <= 0)
 		return probe(a->path, type, peer);
 	pid_t pid = sockdiag_owner(d.inode);
 	/* 0: closed since then, or not visible to us. */
@@ -160,8 +160,9 @@ static int claim(struct call *call, const struct addr *a, struct sock_bound *b, 
 	const struct sock_how *how)
 {
 	struct peer peer;
+	struct stat st;
 	for (int tries = 0; tries < 8; tries++) {
-		enum found found = look(a, b->type, &peer);
+		enum found found = look(a, b->type, &peer, &st);
 		if (found == FOUND_LIVE)
 			return live(call, a->text, &peer);
 		if (found == FOUND_OTHER)
@@ -169,7 +170,8 @@ static int claim(struct call *call, const struct addr *a, struct sock_bound *b, 
 				call, ST_EXISTS, 0, "%s: exists and is not a socket", a->text);
 		if (found == FOUND_ERROR)
 			return call_error(call, errno, "look whether %s is in use", a->text);
-		if (found == FOUND_DEAD && unlink(a->path) < 0 && errno != ENOENT)
+		if (found == FOUND_DEAD && object_unlink(AT_FDCWD, a->path, &st, 0) < 0 &&
+			errno != ENOENT)
 			return call_error(call, errno, "remove the dead socket %s", a->text);
 		if (sock_bind_path(b, a->path, dirfd, how) == 0) {
 			b->path = call_strdup(call, a->path);
@@ -185,13 +187,12 @@ static int claim(struct call *call, const struct addr *a, struct sock_bound *b, 
 static void undo_release(void *bound, intptr_t n)
 {
 	struct sock_bound *b = bound;
-	struct stat st;
+	struct stat st = {.st_dev = b->dev, .st_ino = b->ino};
 	(void)n;
 	/* While the socket is open nobody takes the path for dead, so there is no race with the
 	 * next owner. */
-	if (b->ino != 0 && b->path != NULL && lstat(b->path, &st) == 0 && st.st_dev == b->dev &&
-		st.st_ino == b->ino)
-		unlink(b->path);
+	if (b->ino != 0 && b->path != NULL)
+		(void)object_unlink(AT_FDCWD, b->path, &st, 0);
 	fd_close(b->fd);
 	b->dev = 0;
 	b->ino = 0;
@@ -230,10 +231,11 @@ static int lock_for(struct call *call, const struct addr *a, int *dirfd)
 int sock_remove(struct call *call, const struct addr *a)
 {
 	struct peer peer;
+	struct stat st;
 	int dirfd, status = lock_for(call, a, &dirfd);
 	if (status != 0)
 		return status;
-	switch (look(a, a->type, &peer)) {
+	switch (look(a, a->type, &peer, &st)) {
 	case FOUND_LIVE: status = live(call, a->text, &peer); break;
 	case FOUND_NOTHING: status = call_error(call, ENOENT, "remove %s", a->text); break;
 	case FOUND_OTHER:
@@ -243,7 +245,7 @@ int sock_remove(struct call *call, const struct addr *a)
 		status = call_error(call, errno, "look whether %s is in use", a->text);
 		break;
 	case FOUND_DEAD:
-		if (unlink(a->path) < 0)
+		if (object_unlink(AT_FDCWD, a->path, &st, 0) < 0)
 			status = call_error(call, errno, "remove %s", a->text);
 		break;
 	}

@@ -1,6 +1,7 @@
 /* lib/sock_bind.c: see sock.h. A path with the right mode and owner from birth. */
 #define _GNU_SOURCE
 #include "fd.h"
+#include "object.h"
 #include "sock.h"
 
 #include <errno.h>
@@ -73,7 +74,8 @@ static int settle(struct sock_bound *b, const char *path, const struct sock_how 
 	struct stat st;
 	char proc[40];
 	int fd = fd_open(AT_FDCWD, path, O_PATH | O_NOFOLLOW, 0);
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISSOCK(st.st_mode)) {
+	/* Where others may rename, it may be another file by now, or one with more names: left alone. */
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISSOCK(st.st_mode) || st.st_nlink != 1) {
 		fd_close(fd);
 		errno = EIO;
 		return -1;
@@ -96,7 +98,7 @@ static int settle(struct sock_bound *b, const char *path, const struct sock_how 
 int sock_bind_path(struct sock_bound *b, const char *path, int dirfd, const struct sock_how *how)
 {
 	struct addr_at at;
-	struct stat dir;
+	struct stat dir, st;
 	if (addr_enter(path, false, &at) < 0)
 		return -1;
 	struct birth birth = {.fd = b->fd,
@@ -119,7 +121,10 @@ int sock_bind_path(struct sock_bound *b, const char *path, int dirfd, const stru
 	if (settle(b, path, how) == 0)
 		return 0;
 	int err = errno;
-	unlink(path);
+	st = (struct stat){.st_dev = b->dev, .st_ino = b->ino};
+	if (b->ino != 0)
+		(void)object_unlink(AT_FDCWD, path, &st, 0);
+	b->ino = 0;
 	errno = err;
 	return -1;
 }

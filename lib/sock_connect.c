@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "call.h"
 #include "fd.h"
+#include "object.h"
 #include "sock.h"
 #include "sockdiag.h"
 
@@ -40,10 +41,25 @@ static int make(const struct addr_at *at, int type)
 	return fd;
 }
 
+/* Nobody is talked to in a directory that somebody else has made in our name. A missing one is told by connect(2). */
+static bool is_ours(const struct addr *a)
+{
+	char buf[64];
+	if (a->obj.kind != OBJECT_WORD)
+		return true;
+	int fd = object_dir(false, buf, NULL);
+	fd_close(fd);
+	return fd >= 0 || errno != EPERM;
+}
+
 int sock_connect_start(const struct addr *a, unsigned i, int type, bool *pending)
 {
 	struct addr_at at;
 	*pending = false;
+	if (!is_ours(a)) {
+		errno = EPERM;
+		return -1;
+	}
 	if (target(a, i, &at) < 0)
 		return -1;
 	int fd = make(&at, type), r = -1;

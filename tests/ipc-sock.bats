@@ -124,7 +124,7 @@ s = socket.socket(socket.AF_UNIX); s.bind("./p"); s.listen(1); print(flush=True)
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "no strace under the sanitizer"
 	python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("./s")'
 	# The first is held up right before it removes the dead path.
-	strace -f -o trace -e trace=unlink -e inject=unlink:delay_enter=1500000:when=1 \
+	strace -f -o trace -e trace=unlinkat -e inject=unlinkat:delay_enter=1500000:when=1 \
 		ipc-sock serve --echo ./s 2>err.1 3>&- &
 	local first=$! second
 	until_true grep -q unlink trace

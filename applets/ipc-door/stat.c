@@ -39,7 +39,8 @@ static void print_text(struct call *call, const char *path, const struct door_st
 	char command[256], user[64], since[32];
 	struct out *out = &call->out;
 	num_user_name(st->uid, user, sizeof user);
-	out_fmt(out, "door     %s\n", path);
+	out_str(out, "door     ");
+	out_plain_line(out, path);
 	out_fmt(out, "server   pid %ld, user %s: %s\n", (long)st->pid, user,
 		proc_command(st->pid, command, sizeof command));
 	out_fmt(out, "since    %s\n", num_time_text(st->since, since));

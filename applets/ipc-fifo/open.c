@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -205,34 +206,58 @@ int fifo_capacity(struct call *call, const struct fifo *f, const struct val *v)
 	return status;
 }
 
-/* Make REL with exactly MODE. The umask may not be asked for without setting it, so a FIFO that
- * nobody may open is made under a name that nobody knows, gets its mode, and then its name. */
-static int make_exact(int dirfd, const char *rel, mode_t mode)
+/* Is FD the FIFO that was made just now? In a directory where others may rename, another file may have the name by
+ * now, or the same file more names: its mode is not ours to change. */
+static bool is_newborn(int fd)
 {
-	char tmp[4096 + 40], proc[40];
+	struct stat st;
+	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && (st.st_mode & 07777) == 0 &&
+		st.st_nlink == 1;
+}
+
+/* Make NAME in the directory DIRFD with exactly MODE. The umask may not be asked for without setting it, so a FIFO
+ * that nobody may open is made under a name that nobody knows, gets its mode, and then its name. */
+static int make_in(int dirfd, const char *name, mode_t mode)
+{
+	char tmp[40], proc[40];
 	uint64_t random = 0;
-	const char *slash = strrchr(rel, '/');
-	int dir = slash != NULL ? (int)(slash - rel) + 1 : 0;
 	(void)!getrandom(&random, sizeof random, 0);
-	int n = snprintf(
-		tmp, sizeof tmp, "%.*s.fifo-%016llx", dir, rel, (unsigned long long)random);
-	if (n < 0 || (size_t)n >= sizeof tmp) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
+	snprintf(tmp, sizeof tmp, ".fifo-%016llx", (unsigned long long)random);
 	if (mknodat(dirfd, tmp, S_IFIFO, 0) < 0)
 		return -1;
 	int fd = fd_open(dirfd, tmp, O_PATH | O_NOFOLLOW, 0);
 	snprintf(proc, sizeof proc, "/proc/self/fd/%d", fd);
-	int r = fd < 0 ? -1 : fchmodat(AT_FDCWD, proc, mode, 0);
-	if (r < 0 && errno == ENOENT) /* no /proc */
-		r = fchmodat(dirfd, tmp, mode, 0);
+	int r = fd < 0 ? -1 : 0;
+	if (r == 0 && !is_newborn(fd)) {
+		errno = EBUSY;
+		r = -1;
+	}
+	if (r == 0)
+		r = fchmodat(AT_FDCWD, proc, mode, 0);
 	fd_close(fd);
 	if (r == 0)
-		r = linkat(dirfd, tmp, dirfd, rel, 0);
+		r = linkat(dirfd, tmp, dirfd, name, 0);
 	int e = errno;
 	(void)unlinkat(dirfd, tmp, 0);
 	errno = e;
+	return r;
+}
+
+/* The directory is opened once: the temporary name is removed from where it was made. */
+static int make_exact(int dirfd, const char *rel, mode_t mode)
+{
+	char dir[PATH_MAX];
+	const char *slash = strrchr(rel, '/');
+	if (slash == NULL)
+		return make_in(dirfd, rel, mode);
+	int n = snprintf(dir, sizeof dir, "%.*s", (int)(slash - rel) + 1, rel);
+	if (n < 0 || (size_t)n >= sizeof dir) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	int fd = fd_open(dirfd, dir, O_PATH | O_DIRECTORY, 0);
+	int r = fd < 0 ? -1 : make_in(fd, slash + 1, mode);
+	fd_close(fd);
 	return r;
 }
 
@@ -252,12 +277,9 @@ static int create_one(struct call *call, struct fifo *f)
 
 int fifo_unlink(struct fifo *f)
 {
-	struct stat now;
-	if (fstatat(f->at.dirfd, f->at.rel, &now, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 1 : -1;
-	if (now.st_ino != f->st.st_ino || now.st_dev != f->st.st_dev)
-		return 1;
-	return unlinkat(f->at.dirfd, f->at.rel, 0);
+	if (object_unlink(f->at.dirfd, f->at.rel, &f->st, 0) == 0)
+		return 0;
+	return errno == ENOENT ? 1 : -1;
 }
 
 static int rm_one(struct call *call, struct fifo *f)

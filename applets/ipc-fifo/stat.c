@@ -163,8 +163,10 @@ static void text_holders(struct out *out, const struct view *v, const char *labe
 static void as_text(struct out *out, const struct view *v, const char *path)
 {
 	const struct stat *st = &v->f.st;
-	out_fmt(out, "path      %s\nmode      %04o\nuid       %u\ngid       %u\n", path,
-		(unsigned)st->st_mode & 07777, (unsigned)st->st_uid, (unsigned)st->st_gid);
+	out_str(out, "path      ");
+	out_plain_line(out, path);
+	out_fmt(out, "mode      %04o\nuid       %u\ngid       %u\n", (unsigned)st->st_mode & 07777,
+		(unsigned)st->st_uid, (unsigned)st->st_gid);
 	if (v->capacity >= 0)
 		out_fmt(out, "capacity  %d\nbytes     %d\n", v->capacity, v->bytes);
 	else

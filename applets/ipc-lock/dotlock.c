@@ -185,6 +185,10 @@ static int try_take(struct dotlock *d, unsigned mode, struct dotlock_owner *owne
 	int r = add_line(f.fd);
 	if (r == 0)
 		r = newfile_link(&f) == 0 ? 1 : errno != EEXIST ? -1 : 0;
+	if (r == 0 && newfile_dangling(d->at.dirfd, d->at.rel)) {
+		errno = ELOOP;
+		r = -1;
+	}
 	if (r == 0) {
 		int alive = dotlock_look(d->at.dirfd, d->at.rel, owner);
 		r = alive == 0 ? take_over(d, &f, owner) : alive > 0 ? 0 : -1;
@@ -255,8 +259,8 @@ static int take(struct dotlock *d, unsigned mode, int64_t deadline, const struct
 /* Ours can only have been replaced by hand. */
 static void release(struct dotlock *d)
 {
-	if (d->fd >= 0 && names(&d->at, &d->st))
-		unlinkat(d->at.dirfd, d->at.rel, 0);
+	if (d->fd >= 0)
+		(void)object_unlink(d->at.dirfd, d->at.rel, &d->st, 0);
 	fd_close(d->fd);
 	d->fd = -1;
 }

@@ -130,7 +130,8 @@ static int test_dotlock(struct call *call, struct lock *l)
 	if (r < 0)
 		return call_error(call, e, "read %s", l->obj.text);
 	if (r > 0 && call->std[STD_VERBOSE].count > 0)
-		out_fmt(&call->out, "held by %ld on %s\n", (long)owner.pid, owner.host);
+		out_fmt(&call->out, "held by %ld on ", (long)owner.pid),
+			out_plain_line(&call->out, owner.host);
 	return r > 0 ? ST_NO : ST_OK;
 }
 
@@ -202,7 +203,10 @@ static void stat_text(struct call *call, struct found *f)
 {
 	struct out *out = &call->out;
 	struct table t;
-	out_fmt(out, "%s: %s", f->text, f->state);
+	char *name = call_alloc(call, strlen(f->text) * 4 + 1);
+	if (name != NULL)
+		out_plain(name, f->text, strlen(f->text));
+	out_fmt(out, "%s: %s", name != NULL ? name : "?", f->state);
 	if (f->token != 0)
 		out_fmt(out, ", token %lld", (long long)f->token);
 	out_char(out, '\n');

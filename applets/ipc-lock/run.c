@@ -20,8 +20,9 @@ static void give_back(void *arg)
 	struct taken *t = arg;
 	for (unsigned i = 0; i < t->n && t->remove; i++) {
 		struct lock *l = &t->locks[i];
-		if (l->held != 0 && l->obj.kind != OBJECT_FD && lock_current(l))
-			unlinkat(l->at.dirfd, l->at.rel, S_ISDIR(l->st.st_mode) ? AT_REMOVEDIR : 0);
+		if (l->held != 0 && l->obj.kind != OBJECT_FD)
+			(void)object_unlink(l->at.dirfd, l->at.rel, &l->st,
+				S_ISDIR(l->st.st_mode) ? AT_REMOVEDIR : 0);
 	}
 	for (unsigned i = t->n; i-- > 0;) {
 		if (!t->leave)

@@ -23,7 +23,7 @@ static void put_str(struct report *r, const char *name, const char *s)
 	if (r->json)
 		json_str(&r->j, name, s);
 	else
-		out_fmt(r->out, "%s: %s\n", name, s);
+		out_fmt(r->out, "%s: ", name), out_plain_line(r->out, s);
 }
 
 static void put_num(struct report *r, const char *name, uint64_t n)

@@ -327,6 +327,7 @@ static int run_zero(struct call *call)
 
 static int remove_one(struct call *call, const char *word)
 {
+	struct stat st;
 	int status, r;
 	struct sem *s = sem_open_word(call, word, SEM_READ, 0, NULL, &status);
 	if (s == NULL)
@@ -336,7 +337,7 @@ static int remove_one(struct call *call, const char *word)
 	else if (s->kind == SEM_SYSV)
 		r = sysv_remove(s);
 	else
-		r = unlinkat(s->at.dirfd, s->at.rel, 0);
+		r = fstat(s->fd, &st) < 0 ? -1 : object_unlink(s->at.dirfd, s->at.rel, &st, 0);
 	if (r < 0)
 		status = call_error(call, errno, "remove %s", word);
 	sem_shut(s);

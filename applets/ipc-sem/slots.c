@@ -122,6 +122,8 @@ static int open_file(struct sem *s, unsigned flags, unsigned n, bool *made)
 		}
 		if (errno != EEXIST || (flags & SEM_EXCL) != 0)
 			return -1;
+		if (newfile_dangling(s->at.dirfd, s->at.rel))
+			return bad(ELOOP);
 	}
 }
 

@@ -187,7 +187,7 @@ static void put_text(struct call *call, struct json *json, const char *name, con
 	if (json != NULL)
 		json_str(json, name, text);
 	else
-		out_fmt(&call->out, "%s %s\n", name, text);
+		out_fmt(&call->out, "%s ", name), out_plain_line(&call->out, text);
 }
 
 static void put_owner(struct call *call, struct json *json, unsigned uid, unsigned mode)

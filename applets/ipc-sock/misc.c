@@ -151,7 +151,8 @@ static void print_table(struct call *call, const char *name, const struct file *
 {
 	char text[256], user[64];
 	struct out *out = &call->out;
-	out_fmt(out, "address  %s\n", name);
+	out_str(out, "address  ");
+	out_plain_line(out, name);
 	out_fmt(out, "state    %s\n", live ? state_name(d) : "dead: nobody has it open");
 	if (live)
 		out_fmt(out, "type     %s\n", sock_type_name(d->type));

@@ -66,8 +66,10 @@ static void prune(struct spool *sp, uint64_t limit)
 /* The data of a finished job are given up, the empty file is its result. */
 static void cut(int lease, int dirfd, const char *name)
 {
-	int fd = lease >= 0 ? lease : fd_open(dirfd, name, O_WRONLY | O_NOFOLLOW, 0);
-	if (fd >= 0 && ftruncate(fd, 0) < 0)
+	struct stat st;
+	int fd = lease >= 0 ? lease : fd_open(dirfd, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	/* A file that has another name as well is not only the job's. */
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_nlink == 1 && ftruncate(fd, 0) < 0)
 		errno = 0; /* its bytes stay for a while */
 	if (fd != lease)
 		fd_close(fd);

@@ -55,7 +55,7 @@ struct list {
 static void read_why(int dirfd, uint64_t id, char *buf, size_t size)
 {
 	char name[NAME_SIZE];
-	int fd = fd_open(dirfd, side_name(id, "why", name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	int fd = file_regular(dirfd, side_name(id, "why", name));
 	ssize_t n = fd < 0 ? 0 : fd_read(fd, buf, size - 1);
 	fd_close(fd);
 	buf[n > 0 ? n : 0] = '\0';

@@ -86,6 +86,9 @@ int bucket_open(struct spool *sp, const struct job *job, bool make, bool *made);
 int bucket_sync_parents(struct spool *sp, const struct job *job);
 /* A file in tmp/ or a bucket, with the spool's mode. -1 with errno. */
 int file_create(struct spool *sp, int dirfd, const char *name);
+/* Open NAME for reading if it is a regular file: whoever may write into the spool may have put a FIFO there, whose
+ * reading has no end. -1 with errno: EBADMSG when it is something else. */
+int file_regular(int dirfd, const char *name);
 
 /* The names in the directory FD, sorted. KEEP says which count; others go to sp->foreign. */
 struct names {

@@ -62,6 +62,17 @@ int tmp_fd(struct spool *sp)
 	return sp->tmp;
 }
 
+int file_regular(int dirfd, const char *name)
+{
+	struct stat st;
+	int fd = fd_open(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	if (fd < 0 || (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)))
+		return fd;
+	fd_close(fd);
+	errno = EBADMSG;
+	return -1;
+}
+
 /* A directory with the spool's own mode: the umask must not shut the group out of a spool that was made for
  * it. 1 made, 0 there already, -1. */
 static int make_dir(struct spool *sp, int dirfd, const char *name)
@@ -166,7 +177,7 @@ static int parse_format(struct spool *sp, char *text)
 static int read_format(struct spool *sp)
 {
 	char text[4096];
-	int fd = fd_open(sp->root, "format", O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	int fd = file_regular(sp->root, "format");
 	if (fd < 0 && errno == ENOENT)
 		return ST_NOOBJ;
 	ssize_t n = fd < 0 ? -1 : fd_read(fd, text, sizeof text - 1);
@@ -304,7 +315,9 @@ static int open_root(struct spool *sp, const struct object *obj, bool create)
 	int flags = O_RDONLY | O_DIRECTORY | (obj->kind == OBJECT_WORD ? O_NOFOLLOW : 0);
 	int fd = fd_open(at.dirfd, at.rel, flags, 0);
 	if (fd < 0 && errno == ENOENT && create)
-		fd = make_root(sp, &at, mode) < 0 ? -1 : fd_open(at.dirfd, at.rel, flags, 0);
+		fd = make_root(sp, &at, mode) < 0
+			? -1
+			: fd_open(at.dirfd, at.rel, flags | O_NOFOLLOW, 0);
 	int e = errno;
 	object_at_close(&at);
 	sp->root = call_own(call, fd);

@@ -149,8 +149,7 @@ static int print_output(struct waiting *w, uint64_t id)
 	struct job job = {.id = id, .state = JOB_DONE};
 	char name[NAME_SIZE];
 	int bucket = bucket_open(&w->sp, &job, false, NULL);
-	int fd = bucket < 0 ? -1
-			    : fd_open(bucket, side_name(id, "out", name), O_RDONLY | O_NOFOLLOW, 0);
+	int fd = bucket < 0 ? -1 : file_regular(bucket, side_name(id, "out", name));
 	int e = errno;
 	fd_close(bucket);
 	if (fd < 0 && e == ENOENT)

@@ -5,3 +5,7 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/lib/host.o 
 WRAP_proc = -Wl,--wrap=openat
 WRAP_mapped = -Wl,--wrap=opendir
 .PRECIOUS: $(BUILD)/obj/tests/fuzz/%.o
+
+# What parses foreign input, fed by libFuzzer: TIME seconds a target, F="args num" for some.
+fuzz:
+	@TIME="$(TIME)" tests/fuzz/run $(BUILD)-fuzz $(F)
