@@ -89,7 +89,6 @@ $(BUILD)/unit: $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/unit/*.c)
 	@$(LINKIT) -o $@ $^ $(LDLIBS)
 
 include tests/fuzz/rules.mk
-
 check: all $(BUILD)/contract $(BUILD)/unit builtins
 	@tests/run $(if $(V),-v) $(BUILD) $(T)
 
