@@ -28,8 +28,8 @@ int out_fmt(struct out *out, const char *fmt, ...) __attribute__((format(printf,
 /* Write what is buffered; restarts after EINTR and short writes. 0 or -1. */
 int out_flush(struct out *out);
 
-/* The length of the UTF-8 sequence at P (RFC 3629) of at most LEFT bytes, 0 when it is none. */
-size_t out_utf8(const void *p, size_t left);
+/* The length of the UTF-8 sequence at S (RFC 3629) of at most LEFT bytes, 0 when it is none. */
+size_t out_utf8(const void *s, size_t left);
 /* Copy LEN bytes of S to DST, which has room for 4 * LEN + 1, so that they cannot drive a terminal: control
  * characters become ^X, those of the upper half (C1, as UTF-8 or as single bytes) \xNN. Other bytes stay as they
  * are. Terminated; the length is returned. */
