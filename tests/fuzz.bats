@@ -5,6 +5,7 @@ load helper
 @test "every target builds, takes its seeds, and finds nothing in a moment" {
 	need clang
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "built with sanitizers of its own"
+	[[ -z ${IPCBOX_AGAIN-} ]] || skip "done with another build already"
 	local s=0
 	# One build for all ways of linking: it takes half a minute the first time.
 	TIME=${FUZZ_TIME:-2} timeout 280 "$ROOT/tests/fuzz/run" build-fuzz >out 2>err </dev/null || s=$?
@@ -33,6 +34,7 @@ load helper
 @test "a crash is counted, told and ends with 1" {
 	need clang
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "built with sanitizers of its own"
+	[[ -z ${IPCBOX_AGAIN-} ]] || skip "done with another build already"
 	mkdir -p tree/tests/fuzz/corpus/bad tree/out/fuzz
 	cp "$ROOT/tests/fuzz/run" tree/tests/fuzz/
 	printf 'out/fuzz/bad: ; true\n' >tree/Makefile

@@ -4,6 +4,7 @@ load helper
 
 local_setup() {
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "what is built here has no sanitizer"
+	[[ -z ${IPCBOX_AGAIN-} ]] || skip "done with another build already"
 	# The suite's own build says nothing about these.
 	unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES BUILD LINK CC CFLAGS CPPFLAGS LDFLAGS DESTDIR PREFIX
 }

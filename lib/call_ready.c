@@ -1,0 +1,95 @@
+/* lib/call_ready.c: how a verb that serves says that it is ready, and who it is: --ready-fd, $NOTIFY_SOCKET,
+ * --pidfile. See call.h. */
+#define _GNU_SOURCE
+#include "call.h"
+#include "fd.h"
+#include "object.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* sd_notify(3): one datagram to the socket that $NOTIFY_SOCKET names. */
+static int notify(struct call *call, const char *text)
+{
+	const char *name = getenv("NOTIFY_SOCKET");
+	if (name == NULL || (name[0] != '/' && name[0] != '@'))
+		return 0;
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	size_t len = strlen(name);
+	if (len >= sizeof sun.sun_path)
+		return call_fail(call, ST_USAGE, 0, "$NOTIFY_SOCKET is longer than %zu bytes",
+			sizeof sun.sun_path - 1);
+	memcpy(sun.sun_path, name, len);
+	if (name[0] == '@')
+		sun.sun_path[0] = '\0';
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+	if (fd < 0 ||
+		sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&sun, size) < 0)
+		call_warn(call, errno, "notify %s", name);
+	fd_close(fd);
+	return 0;
+}
+
+int call_ready(struct call *call)
+{
+	if (call->std[STD_READY_FD].count > 0) {
+		int fd = (int)call->std[STD_READY_FD].num;
+		if (fd_write(fd, "\n", 1) < 0 && errno != EPIPE)
+			return call_error(call, errno, "write --ready-fd %d", fd);
+		if (fd > 2)
+			fd_close(fd);
+	}
+	return notify(call, "READY=1");
+}
+
+struct pidfile {
+	const char *path;
+	struct stat st;
+};
+
+/* Another's who has taken over the name meanwhile stays. */
+static void undo_pidfile(void *arg, intptr_t n)
+{
+	struct pidfile *p = arg;
+	(void)n;
+	(void)object_unlink(AT_FDCWD, p->path, &p->st, 0);
+}
+
+int call_pidfile(struct call *call)
+{
+	if (call->std[STD_PIDFILE].count == 0)
+		return 0;
+	const char *path = call->std[STD_PIDFILE].str;
+	char text[24];
+	char *tmp = call_fmt(call, "%s.%ld", path, (long)getpid());
+	if (tmp == NULL)
+		return call_error(call, ENOMEM, "pidfile %s", path);
+	int fd = fd_open(AT_FDCWD, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		return call_error(call, errno, "create %s", tmp);
+	int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+	struct pidfile *p = call_alloc(call, sizeof *p);
+	char *copy = call_strdup(call, path);
+	if (p == NULL || copy == NULL)
+		errno = ENOMEM;
+	int bad = p == NULL || copy == NULL || fstat(fd, &p->st) < 0 ||
+			fd_write(fd, text, (size_t)n) < 0 || rename(tmp, path) < 0
+		? errno
+		: 0;
+	fd_close(fd);
+	if (bad != 0) {
+		unlink(tmp);
+		return call_error(call, bad, "write %s", path);
+	}
+	p->path = copy;
+	return call_undo(call, undo_pidfile, p, 0) == 0
+		? 0
+		: call_error(call, ENOMEM, "pidfile %s", path);
+}
