@@ -307,6 +307,7 @@ two_cpus() {
 	mkfifo pipe
 	bg cat pipe >got
 	pid=$!
+	until_true blocked $pid # in its open(2), by which it is a reader
 	quick -t pipe -S 64 --svg pipe
 	wait $pid
 	[[ -p pipe ]]
