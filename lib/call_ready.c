@@ -69,18 +69,16 @@ int call_pidfile(struct call *call)
 	const char *path = call->std[STD_PIDFILE].str;
 	char text[24];
 	char *tmp = call_fmt(call, "%s.%ld", path, (long)getpid());
-	if (tmp == NULL)
+	struct pidfile *p = call_alloc(call, sizeof *p);
+	char *copy = call_strdup(call, path);
+	if (tmp == NULL || p == NULL || copy == NULL)
 		return call_error(call, ENOMEM, "pidfile %s", path);
 	int fd = fd_open(AT_FDCWD, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
 	if (fd < 0)
 		return call_error(call, errno, "create %s", tmp);
 	int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-	struct pidfile *p = call_alloc(call, sizeof *p);
-	char *copy = call_strdup(call, path);
-	if (p == NULL || copy == NULL)
-		errno = ENOMEM;
-	int bad = p == NULL || copy == NULL || fstat(fd, &p->st) < 0 ||
-			fd_write(fd, text, (size_t)n) < 0 || rename(tmp, path) < 0
+	int bad =
+		fstat(fd, &p->st) < 0 || fd_write(fd, text, (size_t)n) < 0 || rename(tmp, path) < 0
 		? errno
 		: 0;
 	fd_close(fd);
