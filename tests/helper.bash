@@ -2,7 +2,14 @@
 # working directory), its own $IPC_DIR, the applets on PATH, and its background jobs killed at the end.
 # shellcheck shell=bash
 
+# A test that failed is tried again $IPCBOX_RETRIES times, by default never. Each one that was is named in the
+# file $IPCBOX_RETRIED, so that none passes unseen.
+# shellcheck disable=SC2034
+BATS_TEST_RETRIES=${IPCBOX_RETRIES:-0}
+
 setup() {
+	[[ ${BATS_TEST_TRY_NUMBER-1} == 1 || -z ${IPCBOX_RETRIED-} ]] ||
+		echo "${BATS_TEST_FILENAME##*/}: $BATS_TEST_DESCRIPTION" >>"$IPCBOX_RETRIED"
 	T=$(mktemp -d "${BATS_TEST_TMPDIR:-/tmp}/t.XXXXXX")
 	cd "$T" || return 1
 	export IPC_DIR=$T/ipc
