@@ -379,3 +379,11 @@ field() { # field RING NAME: a number of stat -J
 	status 66 ipc-ring get ./no/such/ring
 	mkdir d; status 65 ipc-ring get ./d
 }
+
+@test "a signal while the file is given its room changes nothing" {
+	need strace
+	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under strace"
+	status 0 strace -qq -o log -e trace=fallocate -e inject=fallocate:error=EINTR:when=1..3 ipc-ring create -S 4K ./r
+	[[ $(grep -c INJECTED log) == 3 ]]
+	ipc-ring put ./r x
+}

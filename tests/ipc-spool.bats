@@ -819,3 +819,14 @@ open("go").read()'
 	set -- "$@" $(calls)
 	[[ $3 -le $(($1 * 2)) && $4 -le $(($2 * 2)) ]] || { echo "system calls: $*"; false; }
 }
+
+@test "run: no descriptor to watch a job with is an error at once, and the job is there still" {
+	need strace
+	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under strace"
+	echo one | ipc-spool put ./q
+	# The first one is the minder's.
+	status 71 timeout 30 strace -qq -o log -e trace=pidfd_open -e inject=pidfd_open:error=EMFILE:when=2 \
+		ipc-spool run ./q -- cat
+	[[ $stderr == *"cat"* ]]
+	[[ $(timeout 30 ipc-spool run ./q -- cat) == one ]]
+}
