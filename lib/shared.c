@@ -215,13 +215,15 @@ int shared_wait(struct shared *s, const uint32_t *word, uint32_t expected, int64
 {
 	for (;;) {
 		int64_t look = wait_now() + NS_PER_S;
-		int r = futex_wait(word, expected, look < deadline ? look : deadline, stop), e = errno;
+		int r = futex_wait(word, expected, look < deadline ? look : deadline, stop),
+		    e = errno;
 		if (!shared_intact(s)) {
 			errno = EBADMSG;
 			return -1;
 		}
 		errno = e;
-		if (r == 0 || e != ETIMEDOUT || (deadline != DEADLINE_NONE && wait_now() >= deadline))
+		if (r == 0 || e != ETIMEDOUT ||
+			(deadline != DEADLINE_NONE && wait_now() >= deadline))
 			return r;
 	}
 }
