@@ -11,7 +11,7 @@ run_block() {
 	chmod 700 "$dir.ipc"
 	(
 		cd "$dir" || exit 125
-		IPC_DIR=$dir.ipc timeout 60 "$1" "$T/blocks/$2.sh" >"$T/got" 2>"$T/err" </dev/null 3>&- 4>&-
+		IPC_DIR=$dir.ipc timeout 180 "$1" "$T/blocks/$2.sh" >"$T/got" 2>"$T/err" </dev/null 3>&- 4>&-
 	) || got=$?
 	[[ ! -s $T/blocks/$2.want ]] || diff -u --label promised --label printed "$T/blocks/$2.want" "$T/got" ||
 		got=${got/#0/differs}
