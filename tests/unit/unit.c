@@ -43,7 +43,8 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(void);
 	} groups[] = {{"num", test_num}, {"frame", test_frame}, {"object", test_object},
-		{"out", test_out}, {"call", test_call}, {"args", test_args}};
+		{"out", test_out}, {"call", test_call}, {"args", test_args},
+		{"shared", test_shared}};
 	for (size_t i = 0; argc == 2 && i < sizeof groups / sizeof *groups; i++) {
 		if (strcmp(argv[1], groups[i].name) != 0)
 			continue;
@@ -51,6 +52,6 @@ int main(int argc, char **argv)
 		printf("%d checks, %d failed\n", checks, failures);
 		return failures > 0;
 	}
-	fputs("usage: unit num|frame|object|out|call|args\n", stderr);
+	fputs("usage: unit num|frame|object|out|call|args|shared\n", stderr);
 	return 64;
 }
