@@ -193,6 +193,7 @@ static bool impossible_holder(const struct mapped *m, pid_t holder)
 int mapped_lock(struct call *call, struct mapped *m, int64_t deadline, int *status)
 {
 	int64_t until = wait_now() + PATIENCE;
+	pid_t last = 0;
 	if (deadline == DEADLINE_NOW)
 		deadline = DEADLINE_NONE;
 	for (;;) {
@@ -205,9 +206,15 @@ int mapped_lock(struct call *call, struct mapped *m, int64_t deadline, int *stat
 		}
 		if (errno != ETIMEDOUT || (deadline != DEADLINE_NONE && wait_now() >= deadline))
 			break;
-		pid_t holder = (pid_t)(m->shared.head->lock & 0x3fffffff);
+		uint32_t seen = shared_lock_word(&m->shared);
+		pid_t holder = shared_holder(seen);
+		if (holder != last && last != 0) /* it goes from hand to hand, only past us */
+			until = wait_now() + PATIENCE;
+		last = holder;
+		if (holder == 0)
+			continue;
 		if (impossible_holder(m, holder)) {
-			shared_void_lock(&m->shared);
+			shared_void_lock(&m->shared, seen);
 		} else if (wait_now() >= until) {
 			*status = call_fail(call, ST_BUSY, 0,
 				"%s: process %ld has held its lock for 10 s: is it stopped?",
