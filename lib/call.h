@@ -118,8 +118,8 @@ int call_stopped(const struct call *call);
 int call_flush(struct call *call);
 /* The status for ERRNUM met while writing to stdout, as call_flush would give. */
 int call_stdout_error(struct call *call, int errnum);
-/* Tell whoever waits that we are ready: newline to --ready-fd (closed then), READY=1 to
- * $NOTIFY_SOCKET (sd_notify(3)). 0 or a status. */
+/* Tell whoever waits that we are ready: newline to --ready-fd (closed then, unless it belongs to a shell that goes
+ * on), READY=1 to $NOTIFY_SOCKET (sd_notify(3)). 0 or a status. */
 int call_ready(struct call *call);
 /* Write --pidfile when given (created 0644, whole by rename(2)), removed when the call ends. */
 int call_pidfile(struct call *call);
