@@ -110,8 +110,7 @@ static int run_command(struct queue *q, const struct message *msg, uint64_t numb
 {
 	struct wait_signals w;
 	pid_t pid = -1;
-	if (wait_hold(&w) < 0)
-		return call_fail(q->call, ST_EARLY, errno, "block signals");
+	wait_hold(&w);
 	int status = start(q, msg, number, &pid);
 	if (status == 0)
 		status = wait_command(q->call, pid);
