@@ -65,10 +65,11 @@ static int start(struct taker *t)
 	struct stat st;
 	t->lock = t->more.fd = -1;
 	t->stop = &call->stop;
-	if (call_undo(call, undo_buf, t, 0) < 0 || pipe2(t->peek, O_CLOEXEC | O_NONBLOCK) < 0)
+	call_undo(call, undo_buf, t, 0);
+	if (pipe2(t->peek, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -1;
-	if (call_own(call, t->peek[0]) < 0 || call_own(call, t->peek[1]) < 0)
-		return -1;
+	call_own(call, t->peek[0]);
+	call_own(call, t->peek[1]);
 	/* An inherited descriptor shares its lock with all who have it: lock one of our own. */
 	t->lock = t->f->fd;
 	if (t->f->obj.kind == OBJECT_FD) {
