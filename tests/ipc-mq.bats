@@ -773,6 +773,7 @@ to_pipe() { "$@" >&6; }
 @test "permission is 77" {
 	[[ $(id -u) == 0 ]] || skip "needs root to become another user"
 	ipc-mq create -m 600 "$Q"
+	ipc-mq create -m 600 "$K"
 	local q
 	for q in "$Q" "$K"; do
 		status 77 as_nobody ipc-mq send "$q" x
