@@ -35,14 +35,15 @@ static void rest_kept(struct kept *k)
 {
 	struct mapped *m = of_kept(k);
 	if (m->waits)
-		(void)lseek(k->fd, MAPPED_IDLE, SEEK_SET);
+		(void)lseek(k->fd, KEPT_IDLE, SEEK_SET);
 	m->waits = false;
 	shared_pause(&m->shared);
 }
 
 void mapped_waits(struct mapped *m)
 {
-	m->waits = m->is_kept && lseek(m->kept.fd, 0, SEEK_SET) == 0;
+	if (m->is_kept && !m->waits)
+		m->waits = lseek(m->kept.fd, 0, SEEK_SET) == 0;
 }
 
 static int open_failed(
@@ -110,7 +111,7 @@ static int settle(struct call *call, struct mapped *m, const struct mapped_type 
 	m->is_kept = kept_add(call, &m->kept, type, m->obj.text, how, &m->obj, type->kind);
 	if (m->is_kept) {
 		m->shared.fd = m->kept.fd;
-		(void)lseek(m->kept.fd, MAPPED_IDLE, SEEK_SET);
+		(void)lseek(m->kept.fd, KEPT_IDLE, SEEK_SET);
 		if (m->at.dirfd != AT_FDCWD)
 			m->at.dirfd = fd_raise(m->at.dirfd, KEPT_FD);
 		return 0;

@@ -34,9 +34,7 @@ static struct held *of_kept(struct kept *k)
 static void end_held(struct kept *k)
 {
 	struct held *h = of_kept(k);
-	struct stat st;
-	bool ours = fstat(k->fd, &st) == 0 && st.st_dev == k->dev && st.st_ino == k->ino;
-	h->lock.fd = ours ? k->fd : -1;
+	h->lock.fd = kept_open(k) ? k->fd : -1;
 	lock_close(&h->lock);
 	free(h);
 }

@@ -223,6 +223,7 @@ int ring_wait(struct call *call, struct ring *r, enum ring_what what, int64_t de
 	uint32_t bell = __atomic_load_n(bell_of(r, what), __ATOMIC_ACQUIRE);
 	__atomic_add_fetch(sleep_of(r, what), 1, __ATOMIC_RELEASE);
 	ring_unlock(r);
+	mapped_waits(r->m);
 	if (futex_wait(bell_of(r, what), bell, deadline, &call->stop) < 0)
 		return call_waited(call, errno, "%s: %s", word, why);
 	if (!shared_intact(&r->m->shared))
