@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static void end(struct kept *k)
@@ -80,16 +81,29 @@ static bool untouched(struct kept *k)
 	return true;
 }
 
+static int64_t now(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* That a directory above it was renamed its own ctime does not tell: for so long that may go unnoticed. */
+#define UNNOTICED INT64_C(100000000)
+
 bool kept_current(struct kept *k)
 {
 	struct stat st;
 	char buf[64];
-	if (k->fixed && untouched(k))
+	if (k->dir != NULL && strcmp(k->dir, object_dir_path(buf)) != 0)
+		return false;
+	bool quick = k->fixed || (k->quiet && *k->path == '/' && now() - k->looked < UNNOTICED);
+	if (quick && untouched(k))
 		return true;
-	if (k->path == NULL || (k->dir != NULL && strcmp(k->dir, object_dir_path(buf)) != 0) ||
-		stat(k->path, &st) < 0 || !same(k, &st))
+	if (k->path == NULL || stat(k->path, &st) < 0 || !same(k, &st))
 		return false;
 	k->st = st;
+	k->looked = now();
 	return true;
 }
 
@@ -191,6 +205,7 @@ static bool identify(struct kept *k, const struct object *obj, const char *kind)
 		return false;
 	if (obj->kind == OBJECT_WORD && (k->dir = strdup(object_dir_path(buf))) == NULL)
 		return false;
+	k->looked = now();
 	return stat(k->path, &st) == 0 && same(k, &st);
 }
 

@@ -9,6 +9,7 @@
 #define IPC_HOST_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 struct call;
@@ -21,14 +22,16 @@ struct kept {
 	int fd;                      /* says what it is: device and inode; -1: none */
 	void (*end)(struct kept *);  /* closes and frees it; frees no member of this struct */
 	void (*rest)(struct kept *); /* end of a call that used it, may be NULL */
-	bool fixed;  /* the directory it lies in is never renamed: one fstat(2) tells */
+	bool fixed; /* the directory it lies in is never renamed: one fstat(2) tells */
+	bool quiet; /* nothing that its users do moves its ctime: one fstat(2) tells, most of the time */
 	bool pinned; /* holds something: kept until its owner drops it */
 	bool forks;  /* may be used by a child of fork(2) beside us; else it is ended there */
 	/* The host's: */
 	const void *type;
 	unsigned how;
 	bool busy, dropped;
-	unsigned used; /* when */
+	unsigned used;  /* when */
+	int64_t looked; /* when its path was last followed, ns */
 	char *word, *path, *dir;
 	struct stat st; /* of the file, when it was last made sure that its name means it */
 };

@@ -107,7 +107,8 @@ static struct mapped *find_kept(
 /* Offer M to the host; else it is the call's. */
 static int settle(struct call *call, struct mapped *m, const struct mapped_type *type, unsigned how)
 {
-	m->kept = (struct kept){.fd = m->shared.fd, .end = end_kept, .rest = rest_kept};
+	m->kept = (struct kept){
+		.fd = m->shared.fd, .end = end_kept, .rest = rest_kept, .quiet = true};
 	m->is_kept = kept_add(call, &m->kept, type, m->obj.text, how, &m->obj, type->kind);
 	if (m->is_kept) {
 		m->shared.fd = m->kept.fd;

@@ -130,7 +130,7 @@ static const struct verb verbs[] = {
 		.summary = "print the value: how many are free",
 		OPTS(plain_opts),
 		.operands = one_sem,
-		.flags = VERB_INPROC, /* reads */
+		.flags = VERB_INPROC | VERB_SMALL, /* reads */
 		.run = run_get},
 	{.name = "set",
 		.summary = "change how many slots there are, or the value",
@@ -174,21 +174,19 @@ static unsigned taken(const struct call *call)
 	return call->opt[OPT_TAKE].count > 0 ? (unsigned)call->opt[OPT_TAKE].num : 1;
 }
 
-/* The calling shell: our parent, or our own process, into which it has loaded us. */
-static pid_t caller(const struct call *call)
-{
-	return call->host != NULL ? getpid() : getppid();
-}
-
+/* By default the calling shell: our parent, or our own process, into which it has loaded us. */
 static pid_t owner(const struct call *call)
 {
-	return call->opt[OPT_OWNER].count > 0 ? (pid_t)call->opt[OPT_OWNER].num : caller(call);
+	if (call->opt[OPT_OWNER].count > 0)
+		return (pid_t)call->opt[OPT_OWNER].num;
+	return call->host != NULL ? getpid() : getppid();
 }
 
 /* Does the shell that we are in hold its slots itself? */
 static bool in_shell(const struct call *call)
 {
-	return call->host != NULL && owner(call) == caller(call);
+	return call->host != NULL &&
+		(call->opt[OPT_OWNER].count == 0 || call->opt[OPT_OWNER].num == getpid());
 }
 
 static int no_owner(struct sem *s)
@@ -248,6 +246,7 @@ static int run_post(struct call *call)
 	int status, r;
 	unsigned k = taken(call);
 	bool own = in_shell(call) && call->opt[OPT_INDEX].count == 0;
+	/* What it holds by this word is known without a look at the file. */
 	if (own && (status = shell_post(call, NULL, k)) >= 0)
 		return status;
 	struct sem *s = sem_open_word(call, call->args[0].str, 0, 0, NULL, &status);

@@ -28,6 +28,7 @@ struct sem {
 	struct object_at at;
 	int fd;          /* the gate's, the turn's, and of slots that nobody else holds for us */
 	int hold;        /* what a shell holds its slots by; -1: fd */
+	bool removed;    /* it had lost its name at the last look */
 	unsigned n, top; /* how many slots; none at or above top was ever taken */
 	int ino;         /* inotify(7), -1: none */
 	unsigned taken;  /* at the last look for free ones */

@@ -85,6 +85,7 @@ static int look(struct sem *s)
 	if (got != sizeof h || memcmp(h.magic, MAGIC "\0", 8) != 0 || h.version != VERSION ||
 		h.abi != ABI || h.n > SLOTS_MAX || h.top > SLOTS_MAX)
 		return bad(EBADMSG);
+	s->removed = st.st_nlink == 0;
 	s->n = h.n;
 	s->top = h.top > h.n ? h.top : h.n;
 	return 0;
@@ -296,12 +297,6 @@ void slots_give(struct sem *s)
 	s->held = 0;
 }
 
-static bool removed(const struct sem *s)
-{
-	struct stat st;
-	return fstat(s->fd, &st) == 0 && st.st_nlink == 0;
-}
-
 /* We have the turn. */
 static int wait_turn(struct sem *s, unsigned k, const int *fds, int32_t owner, int64_t deadline)
 {
@@ -311,7 +306,7 @@ static int wait_turn(struct sem *s, unsigned k, const int *fds, int32_t owner, i
 	for (;;) {
 		r = slots_gate(s);
 		if (r == 0) {
-			r = removed(s) ? bad(ENOENT) : pick(s, k, fds, owner);
+			r = s->removed ? bad(ENOENT) : pick(s, k, fds, owner);
 			slots_ungate(s);
 		}
 		if (r == 0 || errno != EAGAIN || (r = watch_wait(&w, s, true, deadline)) < 0)
@@ -327,7 +322,7 @@ int slots_take(struct sem *s, unsigned k, const int *fds, int32_t owner, int64_t
 	int turn = -1, r;
 	if (deadline != DEADLINE_NOW)
 		turn = lock_fcntl(s->fd, LOCK_OFD, false, TURN, 1, DEADLINE_NOW, NULL);
-	if (removed(s))
+	if (s->removed)
 		r = bad(ENOENT);
 	else if (deadline == DEADLINE_NOW || turn == 0)
 		r = pick(s, k, fds, owner);
@@ -368,7 +363,7 @@ int slots_zero(struct sem *s, int64_t deadline)
 	shell_sleeps(s, true);
 	for (;;) {
 		int count = look(s) < 0 ? -1 : slots_count(s);
-		r = count < 0 ? -1 : removed(s) ? bad(ENOENT) : 0;
+		r = count < 0 ? -1 : s->removed ? bad(ENOENT) : 0;
 		if (r < 0 || (unsigned)count >= s->n ||
 			(r = watch_wait(&w, s, false, deadline)) < 0)
 			break;

@@ -301,8 +301,8 @@ static int slots_row(void *arg, const char *name, const char *kind)
 	if (s == NULL)
 		return 0;
 	*s = (struct sem){.call = l->call, .fd = -1, .hold = -1, .ino = -1};
-	if (object_parse(&s->obj, name) == NULL && slots_open(s, SEM_READ, 0, &made) == 0 &&
-		fstat(s->fd, &st) == 0) {
+	if (object_parse(&s->obj, name) == NULL &&
+		slots_open(s, SEM_READ | SEM_NAME, 0, &made) == 0 && fstat(s->fd, &st) == 0) {
 		int count = slots_count(s);
 		int64_t value = count < 0 ? -1 : count < (int)s->n ? (int)s->n - count : 0;
 		row(l, name, "slots", value, st.st_uid, st.st_mode);

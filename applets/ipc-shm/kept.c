@@ -65,7 +65,8 @@ void segment_offer(struct call *call, struct segment *seg, const char *word, uns
 	struct kept_segment *ks = calloc(1, sizeof *ks);
 	if (ks == NULL)
 		return;
-	ks->kept = (struct kept){.fd = seg->fd, .end = end_kept, .rest = rest_kept, .fixed = posix};
+	ks->kept = (struct kept){
+		.fd = seg->fd, .end = end_kept, .rest = rest_kept, .fixed = posix, .quiet = true};
 	call_disown(call, seg->fd);
 	if (!kept_add(call, &ks->kept, &type, word, flags, posix ? &file : &seg->obj, "shm")) {
 		free(ks);
