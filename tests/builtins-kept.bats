@@ -234,7 +234,7 @@ let_go() {
 
 @test "the lock of a segment is free after every call, and excludes while it is held" {
 	ipc-shm create -S 1M ./f
-	holding '{ ipc-shm write ./f hello; ipc-shm read --length 5 ./f >/dev/null; ipc-shm read --length 5 ./f >/dev/full; ipc-shm write -o 2M ./f x; ipc-shm read -o 2M ./f; } 2>/dev/null'
+	holding '{ ipc-shm write ./f hello; ipc-shm read --length 5 ./f >/dev/null; ipc-shm read --length 5 ./f >/dev/full; ipc-shm write -o 2M ./f x; ipc-shm read -o 2M ./f; ipc-shm read --length 5 -v V ./f; } 2>/dev/null'
 	status 0 ipc-lock test ./f
 	status 0 ipc-shm write -n ./f other
 	let_go
