@@ -164,6 +164,9 @@ inproc() { # lines "APPLET VERB" of the verbs that run in-process
 	[[ $output == ran ]]
 	rm "it's here/lib/bash/ipcbox.so"
 	status 66 "it's here/bin/ipcbox" --bash
+	# Where there is nothing to load, a script can tell.
+	# shellcheck disable=SC2016
+	status 1 env PATH=/usr/bin:/bin bash -c 'eval "$("./it'\''s here/bin/ipcbox" --bash)"'
 }
 
 @test "help shows the applet's help" {
