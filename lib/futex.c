@@ -122,15 +122,6 @@ bool futex_dead(uint32_t value)
 	return (value & FUTEX_OWNER_DIED) != 0;
 }
 
-static void pause_cpu(void)
-{
-#if defined __x86_64__ || defined __i386__
-	__builtin_ia32_pause();
-#elif defined __aarch64__
-	__asm__ volatile("yield");
-#endif
-}
-
 /* Take *WORD if nobody has it. 1 taken, 2 taken from the dead, 0 not; *SEEN is what stood there. */
 static int try_lock(uint32_t *word, uint32_t me, uint32_t flags, uint32_t *seen)
 {
@@ -174,7 +165,7 @@ int futex_lock(struct futex_robust *r, uint32_t *word, int64_t deadline, const s
 	for (int i = 0; i < SPINS; i++) {
 		if ((how = try_lock(word, me, 0, &v)) != 0)
 			return taken(how);
-		pause_cpu();
+		futex_pause();
 	}
 	for (;;) {
 		/* Once one has slept, others may sleep too: the flag stays with the lock. */

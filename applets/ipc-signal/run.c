@@ -7,6 +7,7 @@
 #include "ipc-signal.h"
 
 #include "fd.h"
+#include "hold.h"
 #include "num.h"
 #include "sig.h"
 #include "spawn.h"
@@ -282,7 +283,7 @@ static int prepare(struct supervisor *s)
 	if (old == NULL || sigaction(SIGCHLD, &dfl, old) < 0 ||
 		call_undo(call, undo_chld, old, 0) < 0)
 		return call_fail(call, ST_EARLY, errno, "prepare for SIGCHLD");
-	if (hold_signals(call, s->set) != 0)
+	if (hold_for_call(call, s->set) != 0)
 		return ST_EARLY;
 	if (prctl(PR_GET_CHILD_SUBREAPER, &was, 0L, 0L, 0L) < 0 ||
 		prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L) < 0 ||
