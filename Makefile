@@ -87,7 +87,7 @@ include tests/contract/rules.mk
 $(BUILD)/unit: $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/unit/*.c))) $(PARTS)
 	@$(LINKIT) -o $@ $^ $(LDLIBS)
 
-include tests/fuzz/rules.mk
+include $(wildcard tests/*/rules.mk)
 check: all $(BUILD)/contract $(BUILD)/unit builtins
 	@tests/run $(if $(V),-v) $(BUILD) $(T)
 
@@ -191,7 +191,7 @@ deb:
 	@debian/build $(BUILD)/deb
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-musl $(BUILD)-static $(BUILD)-dynamic $(BUILD)-clang $(BUILD)-asan $(BUILD)-cov* $(BUILD)-fuzz
+	rm -rf $(BUILD) $(BUILD)-musl $(BUILD)-static $(BUILD)-dynamic $(BUILD)-clang $(BUILD)-asan $(BUILD)-tsan $(BUILD)-valgrind $(BUILD)-cov* $(BUILD)-fuzz
 
 -include $(OBJ:.o=.d) $(PIC:.o=.d) $(wildcard $(BUILD)/obj/tests/*/*.d)
 FORCE:
