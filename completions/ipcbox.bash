@@ -423,7 +423,7 @@ _ipcbox_record() {
 	'ipc-signal send')
 		flags='--group --handled -J --json -h --help -q --quiet -v --verbose'
 		valued='--value:none'
-		operands='signal none*' command=
+		operands='signal pid*' command=
 		;;
 	'ipc-signal wait')
 		flags='-n --nonblock -f --follow -J --json -h --help -q --quiet -v --verbose'
@@ -433,7 +433,7 @@ _ipcbox_record() {
 	'ipc-signal stop')
 		flags='--group --tree -J --json -h --help -q --quiet -v --verbose'
 		valued='--signal:signal --grace:none -w:none --timeout:none -E:none --conflict-exit-code:none'
-		operands='none*' command=
+		operands='pid*' command=
 		;;
 	'ipc-signal run')
 		flags='--all -h --help -q --quiet -v --verbose'
@@ -453,7 +453,7 @@ _ipcbox_record() {
 	'ipc-signal ls')
 		flags='--id -J --json -h --help -q --quiet -v --verbose'
 		valued=''
-		operands='none*' command=
+		operands='pid*' command=
 		;;
 	'ipc-sock serve')
 		flags='--echo --collect --broadcast --hub --listen-fds --iterative -l --lines -0 --null --raw -J --json -h --help -q --quiet -v --verbose'
@@ -552,12 +552,12 @@ _ipcbox_record() {
 		;;
 	'ipc-ls -')
 		flags='-b --bytes --noheadings --stale --watch -J --json -h --help -q --quiet -v --verbose'
-		valued='-t:none --kind:none -o:none --output:none -u:user --owner:user --older:none --pid:pid --interval:none -w:none --timeout:none -E:none --conflict-exit-code:none'
+		valued='-t:=mq,shm,sem,sock,fifo,pipe,lock,memfd,eventfd,ring,event,barrier,spool,door,fdstore --kind:=mq,shm,sem,sock,fifo,pipe,lock,memfd,eventfd,ring,event,barrier,spool,door,fdstore -o:none --output:none -u:user --owner:user --older:none --pid:pid --interval:none -w:none --timeout:none -E:none --conflict-exit-code:none'
 		operands='' command=
 		;;
 	'ipc-rm -')
 		flags='--stale --dry-run --force -h --help -q --quiet -v --verbose'
-		valued='-t:none --kind:none -u:user --owner:user --older:none'
+		valued='-t:=mq,shm,sem,sock,fifo,pipe,lock,memfd,eventfd,ring,event,barrier,spool,door,fdstore --kind:=mq,shm,sem,sock,fifo,pipe,lock,memfd,eventfd,ring,event,barrier,spool,door,fdstore -u:user --owner:user --older:none'
 		operands='object*' command=
 		;;
 	'ipc-bench -')

@@ -70,7 +70,8 @@ static const char *error_text(int errnum)
 				      : strerror(errnum);
 }
 
-/* TEXT, LEN bytes and a newline, in one write(2), with no control character that a name has brought along. */
+/* TEXT, LEN bytes and a newline, in one write(2), with no control character that a name has brought along.
+ * Where there is no memory its beginning must do. */
 static void write_plain(int fd, const char *text, size_t len)
 {
 	char small[2048], *plain;
@@ -78,8 +79,10 @@ static void write_plain(int fd, const char *text, size_t len)
 	if (fd >= 0 && (fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0)
 		return;
 	plain = len * 4 + 2 <= sizeof small ? small : malloc(len * 4 + 2);
-	if (plain == NULL)
-		return;
+	if (plain == NULL) {
+		plain = small;
+		len = (sizeof small - 2) / 4;
+	}
 	size_t n = out_plain(plain, text, len);
 	plain[n++] = '\n';
 	(void)fd_write(fd, plain, n);
@@ -118,8 +121,10 @@ static void message(struct call *call, int errnum, const char *fmt, va_list ap)
 			break;
 		}
 		char *more = text == small ? malloc(need + 64) : NULL;
-		if (more == NULL)
+		if (more == NULL) {
+			write_plain(call->err, text, strlen(text));
 			break;
+		}
 		text = more;
 		cap = need + 64;
 	}
@@ -296,6 +301,16 @@ void call_close(struct call *call, int fd)
 	fd_close(fd);
 }
 
+int call_each(struct call *call, int (*fn)(struct call *call, const char *word))
+{
+	int worst = 0;
+	for (unsigned i = 0; i < call->nargs; i++) {
+		int status = fn(call, call->args[i].str);
+		worst = status > worst ? status : worst;
+	}
+	return worst;
+}
+
 int64_t call_deadline(const struct call *call)
 {
 	if (call->std[STD_NONBLOCK].count > 0)
@@ -318,7 +333,9 @@ int call_stopped(const struct call *call)
 
 int call_stdout_error(struct call *call, int errnum)
 {
-	return errnum == EPIPE ? ST_SIGPIPE : call_fail(call, ST_IO, errnum, "write stdout");
+	if (errnum == EPIPE)
+		return ST_SIGPIPE;
+	return call_fail(call, errnum == ENOMEM ? ST_LIMIT : ST_IO, errnum, "write stdout");
 }
 
 int call_flush(struct call *call)

@@ -92,3 +92,9 @@ int call_pidfile(struct call *call)
 		? 0
 		: call_error(call, ENOMEM, "pidfile %s", path);
 }
+
+int call_serving(struct call *call)
+{
+	int status = call_pidfile(call);
+	return status != 0 ? status : call_ready(call);
+}

@@ -19,6 +19,14 @@ group() {
 	group object
 }
 
+@test "fd: limits, what does not fit at once, new files, progress, and copies" {
+	group fd
+}
+
+@test "wait: deadlines, children that do not end in time, signals that are passed on" {
+	group wait
+}
+
 @test "object: a user's default directory made by somebody else is refused" {
 	[[ $(id -u) == 0 ]] || skip "needs root"
 	unset IPC_DIR
@@ -48,4 +56,8 @@ group() {
 
 @test "args: options, operands, commands, names" {
 	group args
+}
+
+@test "shared: the lock of mapped files is declared void only while it names its dead holder" {
+	group shared
 }
