@@ -21,5 +21,6 @@ void test_call(void);
 void test_args(void);
 void test_fd(void);
 void test_wait(void);
+void test_addr(void);
 
 #endif
