@@ -206,6 +206,8 @@ static int run_verb(struct call *call, const struct into *into)
 		if (flushed != 0 && (status == ST_OK || status == ST_NO))
 			status = flushed;
 	}
+	if (status == ST_OK && into->name != NULL && call->starved)
+		status = call_error(call, ENOMEM, "receive into %s", into->name);
 	if (guard)
 		sigaction(SIGPIPE, &old, NULL);
 	/* What a handle showed may be why: the next call opens it anew. */
