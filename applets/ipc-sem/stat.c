@@ -313,6 +313,8 @@ static int slots_row(void *arg, const char *name, const char *kind)
 static void posix_rows(struct listing *l)
 {
 	DIR *dir = opendir(PSEM_DIR);
+	if (dir == NULL && errno != ENOENT)
+		call_warn(l->call, errno, "POSIX semaphores are hidden");
 	for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;) {
 		const char *file = psem_file(e->d_name), *name;
 		struct psem p = {.fd = -1};
