@@ -299,6 +299,16 @@ void call_close(struct call *call, int fd)
 	fd_close(fd);
 }
 
+int call_each(struct call *call, int (*fn)(struct call *call, const char *word))
+{
+	int worst = 0;
+	for (unsigned i = 0; i < call->nargs; i++) {
+		int status = fn(call, call->args[i].str);
+		worst = status > worst ? status : worst;
+	}
+	return worst;
+}
+
 int64_t call_deadline(const struct call *call)
 {
 	if (call->std[STD_NONBLOCK].count > 0)

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -126,12 +127,21 @@ struct kept *kept_pinned(struct call *call, const void *type, const char *word, 
 	return k != NULL ? use(call, k) : NULL;
 }
 
+/* How many may be kept: where few descriptors are allowed, most of them are the shell's. */
+static unsigned places(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= KEPT_FD + 4 * KEPT_MAX)
+		return KEPT_MAX;
+	return (unsigned)limit.rlim_cur * KEPT_MAX / (KEPT_FD + 4 * KEPT_MAX);
+}
+
 /* A free place, or that of the one that was used longest ago. NULL: all hold something. */
 static struct kept **place(struct call *call)
 {
 	struct host *host = call->host;
 	struct kept **oldest = NULL;
-	for (unsigned i = 0; i < KEPT_MAX; i++) {
+	for (unsigned i = 0, n = places(); i < n; i++) {
 		struct kept **k = &host->kept[i];
 		if (*k == NULL)
 			return k;

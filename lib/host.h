@@ -9,6 +9,7 @@
 #define IPC_HOST_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -43,7 +44,11 @@ struct host {
 	struct kept *kept[KEPT_MAX];
 	unsigned tick;
 	bool batch; /* the caller takes a batch: what is there once there is something, without -c or -f */
-	bool into; /* stdout is received into a variable */
+	bool into;     /* stdout is received into a variable */
+	uint64_t held; /* signals that the shell keeps blocked from call to call (hold.h) */
+	bool (*trapped)(int sig); /* has the shell a trap for it? */
+	void (*masked)(uint64_t set,
+		bool on); /* the mask that the shell goes back to blocks SET now, or not */
 };
 
 /* The one kept for WORD, in use until the call ends; NULL when there is none, or when the name means

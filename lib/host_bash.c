@@ -25,7 +25,9 @@
 
 #include "args.h"
 #include "call.h"
+#include "hold.h"
 #include "host_bash.h"
+#include "sig.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -37,18 +39,36 @@
 
 extern volatile sig_atomic_t terminating_signal;
 extern int pending_traps[];
+extern sigset_t top_level_mask;
+extern int signal_is_trapped(int sig);
+
+static bool trapped(int sig)
+{
+	return signal_is_trapped(sig) != 0;
+}
+
+/* What bash sets in its children, and itself after ^C at the prompt. */
+static void masked(uint64_t set, bool on)
+{
+	for (int sig = 1; sig < NSIG; sig++)
+		if ((set & SIG_BIT(sig)) != 0 && on)
+			sigaddset(&top_level_mask, sig);
+		else if ((set & SIG_BIT(sig)) != 0)
+			sigdelset(&top_level_mask, sig);
+}
 
 static struct {
 	struct host host;
 	unsigned loaded; /* how many names */
 	bool watching;   /* fork(2) */
-} shell;
+} shell = {.host = {.trapped = trapped, .masked = masked}};
 
 /* What the parent holds is the parent's: its descriptors are closed at once, so that no background subshell
  * keeps a lock. */
 static void in_child(void)
 {
 	host_drop(&shell.host, true);
+	hold_child(&shell.host);
 	sink_close();
 	outside_child();
 }
@@ -128,6 +148,7 @@ static void clear(struct call *call, const struct applet *applet)
 	call->out.fd = 1;
 	call->stop.signal = stopped;
 	call->host = &shell.host;
+	call->ends = outside_alone();
 }
 
 static void fresh(struct call *call)
@@ -190,7 +211,8 @@ static int refused_into(struct call *call, const struct into *into, const char *
 static int run_verb(struct call *call, const struct into *into)
 {
 	struct sigaction old, ignore = {.sa_handler = SIG_IGN};
-	bool guard = (call->verb->flags & VERB_SILENT) == 0 || call->std[STD_VERBOSE].count > 0;
+	bool guard = (call->verb->flags & VERB_SILENT) == 0 || call->std[STD_VERBOSE].count > 0 ||
+		call->std[STD_READY_FD].count > 0;
 	if (into->name != NULL) {
 		call->out.fd = sink_open();
 		if (call->out.fd < 0)
@@ -331,6 +353,7 @@ static void unload(struct builtin *b)
 	if (--shell.loaded > 0)
 		return;
 	host_drop(&shell.host, false);
+	hold_release(&shell.host, shell.host.held);
 	sink_close();
 }
 

@@ -31,6 +31,8 @@ int into_assign(const struct into *into, struct call *call, char *text, size_t l
 
 /* A child of fork(2) has begun. */
 void outside_child(void);
+/* Is this process there for this one command alone, `ipc-x ... &` or one side of a pipe? */
+bool outside_alone(void);
 /* Run the program with APPLET's name and ARGV (behind it) as bash runs any other, and give its status. */
 int outside(const char *applet, char *const *argv);
 

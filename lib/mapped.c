@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,6 +46,11 @@ void mapped_waits(struct mapped *m)
 	m->waits = m->is_kept && lseek(m->kept.fd, 0, SEEK_SET) == 0;
 }
 
+static const char *article(const char *noun)
+{
+	return strchr("aeiou", *noun) != NULL ? "an" : "a";
+}
+
 static int open_failed(
 	struct call *call, const struct mapped_type *type, const char *word, int flags, size_t size)
 {
@@ -54,8 +60,8 @@ static int open_failed(
 			(flags & SHARED_CREATE) != 0 ? " (its directory is missing)" : "");
 	case EEXIST: return call_fail(call, ST_EXISTS, 0, "%s: exists", word);
 	case EBADMSG:
-		return call_fail(
-			call, ST_DATA, 0, "%s: not a %s file, or damaged", word, type->kind);
+		return call_fail(call, ST_DATA, 0, "%s: not %s %s file, or damaged", word,
+			article(type->kind), type->kind);
 	case EPROTONOSUPPORT:
 		return call_fail(call, ST_DATA, 0, "%s: made by another version or machine", word);
 	case EISDIR:
@@ -76,8 +82,8 @@ static int name_it(struct call *call, struct mapped *m, const char *word,
 	if (object_at(&m->obj, type->kind, create, &m->at) == 0)
 		return 0;
 	if (errno == EINVAL)
-		return call_fail(
-			call, ST_USAGE, 0, "%s: a %s is a bare word or a file", word, type->kind);
+		return call_fail(call, ST_USAGE, 0, "%s: %s %s is a bare word or a file", word,
+			article(type->kind), type->kind);
 	if (errno == ENOENT)
 		return open_failed(call, type, word, create ? SHARED_CREATE : 0, size);
 	return call_error(call, errno, "open the directory of %s", word);
@@ -187,6 +193,7 @@ static bool impossible_holder(const struct mapped *m, pid_t holder)
 int mapped_lock(struct call *call, struct mapped *m, int64_t deadline, int *status)
 {
 	int64_t until = wait_now() + PATIENCE;
+	pid_t last = 0;
 	if (deadline == DEADLINE_NOW)
 		deadline = DEADLINE_NONE;
 	for (;;) {
@@ -199,9 +206,15 @@ int mapped_lock(struct call *call, struct mapped *m, int64_t deadline, int *stat
 		}
 		if (errno != ETIMEDOUT || (deadline != DEADLINE_NONE && wait_now() >= deadline))
 			break;
-		pid_t holder = (pid_t)(m->shared.head->lock & 0x3fffffff);
+		uint32_t seen = shared_lock_word(&m->shared);
+		pid_t holder = shared_holder(seen);
+		if (holder != last && last != 0) /* it goes from hand to hand, only past us */
+			until = wait_now() + PATIENCE;
+		last = holder;
+		if (holder == 0)
+			continue;
 		if (impossible_holder(m, holder)) {
-			shared_void_lock(&m->shared);
+			shared_void_lock(&m->shared, seen);
 		} else if (wait_now() >= until) {
 			*status = call_fail(call, ST_BUSY, 0,
 				"%s: process %ld has held its lock for 10 s: is it stopped?",

@@ -220,11 +220,21 @@ void shared_unlock(struct shared *s)
 	futex_unlock(&s->robust, &s->head->lock);
 }
 
-void shared_void_lock(struct shared *s)
+uint32_t shared_lock_word(const struct shared *s)
 {
-	uint32_t v = __atomic_load_n(&s->head->lock, __ATOMIC_RELAXED);
-	__atomic_compare_exchange_n(&s->head->lock, &v, FUTEX_OWNER_DIED | FUTEX_WAITERS, false,
-		__ATOMIC_RELEASE, __ATOMIC_RELAXED);
+	return __atomic_load_n(&s->head->lock, __ATOMIC_RELAXED);
+}
+
+pid_t shared_holder(uint32_t word)
+{
+	return (pid_t)(word & FUTEX_TID_MASK);
+}
+
+void shared_void_lock(struct shared *s, uint32_t word)
+{
+	if (shared_holder(word) != 0)
+		__atomic_compare_exchange_n(&s->head->lock, &word, FUTEX_OWNER_DIED | FUTEX_WAITERS,
+			false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 }
 
 bool shared_current(const struct shared *s, int dirfd, const char *path)

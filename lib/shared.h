@@ -70,8 +70,12 @@ int shared_resume(struct shared *s);
  * caller repairs, and counts it in head->repairs), ETIMEDOUT, EAGAIN, EINTR. */
 int shared_lock(struct shared *s, int64_t deadline, const struct stop *stop);
 void shared_unlock(struct shared *s);
-/* Say that the lock's holder is dead, which the caller has made sure of: the next one repairs. */
-void shared_void_lock(struct shared *s);
+/* What stands in the lock's word now, and the thread id that it names; 0: nobody. */
+uint32_t shared_lock_word(const struct shared *s);
+pid_t shared_holder(uint32_t word);
+/* Say that the holder that WORD names is dead, which the caller has made sure of: the next one repairs. Nothing
+ * happens when another has the lock by now, or nobody. */
+void shared_void_lock(struct shared *s, uint32_t word);
 /* For mappings without a header, made by the caller: from here until shared_unguard, touching what a file
  * no longer holds (it was cut short) meets zeros and no SIGBUS; the caller finds out by fstat(2), and
  * that a store finds room by fallocate(2) before it. 0, or -1 as sigaction(2). */

@@ -352,7 +352,7 @@ field() { # field RING NAME: a number of stat -J
 
 @test "writers and readers killed at random: nothing acknowledged lost, torn or there twice" {
 	need python3
-	status 0 timeout 100 python3 "$ROOT/tests/torture/ring.py" 120
+	status 0 timeout 100 "$ROOT/tests/torture/ring.py" 120
 	[[ $output == *"lost 0, torn 0, twice 0"* ]]
 }
 

@@ -792,6 +792,21 @@ open("go").read()'
 	{ seq 12; seq 12 30; } | diff - <(grep -v '^$' out)
 }
 
+@test "a runner killed at the very start of a job leaves nothing of it: what it has started is killed, too" {
+	need strace
+	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under strace"
+	echo one | ipc-spool put ./q >/dev/null
+	# The runner stands still from the instant in which CMD runs. Its first pidfd is the minder's.
+	start timeout 60 strace -o log -e trace=pidfd_open -e inject=pidfd_open:delay_enter=30000000:when=2 \
+		ipc-spool run ./q -- sh -c 'echo $PPID >runner; sh -c "echo >started; exec sleep 1000"; :'
+	until_true test -e started
+	is "$(counts)" "0 1 0 0 0 0"
+	kill -KILL "$(cat runner)"
+	# By its stdin the sleep would keep the job.
+	until_true leased "0 0 1 0 0 0"
+	wait $PID || :
+}
+
 @test "400 jobs while putters, runners and workers are killed at random" {
 	python3 "$TORTURE/spool_kill.py" 400
 }

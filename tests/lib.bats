@@ -61,3 +61,7 @@ group() {
 @test "args: options, operands, commands, names" {
 	group args
 }
+
+@test "shared: the lock of mapped files is declared void only while it names its dead holder" {
+	group shared
+}

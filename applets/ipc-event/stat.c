@@ -101,7 +101,10 @@ int event_stat(struct call *call)
 	int status = event_open(call, &m, call->args[0].str, 0);
 	if (status != 0)
 		return status;
-	struct event ev = *event_of(m);
+	const struct event *e = event_of(m);
+	/* Not the whole head: others change its lock while we have it. */
+	struct event ev = {
+		.head.repairs = e->head.repairs, .kind = e->kind, .set = e->set, .seq = e->seq};
 	shared_unlock(&m->shared);
 	struct show show = {.self = getpid()};
 	if (call->opt[STAT_COLUMN].count > 0)

@@ -175,15 +175,6 @@ void ring_wake(struct ring *r, enum ring_what what)
 		*idle = asleep;
 }
 
-static void pause_cpu(void)
-{
-#if defined __x86_64__ || defined __i386__
-	__builtin_ia32_pause();
-#elif defined __aarch64__
-	__asm__ volatile("yield");
-#endif
-}
-
 /* Look for a while whether the state changes, as long as that has paid lately. */
 static bool spin(struct ring *r)
 {
@@ -192,7 +183,7 @@ static bool spin(struct ring *r)
 			r->spin = r->spin < SPIN_MAX / 2 ? r->spin * 2 : SPIN_MAX;
 			return true;
 		}
-		pause_cpu();
+		futex_pause();
 	}
 	r->spin = r->spin > SPIN_MIN * 2 ? r->spin / 2 : r->spin;
 	return false;

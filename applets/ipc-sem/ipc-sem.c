@@ -346,10 +346,5 @@ static int remove_one(struct call *call, const char *word)
 
 static int run_rm(struct call *call)
 {
-	int worst = 0;
-	for (unsigned i = 0; i < call->nargs; i++) {
-		int status = remove_one(call, call->args[i].str);
-		worst = status > worst ? status : worst;
-	}
-	return worst;
+	return call_each(call, remove_one);
 }

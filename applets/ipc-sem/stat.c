@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "sem.h"
 
+#include "fd.h"
 #include "num.h"
 #include "proc.h"
 
@@ -310,16 +311,26 @@ static int slots_row(void *arg, const char *name, const char *kind)
 	return 0;
 }
 
-static void posix_rows(struct listing *l)
+static int posix_rows(struct listing *l)
 {
+<<<<<<< HEAD
 	DIR *dir = opendir(PSEM_DIR);
 	if (dir == NULL && errno != ENOENT)
 		call_warn(l->call, errno, "POSIX semaphores are hidden");
 	for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;) {
+=======
+	int fd = fd_open(AT_FDCWD, PSEM_DIR, O_RDONLY | O_DIRECTORY, 0);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	if (dir == NULL) {
+		fd_close(fd);
+		return errno == ENOENT ? 0 : -1;
+	}
+	for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+>>>>>>> main
 		const char *file = psem_file(e->d_name), *name;
 		struct psem p = {.fd = -1};
 		struct stat st;
-		if (file == NULL || fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		if (file == NULL || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 			!S_ISREG(st.st_mode) || st.st_size != 32)
 			continue;
 		if ((name = call_fmt(l->call, "posix:/%s", file)) == NULL)
@@ -328,8 +339,8 @@ static void posix_rows(struct listing *l)
 		psem_close(&p);
 		row(l, name, "posix", value, st.st_uid, st.st_mode);
 	}
-	if (dir != NULL)
-		closedir(dir);
+	closedir(dir);
+	return 0;
 }
 
 static int sysv_row(void *arg, int id)
@@ -364,7 +375,8 @@ int sem_ls(struct call *call)
 	}
 	if (object_each("sem", slots_row, &l) < 0)
 		call_warn(call, errno, "semaphores in $IPC_DIR are hidden");
-	posix_rows(&l);
+	if (posix_rows(&l) < 0)
+		call_warn(call, errno, "POSIX semaphores are hidden");
 	if (sysv_each(sysv_row, &l) < 0)
 		call_warn(call, errno, "System V semaphores are hidden");
 	if (l.json != NULL)

@@ -194,13 +194,9 @@ int shm_resize(struct call *call)
 
 /* ---- rm */
 
-static int remove_one(struct call *call, struct segment **out, const char *word)
+static int remove_it(struct call *call, struct segment *seg, const char *word)
 {
 	struct stat st;
-	int status = segment_name(call, out, word);
-	struct segment *seg = *out;
-	if (status != 0)
-		return status;
 	if (seg->sysv)
 		return shm_sysv_rm(call, seg);
 	if (seg->obj.kind == OBJECT_FD)
@@ -215,14 +211,17 @@ static int remove_one(struct call *call, struct segment **out, const char *word)
 	return call_error(call, errno, "remove %s", word);
 }
 
+static int remove_one(struct call *call, const char *word)
+{
+	struct segment *seg;
+	int status = segment_name(call, &seg, word);
+	if (status == 0)
+		status = remove_it(call, seg, word);
+	segment_close(call, seg);
+	return status;
+}
+
 int shm_rm(struct call *call)
 {
-	int worst = 0;
-	for (unsigned i = 0; i < call->nargs; i++) {
-		struct segment *seg;
-		int status = remove_one(call, &seg, call->args[i].str);
-		segment_close(call, seg);
-		worst = status > worst ? status : worst;
-	}
-	return worst;
+	return call_each(call, remove_one);
 }

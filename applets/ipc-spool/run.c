@@ -255,9 +255,7 @@ int run_run(struct call *call)
 		return call_error(call, errno, "run");
 	status = minder_start(r);
 	if (status == ST_OK)
-		status = call_pidfile(call);
-	if (status == ST_OK)
-		status = call_ready(call);
+		status = call_serving(call);
 	if (status == ST_OK)
 		status = loop(r);
 	if (r->sp.foreign > 0)
