@@ -83,8 +83,7 @@ $(BUILD)/include/linux:
 # ---- tests
 
 # The other hosts of the same objects: the contract test and the unit tests of lib/.
-$(BUILD)/contract: $(BUILD)/obj/tests/contract/contract.o $(PARTS)
-	@$(LINKIT) -o $@ $^ $(LDLIBS)
+include tests/contract/rules.mk
 $(BUILD)/unit: $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/unit/*.c))) $(PARTS)
 	@$(LINKIT) -o $@ $^ $(LDLIBS)
 
@@ -107,10 +106,9 @@ sanitize:
 	@tests/sanitize $(MAKE) --no-print-directory check LINK=dynamic BUILD=$(BUILD)-asan \
 		CFLAGS="-O1 -g $(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer" LDFLAGS="$(SANITIZE)"
 
+# T= some bats files only, F= of the fault matrix; tests/coverage says where it is told what was not run.
 coverage:
-	@rm -rf $(BUILD)-cov
-	@tests/coverage $(BUILD)-cov $(MAKE) --no-print-directory check LINK=dynamic BUILD=$(BUILD)-cov \
-		CFLAGS="-O0 -g --coverage" LDFLAGS=--coverage
+	@T="$(T)" F="$(F)" V="$(V)" tests/coverage $(BUILD)-cov $(MAKE) --no-print-directory
 
 lint:
 	@tests/lint $(BUILD)
@@ -193,7 +191,7 @@ deb:
 	@debian/build $(BUILD)/deb
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-musl $(BUILD)-static $(BUILD)-dynamic $(BUILD)-clang $(BUILD)-asan $(BUILD)-cov $(BUILD)-fuzz
+	rm -rf $(BUILD) $(BUILD)-musl $(BUILD)-static $(BUILD)-dynamic $(BUILD)-clang $(BUILD)-asan $(BUILD)-cov* $(BUILD)-fuzz
 
 -include $(OBJ:.o=.d) $(PIC:.o=.d) $(wildcard $(BUILD)/obj/tests/*/*.d)
 FORCE:

@@ -70,12 +70,15 @@ static const char *error_text(int errnum)
 				      : strerror(errnum);
 }
 
-/* TEXT, LEN bytes and a newline, in one write(2), with no control character that a name has brought along. */
+/* TEXT, LEN bytes and a newline, in one write(2), with no control character that a name has brought along.
+ * Where there is no memory its beginning must do. */
 static void write_plain(int fd, const char *text, size_t len)
 {
 	char small[2048], *plain = len * 4 + 2 <= sizeof small ? small : malloc(len * 4 + 2);
-	if (plain == NULL)
-		return;
+	if (plain == NULL) {
+		plain = small;
+		len = (sizeof small - 2) / 4;
+	}
 	size_t n = out_plain(plain, text, len);
 	plain[n++] = '\n';
 	(void)fd_write(fd, plain, n);
@@ -114,8 +117,10 @@ static void message(struct call *call, int errnum, const char *fmt, va_list ap)
 			break;
 		}
 		char *more = text == small ? malloc(need + 64) : NULL;
-		if (more == NULL)
+		if (more == NULL) {
+			write_plain(call->err, text, strlen(text));
 			break;
+		}
 		text = more;
 		cap = need + 64;
 	}
@@ -314,7 +319,9 @@ int call_stopped(const struct call *call)
 
 int call_stdout_error(struct call *call, int errnum)
 {
-	return errnum == EPIPE ? ST_SIGPIPE : call_fail(call, ST_IO, errnum, "write stdout");
+	if (errnum == EPIPE)
+		return ST_SIGPIPE;
+	return call_fail(call, errnum == ENOMEM ? ST_LIMIT : ST_IO, errnum, "write stdout");
 }
 
 int call_flush(struct call *call)

@@ -110,7 +110,8 @@ int64_t call_deadline(const struct call *call);
 bool call_batch(const struct call *call);
 /* 0 or the stop signal that arrived. */
 int call_stopped(const struct call *call);
-/* Flush stdout. 0; or the status to return: ST_IO with a message, or ST_SIGPIPE silently. */
+/* Flush stdout. 0; or the status to return: ST_IO (without memory ST_LIMIT) with a message, or
+ * ST_SIGPIPE silently. */
 int call_flush(struct call *call);
 /* The status for ERRNUM met while writing to stdout, as call_flush would give. */
 int call_stdout_error(struct call *call, int errnum);

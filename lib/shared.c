@@ -206,7 +206,8 @@ int shared_open(struct shared *s, int dirfd, const char *path, const struct shar
 bool shared_intact(const struct shared *s)
 {
 	struct stat st;
-	return fstat(s->fd, &st) == 0 && st.st_size >= (off_t)s->size;
+	/* Nobody is told that it was cut short when that cannot be seen. */
+	return fstat(s->fd, &st) < 0 || st.st_size >= (off_t)s->size;
 }
 
 int shared_lock(struct shared *s, int64_t deadline, const struct stop *stop)

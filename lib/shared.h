@@ -77,8 +77,8 @@ void shared_void_lock(struct shared *s);
  * that a store finds room by fallocate(2) before it. 0, or -1 as sigaction(2). */
 int shared_guard(struct sigaction *old);
 void shared_unguard(const struct sigaction *old);
-/* True while the file is as long as the mapping: after a SIGBUS was swallowed it is not, and what
- * was read is void. One fstat(2). */
+/* False when the file is shorter than the mapping: then SIGBUS may have been swallowed, and what was read
+ * is void. One fstat(2); true when that fails. */
 bool shared_intact(const struct shared *s);
 /* Does DIRFD/PATH still name this very file (it may have been removed and made anew)? */
 bool shared_current(const struct shared *s, int dirfd, const char *path);

@@ -27,6 +27,14 @@ host() {
 	host "$ROOT/tests/contract/cases"
 }
 
+@test "every verb in a process that is refused memory" {
+	local s=0
+	IPCBOX_BUILD=$IPCBOX_BUILD timeout 300 nice "$ROOT/tests/faults/run" -w memory ${IPCBOX_AGAIN:+-q} >report 2>&1 </dev/null 3>&- 4>&- || s=$?
+	grep '^   ' report | head -n 40
+	tail -n 1 report
+	[[ $s == 0 ]]
+}
+
 @test "every verb has a case that works and one that fails" {
 	awk '!/^(#|setup |in |$)/ { split($1, s, ","); a = $2; sub(/^ipc-/, "", a)
 		print "ipc-" a "\t" $3 "\t" s[1] }' "$ROOT/tests/contract/cases" >have
@@ -75,7 +83,8 @@ host() {
 	local cc link=()
 	read -r cc _ <"$IPCBOX_BUILD/flags"
 	[[ $(<"$IPCBOX_BUILD/flags") != *-static* ]] || link=(-static -no-pie)
-	"$cc" -I"$ROOT/lib" "${link[@]}" -o leaky leaky.c "$OBJ/tests/contract/contract.o" "${libs[@]}"
+	[[ -z ${IPCBOX_COVERAGE-} ]] || link+=(-fprofile-instr-generate)
+	"$cc" -I"$ROOT/lib" "${link[@]}" -o leaky leaky.c "$OBJ"/tests/contract/{contract,state}.o "${libs[@]}"
 	for what in fd mask handler umask cwd env child alarm map flag; do
 		echo "0 ipc-leaky do $what" >case
 		! ./leaky case >out 2>&1

@@ -19,6 +19,18 @@ group() {
 	group object
 }
 
+@test "fd: limits, what does not fit at once, new files, progress, and copies" {
+	group fd
+}
+
+@test "wait: deadlines, children that do not end in time, signals that are passed on" {
+	group wait
+}
+
+@test "addr: every form of address, both ways, what is none, and paths that are too long" {
+	group addr
+}
+
 @test "object: a user's default directory made by somebody else is refused" {
 	[[ $(id -u) == 0 ]] || skip "needs root"
 	unset IPC_DIR

@@ -188,6 +188,8 @@ static void undo_queue(void *arg, intptr_t n)
 	free(q->buf);
 }
 
+static const char no_memory[] = "no memory";
+
 /* A POSIX name as people write it: "/jobs" is a path to object_parse, "jobs" an object of $IPC_DIR. */
 static const char *parse(struct call *call, struct object *obj, const char *text)
 {
@@ -196,7 +198,7 @@ static const char *parse(struct call *call, struct object *obj, const char *text
 	bool path = obj->kind == OBJECT_FILE && text[0] == '/';
 	if (word || path) {
 		char *name = call_fmt(call, "posix:%s%s", word ? "/" : "", text);
-		why = name != NULL ? object_parse(obj, name) : strerror(ENOMEM);
+		why = name != NULL ? object_parse(obj, name) : no_memory;
 		obj->text = text;
 	}
 	if (why != NULL)
@@ -216,7 +218,8 @@ struct queue *mq_queue(struct call *call, const char *text, int *status)
 	*q = (struct queue){.call = call, .name = text, .id = -1};
 	const char *why = parse(call, &q->obj, text);
 	if (why != NULL) {
-		*status = call_fail(call, ST_USAGE, 0, "%s: %s", text, why);
+		*status = call_fail(
+			call, why == no_memory ? ST_LIMIT : ST_USAGE, 0, "%s: %s", text, why);
 		return NULL;
 	}
 	q->be = q->obj.kind == OBJECT_SYSV ? &mq_sysv : &mq_posix;

@@ -157,6 +157,30 @@ static void deadlines(void)
 	free(call);
 }
 
+static void statuses(void)
+{
+	static const struct {
+		int errnum, status;
+	} want[] = {{ENOENT, ST_NOOBJ}, {ENXIO, ST_NOOBJ}, {EIDRM, ST_NOOBJ}, {EACCES, ST_PERM},
+		{EPERM, ST_PERM}, {EEXIST, ST_EXISTS}, {EADDRINUSE, ST_EXISTS}, {EMFILE, ST_LIMIT},
+		{ENOSPC, ST_LIMIT}, {ENOSYS, ST_LIMIT}, {EAGAIN, ST_BUSY}, {EBUSY, ST_BUSY},
+		{ETIMEDOUT, ST_TIMEOUT}, {EPIPE, ST_NOPEER}, {ECONNREFUSED, ST_NOPEER},
+		{EMSGSIZE, ST_DATA}, {EPROTO, ST_DATA}, {EBADMSG, ST_DATA}, {EILSEQ, ST_DATA},
+		{EOWNERDEAD, ST_BROKEN}, {ENOTRECOVERABLE, ST_BROKEN}, {EINVAL, ST_USAGE},
+		{EIO, ST_IO}, {EBADF, ST_IO}, {ENOTTY, ST_IO}};
+	for (size_t i = 0; i < sizeof want / sizeof *want; i++)
+		OKF(status_of(want[i].errnum) == want[i].status, "%s: %d, not %d",
+			strerror(want[i].errnum), status_of(want[i].errnum), want[i].status);
+	struct call *call = start();
+	OK(call_stdout_error(call, EPIPE) == ST_SIGPIPE &&
+		call_stdout_error(call, ENOSPC) == ST_IO);
+	OK(call_stdout_error(call, ENOMEM) == ST_LIMIT);
+	call->std[STD_READY_FD] = (struct val){.count = 1, .num = 999};
+	OK(call_ready(call) == ST_IO);
+	close(call->err);
+	free(call);
+}
+
 static void pidfile(void)
 {
 	struct call *call = start();
@@ -186,5 +210,6 @@ void test_call(void)
 	memory();
 	messages();
 	deadlines();
+	statuses();
 	pidfile();
 }

@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,14 +44,16 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(void);
 	} groups[] = {{"num", test_num}, {"frame", test_frame}, {"object", test_object},
-		{"out", test_out}, {"call", test_call}, {"args", test_args}};
+		{"out", test_out}, {"call", test_call}, {"args", test_args}, {"fd", test_fd},
+		{"wait", test_wait}, {"addr", test_addr}};
 	for (size_t i = 0; argc == 2 && i < sizeof groups / sizeof *groups; i++) {
 		if (strcmp(argv[1], groups[i].name) != 0)
 			continue;
+		signal(SIGPIPE, SIG_IGN); // NOLINT: as main.c does
 		groups[i].run();
 		printf("%d checks, %d failed\n", checks, failures);
 		return failures > 0;
 	}
-	fputs("usage: unit num|frame|object|out|call|args\n", stderr);
+	fputs("usage: unit num|frame|object|out|call|args|fd|wait|addr\n", stderr);
 	return 64;
 }

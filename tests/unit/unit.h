@@ -19,5 +19,8 @@ void test_object(void);
 void test_out(void);
 void test_call(void);
 void test_args(void);
+void test_fd(void);
+void test_wait(void);
+void test_addr(void);
 
 #endif
