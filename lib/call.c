@@ -243,8 +243,10 @@ void call_unwind(struct call *call, unsigned mark)
 void *call_alloc(struct call *call, size_t size)
 {
 	struct block *b = calloc(1, sizeof *b + size);
-	if (b == NULL)
+	if (b == NULL) {
+		call->starved = true;
 		return NULL;
+	}
 	b->next = call->memory;
 	call->memory = b;
 	return b->data;
@@ -340,6 +342,8 @@ int call_stdout_error(struct call *call, int errnum)
 
 int call_flush(struct call *call)
 {
+	if (call->starved && call->out.len > 0 && call->out.err == 0)
+		call->out.err = ENOMEM;
 	if (out_flush(&call->out) == 0)
 		return 0;
 	return call_stdout_error(call, call->out.err);

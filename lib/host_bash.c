@@ -194,6 +194,8 @@ static int run_verb(struct call *call, const struct into *into)
 		if (flushed != 0 && (status == ST_OK || status == ST_NO))
 			status = flushed;
 	}
+	if (status == ST_OK && into->name != NULL && call->starved)
+		status = call_error(call, ENOMEM, "receive into %s", into->name);
 	if (guard)
 		sigaction(SIGPIPE, &old, NULL);
 	shell_unfill_std(filled);
