@@ -32,6 +32,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -175,12 +176,14 @@ static int refused_into(struct call *call, const struct into *into, const char *
 static int run_verb(struct call *call, const struct into *into)
 {
 	struct sigaction old, ignore = {.sa_handler = SIG_IGN};
-	bool silent = (call->verb->flags & VERB_SILENT) != 0;
+	bool small = (call->verb->flags & VERB_SMALL) != 0;
+	bool quiet = (call->verb->flags & VERB_SILENT) != 0 || into->name != NULL;
 	bool guard =
-		!silent || call->std[STD_VERBOSE].count > 0 || call->std[STD_READY_FD].count > 0;
+		!quiet || call->std[STD_VERBOSE].count > 0 || call->std[STD_READY_FD].count > 0;
 	if (into->name != NULL) {
-		call->out.fd = sink_open();
-		if (call->out.fd < 0)
+		/* What is small stays in the buffer: no file to look after. */
+		call->out.fd = small ? -1 : sink_open();
+		if (!small && call->out.fd < 0)
 			return call_error(call, errno, "receive into %s", into->name);
 	}
 	shell.host.into = into->name != NULL;
@@ -243,10 +246,11 @@ static int run_as(const struct applet *applet, WORD_LIST *list)
 		return ST_LIMIT;
 	}
 	clear(&call, applet);
-	fflush(stdout);
+	if (__fpending(stdout) > 0)
+		fflush(stdout);
 	int status = in_process(&call, w.argv, &into);
 	if (status >= 0 && into.name != NULL) {
-		text = sink_take(call.out.buf, call.out.len, &len);
+		text = sink_take(call.out.fd, call.out.buf, call.out.len, &len);
 		if (text == NULL)
 			status = call_error(&call, errno, "receive into %s", into.name);
 	}
@@ -277,7 +281,7 @@ static char **help_lines(const struct applet *applet)
 	if (out.fd < 0)
 		return no_help;
 	help_applet(&out, applet);
-	char *text = sink_take(out.buf, out.len, &len);
+	char *text = sink_take(out.fd, out.buf, out.len, &len);
 	if (text == NULL)
 		return no_help;
 	text[len] = '\0';

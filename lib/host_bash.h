@@ -21,9 +21,9 @@ bool into_usable(const struct into *into);
 
 /* The file that receives what a verb writes, of the shell's own and empty; -1 with errno. */
 int sink_open(void);
-/* Everything that was written to the sink and, behind it, TAIL, in memory from malloc(3), with room for one
- * more byte. The sink is empty again. NULL with errno. */
-char *sink_take(const char *tail, size_t tail_len, size_t *len);
+/* Everything that was written to the sink FD (-1: nothing was) and, behind it, TAIL, in memory from malloc(3), with
+ * room for one more byte. The sink is empty again. NULL with errno. */
+char *sink_take(int fd, const char *tail, size_t tail_len, size_t *len);
 void sink_close(void);
 
 /* Assign TEXT, which is freed, as the records of CALL's framing: one value, or one element each. 0 or a status.
