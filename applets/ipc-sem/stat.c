@@ -313,12 +313,6 @@ static int slots_row(void *arg, const char *name, const char *kind)
 
 static int posix_rows(struct listing *l)
 {
-<<<<<<< HEAD
-	DIR *dir = opendir(PSEM_DIR);
-	if (dir == NULL && errno != ENOENT)
-		call_warn(l->call, errno, "POSIX semaphores are hidden");
-	for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;) {
-=======
 	int fd = fd_open(AT_FDCWD, PSEM_DIR, O_RDONLY | O_DIRECTORY, 0);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	if (dir == NULL) {
@@ -326,7 +320,6 @@ static int posix_rows(struct listing *l)
 		return errno == ENOENT ? 0 : -1;
 	}
 	for (struct dirent *e; (e = readdir(dir)) != NULL;) {
->>>>>>> main
 		const char *file = psem_file(e->d_name), *name;
 		struct psem p = {.fd = -1};
 		struct stat st;
