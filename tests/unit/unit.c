@@ -54,7 +54,6 @@ int main(int argc, char **argv)
 		printf("%d checks, %d failed\n", checks, failures);
 		return failures > 0;
 	}
-	fputs("usage: unit num|frame|object|out|call|args|fd|wait|addr|shared
-", stderr);
+	fputs("usage: unit num|frame|object|out|call|args|fd|wait|addr|shared\n", stderr);
 	return 64;
 }
