@@ -27,7 +27,6 @@
 #include "call.h"
 #include "hold.h"
 #include "host_bash.h"
-#include "sig.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -38,31 +37,11 @@
 #include <string.h>
 #include <unistd.h>
 
-extern volatile sig_atomic_t terminating_signal;
-extern int pending_traps[];
-extern sigset_t top_level_mask;
-extern int signal_is_trapped(int sig);
-
-static bool trapped(int sig)
-{
-	return signal_is_trapped(sig) != 0;
-}
-
-/* What bash sets in its children, and itself after ^C at the prompt. */
-static void masked(uint64_t set, bool on)
-{
-	for (int sig = 1; sig < NSIG; sig++)
-		if ((set & SIG_BIT(sig)) != 0 && on)
-			sigaddset(&top_level_mask, sig);
-		else if ((set & SIG_BIT(sig)) != 0)
-			sigdelset(&top_level_mask, sig);
-}
-
 static struct {
 	struct host host;
 	unsigned loaded; /* how many names */
 	bool watching;   /* fork(2) */
-} shell = {.host = {.trapped = trapped, .masked = masked}};
+} shell = {.host = {.trapped = shell_trapped, .masked = shell_masked}};
 
 /* What the parent holds is the parent's: its descriptors are closed at once, so that no background subshell
  * keeps a lock. */
@@ -72,21 +51,6 @@ static void in_child(void)
 	hold_child(&shell.host);
 	sink_close();
 	outside_child();
-}
-
-/* A verb that waits is interrupted by what interrupts the wait builtin: bash's handlers have run, and left
- * their word, when a system call returns EINTR. */
-static int stopped(void *arg)
-{
-	(void)arg;
-	if (terminating_signal != 0)
-		return terminating_signal;
-	if (interrupt_state != 0)
-		return SIGINT;
-	for (int sig = 1; sig < NSIG; sig++)
-		if (pending_traps[sig] != 0 && sig != SIGCHLD)
-			return sig;
-	return 0;
 }
 
 /* The words behind the applet's name, with two places in front. */
@@ -147,7 +111,7 @@ static void clear(struct call *call, const struct applet *applet)
 	call->applet = applet;
 	call->err = 2;
 	call->out.fd = 1;
-	call->stop.signal = stopped;
+	call->stop.signal = shell_stopped;
 	call->host = &shell.host;
 	call->ends = outside_alone();
 }
@@ -226,6 +190,7 @@ static int run_verb(struct call *call, const struct into *into)
 	}
 	shell.host.into = into->name != NULL;
 	shell.host.batch = into->array;
+	int filled = quiet ? 0 : shell_fill_std();
 	if (guard)
 		sigaction(SIGPIPE, &ignore, &old);
 	int status = call->verb->run(call);
@@ -234,8 +199,11 @@ static int run_verb(struct call *call, const struct into *into)
 		if (flushed != 0 && (status == ST_OK || status == ST_NO))
 			status = flushed;
 	}
+	if (status == ST_OK && into->name != NULL && call->starved)
+		status = call_error(call, ENOMEM, "receive into %s", into->name);
 	if (guard)
 		sigaction(SIGPIPE, &old, NULL);
+	shell_unfill_std(filled);
 	/* What a handle showed may be why: the next call opens it anew. */
 	if (status != ST_OK && status != ST_NO && status != ST_BUSY && status != ST_TIMEOUT)
 		host_distrust(&shell.host);

@@ -26,9 +26,7 @@ static void name_missing(struct barrier *b, uint32_t gen, uint32_t here, char *t
 		int n = snprintf(text + len, size - len, "%s%d %.*s",
 			named++ == 0 ? "; last time there was also " : ", ", p->owner,
 			(int)sizeof p->command, p->command);
-		if (n < 0 || (size_t)n >= size - len)
-			return;
-		len += (size_t)n;
+		len += (size_t)n; /* four such fit */
 	}
 }
 
@@ -99,6 +97,17 @@ static uint32_t arrive(const struct call *call, struct mapped *m)
 	return slot;
 }
 
+static int ended(struct call *call, struct mapped *m, uint32_t gen)
+{
+	struct barrier *b = barrier_of(m);
+	if (!shared_intact(&m->shared))
+		return ST_DATA; /* mapped_done says so */
+	if (!barrier_was_broken(b, gen))
+		return ST_OK;
+	return call_fail(call, ST_BROKEN, 0,
+		"%s: broken: another party timed out, died, failed or broke it", m->obj.text);
+}
+
 static int lead(struct call *call, struct mapped *m, uint32_t gen)
 {
 	struct barrier *b = barrier_of(m);
@@ -112,23 +121,12 @@ static int lead(struct call *call, struct mapped *m, uint32_t gen)
 	int status = spawn_run(call, &s), locked;
 	if (mapped_lock(call, m, DEADLINE_NONE, &locked) < 0)
 		return locked;
-	if (b->gen != gen) {
+	if (b->gen != gen) { /* broken while CMD ran */
 		shared_unlock(&m->shared);
-		return call_fail(call, ST_BROKEN, 0, "%s: was broken while CMD ran", m->obj.text);
+		return ended(call, m, gen);
 	}
 	barrier_end(m, status != 0);
 	return status;
-}
-
-static int ended(struct call *call, struct mapped *m, uint32_t gen)
-{
-	struct barrier *b = barrier_of(m);
-	if (!shared_intact(&m->shared))
-		return mapped_done(call, m, 0);
-	if (!barrier_was_broken(b, gen))
-		return ST_OK;
-	return call_fail(call, ST_BROKEN, 0,
-		"%s: broken: another party timed out, died, failed or broke it", m->obj.text);
 }
 
 /* The wait did not end well: break the generation for all, unless it has ended in the meantime. */
@@ -136,6 +134,8 @@ static int gave_up(struct call *call, struct mapped *m, uint32_t gen, int err)
 {
 	char why[512];
 	int status = 0;
+	if (!shared_intact(&m->shared)) /* nothing there to be broken */
+		return ended(call, m, gen);
 	int broke = break_it(call, m, gen, why, sizeof why, &status);
 	if (broke < 0)
 		return status;

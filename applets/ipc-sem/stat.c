@@ -312,7 +312,7 @@ static int slots_row(void *arg, const char *name, const char *kind)
 	return 0;
 }
 
-static int posix_rows(struct listing *l)
+static int named_rows(struct listing *l)
 {
 	int fd = fd_open(AT_FDCWD, PSEM_DIR, O_RDONLY | O_DIRECTORY, 0);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -369,7 +369,7 @@ int sem_ls(struct call *call)
 	}
 	if (object_each("sem", slots_row, &l) < 0)
 		call_warn(call, errno, "semaphores in $IPC_DIR are hidden");
-	if (posix_rows(&l) < 0)
+	if (named_rows(&l) < 0)
 		call_warn(call, errno, "POSIX semaphores are hidden");
 	if (sysv_each(sysv_row, &l) < 0)
 		call_warn(call, errno, "System V semaphores are hidden");
