@@ -82,8 +82,7 @@ $(BUILD)/include/linux:
 
 # ---- tests
 
-# The other hosts of the same objects: the contract test and the unit tests of lib/.
-include tests/contract/rules.mk
+# Another host of the same objects: the unit tests of lib/.
 $(BUILD)/unit: $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/unit/*.c))) $(PARTS)
 	@$(LINKIT) -o $@ $^ $(LDLIBS)
 
