@@ -498,7 +498,7 @@ s = socket.socket(socket.AF_UNIX); s.connect("./s"); print(flush=True); time.sle
 
 @test "--hub: each client's records go to all the others, whole, not to itself" {
 	serve --hub --farewell adieu ./s
-	status 0 python3 - <<-'PY'
+	timeout 60 python3 - <<-'PY' 3>&-
 		import socket, threading
 		N = 5
 		cs = []
@@ -1399,7 +1399,7 @@ assert r[1]["data"] + "\n" == open("text", encoding="utf8").read()'
 
 @test "--hub on packets: whole ones, also where the ring begins again; who leaves in the midst is left" {
 	serve -t seqpacket --hub ./s
-	status 0 python3 - <<-'PY'
+	timeout 60 python3 - <<-'PY' 3>&-
 		import socket, threading
 		def client():
 		    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.settimeout(20); s.connect("./s"); return s
