@@ -93,8 +93,7 @@ static void message(struct call *call, int errnum, const char *fmt, va_list ap)
 	size_t cap = sizeof small;
 	/* A host may only ask; and what we have opened ourselves on the number of a shell's closed stderr is not
 	 * stderr. */
-	if (call->err < 0 ||
-		(call->host != NULL && (fcntl(call->err, F_GETFD) & FD_CLOEXEC) != 0))
+	if (call->err < 0 || (call->host != NULL && (fcntl(call->err, F_GETFD) & FD_CLOEXEC) != 0))
 		return;
 	const char *applet = call->applet != NULL ? call->applet->name : "ipcbox";
 	const char *verb = call->verb != NULL ? call->verb->name : NULL;
