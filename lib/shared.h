@@ -84,6 +84,9 @@ void shared_unguard(const struct sigaction *old);
 /* False when the file is shorter than the mapping: then SIGBUS may have been swallowed, and what was read
  * is void. One fstat(2); true when that fails. */
 bool shared_intact(const struct shared *s);
+/* futex_wait on a word of S. -1 also with EBADMSG: the file was cut short, which is noticed within a second. */
+int shared_wait(struct shared *s, const uint32_t *word, uint32_t expected, int64_t deadline,
+	const struct stop *stop);
 /* Does DIRFD/PATH still name this very file (it may have been removed and made anew)? */
 bool shared_current(const struct shared *s, int dirfd, const char *path);
 
