@@ -188,7 +188,7 @@ static int run_verb(struct call *call, const struct into *into)
 	}
 	shell.host.into = into->name != NULL;
 	shell.host.batch = into->array;
-	int filled = into->name == NULL && !silent ? shell_fill_std() : 0;
+	int filled = quiet ? 0 : shell_fill_std();
 	if (guard)
 		sigaction(SIGPIPE, &ignore, &old);
 	int status = call->verb->run(call);
