@@ -51,9 +51,9 @@ void sink_close(void)
 	sink = -1;
 }
 
-char *sink_take(const char *tail, size_t tail_len, size_t *len)
+char *sink_take(int fd, const char *tail, size_t tail_len, size_t *len)
 {
-	off_t size = lseek(sink, 0, SEEK_END);
+	off_t size = fd >= 0 ? lseek(fd, 0, SEEK_END) : 0;
 	size_t n = size > 0 ? (size_t)size : 0;
 	char *text = malloc(n + tail_len + 1);
 	if (text == NULL || (n > 0 && fd_pread(sink, text, n, 0) != (ssize_t)n)) {

@@ -298,3 +298,44 @@ local_setup() {
 		exec 8<>p; ipc-event wait --ready-fd 9 e; echo $?; echo x >&9 && echo open'
 	[[ $output == $'0\n0\nopen' ]] || { echo "$output $stderr"; false; }
 }
+
+@test "with a closed stdout, stdin or stderr no object is taken for one of these" {
+	status 0 shell 'ipc-shm create -S 4K ./m; ipc-shm set ./m 0 7; ipc-event set ./e; ipc-spool create ./q; ipc-ring create -S 4K ./r'
+	cp m m.was
+	status 0 shell 'ipc-shm get ./m 0 >&-; echo $?; ipc-shm stat ./m >&-; echo $?; ipc-event stat ./e >&-; echo $?; ipc-spool put ./q <&- >&-; echo $?
+		ipc-ring put ./r <&-; echo $?; ipc-shm read ./m 2>&- >/dev/null; echo $?; ipc-shm get ./m 99999 2>&-; echo $?
+		exec 8>&1 >&-; ipc-shm add ./m 0 0; a=$?; ipc-event pulse ./e; b=$?; ipc-event -v V stat -o seq ./e; exec >&8 2>&- <&-; echo $a $b $V
+		ipc-shm get ./m 99999; echo $?; ipc-ring get -n ./r; echo $?; ipc-shm get ./m 0'
+	[[ $output == $'74\n74\n74\n74\n74\n0\n64\n74 0 2\n64\n75\n7' ]] || { echo "$output $stderr"; false; }
+	cmp m m.was
+}
+
+@test "hold outlives errors that make bash give up a command" {
+	status 0 shell 'ipc-signal hold USR1; echo $((1 +)); :
+		kill -USR1 $$; x[-5]=1; echo not reached
+		ipc-signal wait -n --format %n USR1; (kill -USR1 $BASHPID; echo never); echo $?'
+	[[ $output == $'USR1\n138' ]] || { echo "$output $stderr"; false; }
+}
+
+@test "in zsh and ksh the applets are programs: a lock on a descriptor of the shell, a program that stays" {
+	local sh found=
+	for sh in zsh ksh ksh93 mksh dash; do
+		command -v "$sh" >/dev/null || continue
+		found+=$sh
+		status 0 "$sh" -c 'exec 9>f; ipc-lock acquire -n 9 9>&9 && ! ipc-lock run -q -n ./f -- true; ipc-lock release 9 9>&9; ipc-lock run -n ./f -- echo free'
+		[[ $output == free ]] || { echo "$sh: $output"; false; }
+	done
+	[[ -n $found ]] || skip "neither zsh nor ksh nor dash is installed"
+	ipc-ring create -S 4K ./r
+	for sh in ksh ksh93 mksh; do
+		command -v "$sh" >/dev/null || continue
+		status 0 "$sh" -c 'ipc-ring get -f ./r |& ipc-ring put ./r one two; read -p a; read -p b; echo "$a $b"; kill $!'
+		[[ $output == "one two" ]] || { echo "$sh: $output"; false; }
+	done
+	command -v zsh >/dev/null || skip "zsh is not installed"
+	status 0 zsh -c 'coproc ipc-ring get -f ./r; ipc-ring put ./r one two; read -p a; read -p b; echo "$a $b"; kill $!'
+	[[ $output == "one two" ]]
+	status 0 zsh -c 'zmodload zsh/system; : >l; zsystem flock -f fd l; ipc-lock run -q -n ./l -- true; echo $?; zsystem flock -u $fd; ipc-lock run -n ./l -- echo free
+		ipc-event set ./e; sysopen -r -o cloexec -u fd ./e && echo opened'
+	[[ $output == $'75\nfree\nopened' ]]
+}

@@ -82,14 +82,14 @@ static int sleep_out(
 }
 
 /* Take the next slot. Under the lock. */
-static uint32_t arrive(struct mapped *m)
+static uint32_t arrive(const struct call *call, struct mapped *m)
 {
 	struct barrier *b = barrier_of(m);
 	uint32_t slot = b->arrived;
 	struct party *p = barrier_party(b, b->gen, slot);
 	memset(p->command, 0, sizeof p->command);
 	p->pid = getpid();
-	p->owner = getppid();
+	p->owner = call->host != NULL ? getpid() : getppid(); /* the shell */
 	p->start = proc_start(p->owner);
 	proc_command(p->owner, p->command, sizeof p->command);
 	futex_hold(&m->shared.robust, &p->word);
@@ -169,7 +169,7 @@ static int run(struct call *call, struct mapped *m, int64_t deadline)
 		return call_waited(
 			call, EAGAIN, "wait at %s (%u of %u came)", m->obj.text, here, b->parties);
 	}
-	uint32_t gen = b->gen, slot = arrive(m);
+	uint32_t gen = b->gen, slot = arrive(call, m);
 	bool leader = slot + 1 == b->parties;
 	int status = call_ready(call);
 	if (status != 0 || (leader && call->command == NULL)) {
@@ -179,6 +179,7 @@ static int run(struct call *call, struct mapped *m, int64_t deadline)
 	} else {
 		/* The first party watches the last one: tell it that there is a new last one. */
 		shared_unlock(&m->shared);
+		mapped_waits(m);
 		if (slot > 0)
 			futex_wake(&barrier_party(b, gen, slot - 1)->word, 1);
 		status = sleep_out(call, m, gen, slot, deadline) < 0 ? gave_up(call, m, gen, errno)

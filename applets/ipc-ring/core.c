@@ -214,6 +214,7 @@ int ring_wait(struct call *call, struct ring *r, enum ring_what what, int64_t de
 	uint32_t bell = __atomic_load_n(bell_of(r, what), __ATOMIC_ACQUIRE);
 	__atomic_add_fetch(sleep_of(r, what), 1, __ATOMIC_RELEASE);
 	ring_unlock(r);
+	mapped_waits(r->m);
 	if (shared_wait(&r->m->shared, bell_of(r, what), bell, deadline, &call->stop) < 0)
 		return errno == EBADMSG /* mapped_done says so */
 			? ST_DATA
