@@ -261,7 +261,14 @@ struct listing {
 	struct call *call;
 	struct json *json;
 	struct table table;
+	int failed; /* errno of what could not be listed, other than for want of permission */
 };
+
+static void missed(struct listing *l, int errnum)
+{
+	if (errnum == EMFILE || errnum == ENFILE || errnum == ENOMEM || errnum == EIO)
+		l->failed = errnum;
+}
 
 static void row(struct listing *l, const char *name, const char *kind, int64_t value, unsigned uid,
 	unsigned mode)
@@ -299,14 +306,18 @@ static int slots_row(void *arg, const char *name, const char *kind)
 	struct stat st;
 	bool made;
 	(void)kind;
-	if (s == NULL)
+	if (s == NULL) {
+		missed(l, ENOMEM);
 		return 0;
+	}
 	*s = (struct sem){.call = l->call, .fd = -1, .hold = -1, .ino = -1};
 	if (object_parse(&s->obj, name) == NULL &&
 		slots_open(s, SEM_READ | SEM_NAME, 0, &made) == 0 && fstat(s->fd, &st) == 0) {
 		int count = slots_count(s);
 		int64_t value = count < 0 ? -1 : count < (int)s->n ? (int)s->n - count : 0;
 		row(l, name, "slots", value, st.st_uid, st.st_mode);
+	} else {
+		missed(l, errno);
 	}
 	slots_close(s);
 	return 0;
@@ -320,19 +331,25 @@ static int named_rows(struct listing *l)
 		fd_close(fd);
 		return errno == ENOENT ? 0 : -1;
 	}
-	for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+	for (struct dirent *e; errno = 0, (e = readdir(dir)) != NULL;) {
 		const char *file = psem_file(e->d_name), *name;
 		struct psem p = {.fd = -1};
 		struct stat st;
-		if (file == NULL || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-			!S_ISREG(st.st_mode) || st.st_size != 32)
+		if (file != NULL && fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+			missed(l, errno);
+			continue;
+		}
+		if (file == NULL || !S_ISREG(st.st_mode) || st.st_size != 32)
 			continue;
 		if ((name = call_fmt(l->call, "posix:/%s", file)) == NULL)
 			break;
 		int64_t value = psem_open(&p, file) == 0 ? (int64_t)psem_value(&p) : -1;
+		if (value < 0)
+			missed(l, errno);
 		psem_close(&p);
 		row(l, name, "posix", value, st.st_uid, st.st_mode);
 	}
+	missed(l, errno);
 	closedir(dir);
 	return 0;
 }
@@ -347,8 +364,10 @@ static int sysv_row(void *arg, int id)
 	const char *name = ds.sem_perm.__key == IPC_PRIVATE
 		? call_fmt(l->call, "sysv:id=%d", id)
 		: call_fmt(l->call, "sysv:0x%x", (unsigned)ds.sem_perm.__key);
-	if (name == NULL)
+	if (name == NULL) {
+		missed(l, ENOMEM);
 		return 1;
+	}
 	row(l, name, "sysv", semctl(id, 0, GETVAL), ds.sem_perm.uid, ds.sem_perm.mode);
 	return 0;
 }
@@ -377,5 +396,5 @@ int sem_ls(struct call *call)
 		json_close(&json, ']');
 	else if (table_end(&l.table, &call->out) < 0)
 		return call_stdout_error(call, call->out.err);
-	return ST_OK;
+	return l.failed != 0 ? call_error(call, l.failed, "list all semaphores") : ST_OK;
 }
