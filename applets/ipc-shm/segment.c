@@ -177,7 +177,9 @@ int segment_lock(struct call *call, struct segment *seg, bool shared, unsigned f
 			seg->fd = fd;
 		if (current(seg))
 			break;
-		/* Removed or replaced while we waited: the name counts. */
+		/* Removed or replaced while we waited: the name counts. It may be replaced again and again. */
+		if (call_stopped(call) != 0)
+			return call_waited(call, EINTR, "lock %s", seg->obj.text);
 		call_close(call, fd);
 		seg->fd = -1;
 		status = try_open(call, seg, flags);
