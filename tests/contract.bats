@@ -29,7 +29,7 @@ host() {
 
 @test "every verb in a process that is refused memory" {
 	local s=0
-	IPCBOX_BUILD=$IPCBOX_BUILD timeout 300 nice "$ROOT/tests/faults/run" -w memory ${IPCBOX_AGAIN:+-q} >report 2>&1 </dev/null 3>&- 4>&- || s=$?
+	IPCBOX_BUILD=$IPCBOX_BUILD timeout 900 nice "$ROOT/tests/faults/run" -w memory ${IPCBOX_AGAIN:+-q} >report 2>&1 </dev/null 3>&- 4>&- || s=$?
 	grep '^   ' report | head -n 40
 	tail -n 1 report
 	[[ $s == 0 ]]
