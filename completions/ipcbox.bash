@@ -17,7 +17,7 @@ _ipcbox_applet() {
 	ipc-sem) kind='sem' verbs='run wait try post create get set zero stat ls rm' fallback='' ;;
 	ipc-event) kind='event' verbs='wait set clear pulse stat rm' fallback='' ;;
 	ipc-barrier) kind='barrier' verbs='wait stat break rm' fallback='' ;;
-	ipc-signal) kind='-' verbs='send wait stop run ls' fallback='' ;;
+	ipc-signal) kind='-' verbs='send wait stop run hold release ls' fallback='' ;;
 	ipc-sock) kind='sock' verbs='serve connect send recv relay pair wait stat' fallback='' ;;
 	ipc-sendfd) kind='sock' verbs='' fallback='' ;;
 	ipc-recvfd) kind='sock' verbs='' fallback='' ;;
@@ -439,6 +439,16 @@ _ipcbox_record() {
 		flags='--all -h --help -q --quiet -v --verbose'
 		valued='--signal:signal --grace:none --map:none -w:none --timeout:none -E:none --conflict-exit-code:none --pidfile:path'
 		operands='' command=1
+		;;
+	'ipc-signal hold')
+		flags='-h --help -q --quiet -v --verbose'
+		valued=''
+		operands='signal*' command=
+		;;
+	'ipc-signal release')
+		flags='-h --help -q --quiet -v --verbose'
+		valued=''
+		operands='signal*' command=
 		;;
 	'ipc-signal ls')
 		flags='--id -J --json -h --help -q --quiet -v --verbose'

@@ -26,7 +26,7 @@ function __ipcbox_verbs
         case ipc-barrier
             string split ' ' -- 'wait stat break rm'
         case ipc-signal
-            string split ' ' -- 'send wait stop run ls'
+            string split ' ' -- 'send wait stop run hold release ls'
         case ipc-sock
             string split ' ' -- 'serve connect send recv relay pair wait stat'
         case ipc-sendfd
@@ -293,6 +293,8 @@ function __ipcbox_takes
         'ipc-signal send' \
         'ipc-signal wait' \
         'ipc-signal stop' \
+        'ipc-signal hold' \
+        'ipc-signal release' \
         'ipc-signal ls' \
         'ipc-sock serve' \
         'ipc-sock connect' \
@@ -1248,6 +1250,16 @@ complete -c ipc-signal -n "__ipcbox_at options run" -l pidfile -r -F -d 'keep th
 complete -c ipc-signal -n "__ipcbox_at options run" -s h -l help -f -d 'show this help'
 complete -c ipc-signal -n "__ipcbox_at options run" -s q -l quiet -f -d 'no warnings, no word on 75 and 124'
 complete -c ipc-signal -n "__ipcbox_at options run" -s v -l verbose -f -d 'say what is being done'
+complete -c ipc-signal -n "__ipcbox_at verb" -f -a hold -d 'keep signals for later waits: only in bash itself'
+complete -c ipc-signal -n "__ipcbox_at options hold" -s h -l help -f -d 'show this help'
+complete -c ipc-signal -n "__ipcbox_at options hold" -s q -l quiet -f -d 'no warnings, no word on 75 and 124'
+complete -c ipc-signal -n "__ipcbox_at options hold" -s v -l verbose -f -d 'say what is being done'
+complete -c ipc-signal -n "__ipcbox_at operand hold 0 " -f -a 'HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH POLL PWR SYS RTMIN RTMAX'
+complete -c ipc-signal -n "__ipcbox_at verb" -f -a release -d 'let through what hold has kept'
+complete -c ipc-signal -n "__ipcbox_at options release" -s h -l help -f -d 'show this help'
+complete -c ipc-signal -n "__ipcbox_at options release" -s q -l quiet -f -d 'no warnings, no word on 75 and 124'
+complete -c ipc-signal -n "__ipcbox_at options release" -s v -l verbose -f -d 'say what is being done'
+complete -c ipc-signal -n "__ipcbox_at operand release 0 " -f -a 'HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH POLL PWR SYS RTMIN RTMAX'
 complete -c ipc-signal -n "__ipcbox_at verb" -f -a ls -d 'show what processes do with signals'
 complete -c ipc-signal -n "__ipcbox_at options ls" -l id -f -d 'print PID:START and nothing else'
 complete -c ipc-signal -n "__ipcbox_at options ls" -s J -l json -f -d 'print JSON'

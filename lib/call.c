@@ -74,7 +74,11 @@ static const char *error_text(int errnum)
  * Where there is no memory its beginning must do. */
 static void write_plain(int fd, const char *text, size_t len)
 {
-	char small[2048], *plain = len * 4 + 2 <= sizeof small ? small : malloc(len * 4 + 2);
+	char small[2048], *plain;
+	/* What we have opened ourselves on the number of a shell's closed stderr is not stderr. */
+	if (fd >= 0 && (fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0)
+		return;
+	plain = len * 4 + 2 <= sizeof small ? small : malloc(len * 4 + 2);
 	if (plain == NULL) {
 		plain = small;
 		len = (sizeof small - 2) / 4;
@@ -91,6 +95,8 @@ static void message(struct call *call, int errnum, const char *fmt, va_list ap)
 {
 	char small[1024], *text = small;
 	size_t cap = sizeof small;
+	if (call->err < 0) /* a host that only asks */
+		return;
 	const char *applet = call->applet != NULL ? call->applet->name : "ipcbox";
 	const char *verb = call->verb != NULL ? call->verb->name : NULL;
 	/* As a drop-in it speaks with that name: "flock: ...". */
@@ -239,8 +245,10 @@ void call_unwind(struct call *call, unsigned mark)
 void *call_alloc(struct call *call, size_t size)
 {
 	struct block *b = calloc(1, sizeof *b + size);
-	if (b == NULL)
+	if (b == NULL) {
+		call->starved = true;
 		return NULL;
+	}
 	b->next = call->memory;
 	call->memory = b;
 	return b->data;
@@ -336,6 +344,8 @@ int call_stdout_error(struct call *call, int errnum)
 
 int call_flush(struct call *call)
 {
+	if (call->starved && call->out.len > 0 && call->out.err == 0)
+		call->out.err = ENOMEM;
 	if (out_flush(&call->out) == 0)
 		return 0;
 	return call_stdout_error(call, call->out.err);

@@ -192,31 +192,6 @@ ssize_t cmsg_recv_from(int sock, void *data, size_t len, int *fds, size_t cap, s
 	return -1;
 }
 
-int cmsg_recv_all(int sock, void *data, size_t len, int *fds, size_t cap, size_t *nfds,
-	int64_t deadline, const struct stop *stop)
-{
-	size_t done = 0, got;
-	*nfds = 0;
-	while (done < len) {
-		/* With all that were expected here, further ones are closed by cmsg_recv. */
-		ssize_t n = cmsg_recv(sock, (char *)data + done, len - done, fds + *nfds,
-			cap - *nfds, &got, deadline, stop);
-		if (n > 0) {
-			*nfds += got;
-			done += (size_t)n;
-			continue;
-		}
-		if (n == 0 && done == 0)
-			return 0;
-		int e = n == 0 ? EBADMSG : errno;
-		cmsg_close(fds, *nfds);
-		*nfds = 0;
-		errno = e;
-		return -1;
-	}
-	return 1;
-}
-
 /* The bytes, with the kernel's own, that the peer has not received yet. While the kernel gives the last of
  * them back it says that there is room with one byte still counted; a buffer is never that small. */
 static bool is_drained(int sock)

@@ -32,11 +32,6 @@ ssize_t cmsg_recv(int sock, void *data, size_t len, int *fds, size_t cap, size_t
  * the kernel checks, but for privileged senders), .known unset when the message does not say. */
 ssize_t cmsg_recv_from(int sock, void *data, size_t len, int *fds, size_t cap, size_t *nfds,
 	struct peer *peer, int64_t deadline, const struct stop *stop);
-/* Exactly LEN bytes of a stream, with at most CAP descriptors that come along with any of them.
- * 1; 0 when the stream ended before the first byte; -1 as cmsg_recv, EBADMSG when it ended inside.
- * On failure descriptors received so far are closed. */
-int cmsg_recv_all(int sock, void *data, size_t len, int *fds, size_t cap, size_t *nfds,
-	int64_t deadline, const struct stop *stop);
 /* Wait until the peer has received (or thrown away) all that was sent on SOCK. 1; 0 when there was
  * nothing to wait for; -1 with errno ETIMEDOUT, EAGAIN, EINTR. What to do about ETOOMANYREFS. */
 int cmsg_drain(int sock, int64_t deadline, const struct stop *stop);

@@ -110,7 +110,10 @@ void futex_hold(struct futex_robust *r, uint32_t *word)
 void futex_release(struct futex_robust *r, uint32_t *word)
 {
 	uint32_t mine = r->tid | FUTEX_WAITERS;
-	__atomic_compare_exchange_n(word, &mine, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+	/* A look first: mostly it is ours no more, and others read what it is by now. */
+	if (__atomic_load_n(word, __ATOMIC_RELAXED) == mine)
+		__atomic_compare_exchange_n(
+			word, &mine, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 	__atomic_store_n(&r->head.next, &r->head, __ATOMIC_RELEASE);
 }
 

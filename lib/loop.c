@@ -29,13 +29,22 @@ int loop_start(struct loop *loop, const struct stop *stop)
 	else if (sigprocmask(SIG_SETMASK, NULL, &loop->mask) < 0)
 		return -1;
 	loop->epfd = epoll_create1(EPOLL_CLOEXEC);
-	return loop->epfd < 0 ? -1 : 0;
+	if (loop->epfd < 0)
+		return -1;
+	struct sigaction dfl = {.sa_handler = SIG_DFL}, old;
+	if (sigaction(SIGCHLD, NULL, &old) == 0 && old.sa_handler == SIG_IGN)
+		loop->ignored_chld = sigaction(SIGCHLD, &dfl, NULL) == 0;
+	return 0;
 }
 
 void loop_end(struct loop *loop)
 {
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
 	fd_close(loop->epfd);
 	loop->epfd = -1;
+	if (loop->ignored_chld)
+		sigaction(SIGCHLD, &ignore, NULL);
+	loop->ignored_chld = false;
 	free(loop->heap);
 	loop->heap = NULL;
 	loop->ntimers = loop->cap = 0;

@@ -74,9 +74,11 @@ struct loop {
 	sigset_t mask; /* while waiting */
 	struct epoll_event batch[LOOP_BATCH];
 	int nbatch, ibatch;
+	bool ignored_chld; /* SIGCHLD was, and is again behind loop_end(): children could not be waited for */
 };
 
-/* 0 or -1. STOP may be NULL. */
+/* 0 or -1. STOP may be NULL. A SIGCHLD that is ignored has its default action until loop_end(): as it is, the
+ * kernel would throw the statuses of children away, and give their numbers to others at once. */
 int loop_start(struct loop *loop, const struct stop *stop);
 /* Free what the loop holds; watches are the owners'. */
 void loop_end(struct loop *loop);

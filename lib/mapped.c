@@ -36,14 +36,15 @@ static void rest_kept(struct kept *k)
 {
 	struct mapped *m = of_kept(k);
 	if (m->waits)
-		(void)lseek(k->fd, MAPPED_IDLE, SEEK_SET);
+		(void)lseek(k->fd, KEPT_IDLE, SEEK_SET);
 	m->waits = false;
 	shared_pause(&m->shared);
 }
 
 void mapped_waits(struct mapped *m)
 {
-	m->waits = m->is_kept && lseek(m->kept.fd, 0, SEEK_SET) == 0;
+	if (m->is_kept && !m->waits)
+		m->waits = lseek(m->kept.fd, 0, SEEK_SET) == 0;
 }
 
 static const char *article(const char *noun)
@@ -112,11 +113,12 @@ static struct mapped *find_kept(
 /* Offer M to the host; else it is the call's. */
 static int settle(struct call *call, struct mapped *m, const struct mapped_type *type, unsigned how)
 {
-	m->kept = (struct kept){.fd = m->shared.fd, .end = end_kept, .rest = rest_kept};
+	m->kept = (struct kept){
+		.fd = m->shared.fd, .end = end_kept, .rest = rest_kept, .quiet = true};
 	m->is_kept = kept_add(call, &m->kept, type, m->obj.text, how, &m->obj, type->kind);
 	if (m->is_kept) {
 		m->shared.fd = m->kept.fd;
-		(void)lseek(m->kept.fd, MAPPED_IDLE, SEEK_SET);
+		(void)lseek(m->kept.fd, KEPT_IDLE, SEEK_SET);
 		if (m->at.dirfd != AT_FDCWD)
 			m->at.dirfd = fd_raise(m->at.dirfd, KEPT_FD);
 		return 0;
@@ -193,6 +195,7 @@ static bool impossible_holder(const struct mapped *m, pid_t holder)
 int mapped_lock(struct call *call, struct mapped *m, int64_t deadline, int *status)
 {
 	int64_t until = wait_now() + PATIENCE;
+	pid_t last = 0;
 	if (deadline == DEADLINE_NOW)
 		deadline = DEADLINE_NONE;
 	for (;;) {
@@ -205,9 +208,15 @@ int mapped_lock(struct call *call, struct mapped *m, int64_t deadline, int *stat
 		}
 		if (errno != ETIMEDOUT || (deadline != DEADLINE_NONE && wait_now() >= deadline))
 			break;
-		pid_t holder = (pid_t)(m->shared.head->lock & 0x3fffffff);
+		uint32_t seen = shared_lock_word(&m->shared);
+		pid_t holder = shared_holder(seen);
+		if (holder != last && last != 0) /* it goes from hand to hand, only past us */
+			until = wait_now() + PATIENCE;
+		last = holder;
+		if (holder == 0)
+			continue;
 		if (impossible_holder(m, holder)) {
-			shared_void_lock(&m->shared);
+			shared_void_lock(&m->shared, seen);
 		} else if (wait_now() >= until) {
 			*status = call_fail(call, ST_BUSY, 0,
 				"%s: process %ld has held its lock for 10 s: is it stopped?",

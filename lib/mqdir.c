@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -40,9 +41,11 @@ int mqdir_open(void)
 	if (fd >= 0)
 		return fd;
 	fd = fd_open(AT_FDCWD, "/dev/mqueue", O_RDONLY | O_DIRECTORY, 0);
+	bool lacking = fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM);
 	if (fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == MQDIR_MAGIC)
 		return fd;
 	fd_close(fd);
-	errno = EPERM;
+	if (!lacking)
+		errno = EPERM;
 	return -1;
 }

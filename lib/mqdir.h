@@ -6,7 +6,7 @@
 
 /* The directory of our IPC name space's queues, O_CLOEXEC: mounted nowhere where we may do that
  * (CAP_SYS_ADMIN), else /dev/mqueue. A file of it that is opened is a queue descriptor. -1 with EPERM:
- * neither can be had. */
+ * neither can be had; or with EMFILE, ENFILE or ENOMEM. */
 int mqdir_open(void);
 
 #endif

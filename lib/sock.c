@@ -297,12 +297,21 @@ static int listen_sa(struct call *call, const struct addr *a, unsigned i, struct
 	return start(call, b, how, a->text);
 }
 
+int sock_fd_failed(struct call *call, int fd)
+{
+	if (errno == EBADF)
+		return call_fail(call, ST_NOOBJ, 0, "descriptor %d is not open", fd);
+	if (errno == ENOTSOCK)
+		return call_fail(call, ST_USAGE, 0, "descriptor %d is not a socket", fd);
+	return call_error(call, errno, "descriptor %d", fd);
+}
+
 int sock_take(struct call *call, int fd, struct sock_bound **bound)
 {
 	char name[ADDR_TEXT];
 	int type = sock_type(fd);
 	if (type < 0)
-		return call_error(call, errno, "descriptor %d", fd);
+		return sock_fd_failed(call, fd);
 	if (type != SOCK_DGRAM && !sock_is_listening(fd))
 		return call_fail(call, ST_USAGE, 0, "descriptor %d is not a listening socket", fd);
 	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);

@@ -95,6 +95,8 @@ int sock_connect_failed(struct call *call, const struct addr *a, int type, int e
 /* "stream", "dgram", "seqpacket". */
 const char *sock_type_name(int type);
 int sock_type(int fd);
+/* sock_type(FD) gave -1: the message, and the status: ST_NOOBJ it is not open, ST_USAGE it is no socket. */
+int sock_fd_failed(struct call *call, int fd);
 bool sock_is_listening(int fd);
 /* The address of FD (its peer's when PEER) as text; "" when it has none. Returns BUF. */
 const char *sock_name(int fd, bool peer, char buf[ADDR_TEXT]);

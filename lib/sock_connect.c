@@ -267,7 +267,7 @@ int sock_connect(struct call *call, struct addr *a, int type, int64_t retry, int
 {
 	if (a->fd >= 0) {
 		if (sock_type(a->fd) < 0)
-			return call_error(call, errno, "descriptor %d", a->fd);
+			return sock_fd_failed(call, a->fd);
 		(void)fcntl(a->fd, F_SETFD, FD_CLOEXEC);
 		*fd = call_own(call, a->fd);
 		return 0;

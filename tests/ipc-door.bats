@@ -787,6 +787,14 @@ for s in socks: s.close()
 	stop
 }
 
+@test "serve: an inherited SIG_IGN for SIGCHLD costs no status" {
+	# shellcheck disable=SC2154
+	ready perl -e '$SIG{CHLD} = "IGNORE"; exec @ARGV' ipc-door serve --ready-fd 8 ./d -- sh -c 'exit 3'
+	local i
+	for i in 1 2 3 4 5; do status 3 ipc-door call -w 20 ./d; done
+	stop
+}
+
 @test "serve: no more processes is said to the caller, and passes" {
 	need strace
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "strace and the sanitizers do not go together"

@@ -515,9 +515,9 @@ for i in range(400):
 }
 
 @test "--idle: ends when nothing is kept and nobody came, not before" {
-	serve --idle 100ms ./s
+	serve --idle 1 ./s
 	ipc-fdstore store ./s x 0
-	raw 'time.sleep(0.3)'
+	raw 'time.sleep(1.2)'
 	kill -0 "$PID"
 	ipc-fdstore rm ./s x
 	wait "$PID"

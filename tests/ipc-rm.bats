@@ -122,6 +122,16 @@ s = socket.socket(socket.AF_UNIX); s.bind('dead')"
 	[[ $code == 66 ]]
 }
 
+@test "--force on what is waited for works where SIGCHLD was ignored" {
+	ipc-ring create -S 4096 r
+	bg ipc-ring get -w 20 r
+	local p=$! st=0
+	until_true blocked $p
+	status 0 perl -e '$SIG{CHLD} = "IGNORE"; exec @ARGV' ipc-rm --force r
+	wait $p || st=$?
+	[[ $st == 66 && ! -e $IPC_DIR/r.ring ]]
+}
+
 @test "a spool with jobs goes only by force" {
 	ipc-spool create ./q
 	ipc-spool put ./q >/dev/null <<<job

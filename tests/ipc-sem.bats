@@ -443,6 +443,7 @@ c_sem() {
 }
 
 @test "a killed keeper frees the slot; post then says that there is none" {
+	program "a shell holds its slot itself, and has no keeper"
 	ipc-sem wait --owner $$ s
 	kill -KILL "$(holders s)"
 	until_true free s 1
@@ -578,7 +579,8 @@ c_sem() {
 	status 64 ipc-sem set s -1
 	status 64 ipc-sem wait --frob s
 	status 64 ipc-sem wait --index 1 s
-	status 64 ipc-sem wait --take 17 s
+	# So many keepers are too many; a shell that holds its slots itself needs none.
+	[[ -n ${IPCBOX_BUILTINS-} ]] || status 64 ipc-sem wait --take 17 s
 }
 
 @test "a file cut short or made bad while others wait: 65 for them" {

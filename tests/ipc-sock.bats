@@ -714,6 +714,14 @@ assert all(x["status"] == 3 for x in r if x["event"] == "close")
 assert all(x["uid"] == os.getuid() for x in r if x["event"] == "open")'
 }
 
+@test "serve: an inherited SIG_IGN for SIGCHLD costs no status" {
+	ready perl -e '$SIG{CHLD} = "IGNORE"; exec @ARGV' ipc-sock serve --ready-fd 8 -J -c 2 ./s -- sh -c 'exit 3' >log
+	ipc-sock connect ./s </dev/null
+	ipc-sock connect ./s </dev/null
+	wait "$PID"
+	[[ $(grep -c '"status":3' log) == 2 ]]
+}
+
 @test "a command that does not exist is told at once: 127, 126" {
 	# Not among directories that this user may not look into.
 	status 127 env "PATH=$BIN:/usr/bin:/bin" ipc-sock serve ./s -- no-such-command-here
@@ -1249,6 +1257,441 @@ print(r["state"], r["type"], r["mode"], r["pid"], r["queued"], r["backlog"])') =
 	stop
 	serve ./s -- sh -c 'cat' <&-
 	[[ $(echo x | ipc-sock connect ./s) == x ]]
+	stop
+}
+
+# ---- what is kept and passed on, piece by piece
+
+# heard N [FILE]: the statistics say that N bytes have come in.
+# stuck: something has come in, and nothing moves any more.
+stuck() {
+	local last
+	kill -USR1 "$PID"
+	last=$(tail -n 1 err)
+	[[ $last == *" in "[1-9][0-9][0-9]* && $last == "$(tail -n 2 err | head -n 1)" ]] && blocked "$PID"
+}
+heard() { kill -USR1 "$PID" && tail -n 1 "${2:-err}" | grep -q " in $1 "; }
+
+@test "--collect --raw: bytes go into a file as they are, also at its end; through a pipe; a full disk is 74" {
+	head -c 3000000 /dev/urandom >big
+	serve --collect --raw ./s >out
+	ipc-sock connect ./s <big
+	until_true cmp big out
+	stop
+	echo first >out
+	serve --collect --raw ./s >>out
+	ipc-sock connect ./s <big
+	# The last byte has come when the server has ended.
+	stop
+	cmp big <(tail -n +2 out) && [[ $(head -n 1 out) == first ]]
+	serve --collect --raw -c 1 ./s > >(cat >out)
+	ipc-sock connect ./s <big
+	wait "$PID"
+	until_true cmp big out
+	local st=0
+	serve --collect --raw ./s >/dev/full 2>err
+	echo x | ipc-sock connect ./s || :
+	wait "$PID" || st=$?
+	[[ $st == 74 ]]
+	grep -q 'No space left' err
+}
+
+@test "--collect: a record that comes in pieces is whole, too long in pieces is too long" {
+	cat >pieces.py <<-'PY'
+		import socket, sys
+		s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
+		for p in sys.argv[2:]:
+		    s.sendall(p.encode()); print(flush=True); sys.stdin.readline()
+	PY
+	mkfifo go
+	pieces() { # HEARD PIECE...: each once the server has had HEARD bytes of the one before
+		local n=0 total=0 p
+		python3 pieces.py ./s "$@" <go >sent 3>&- 4>&- &
+		p=$!
+		exec 7>go
+		for piece; do
+			n=$((n + 1)) total=$((total + ${#piece}))
+			until_true lines_in sent $n
+			((n == $#)) || until_true heard $total
+			echo >&7
+		done
+		exec 7>&-
+		wait $p
+		rm sent
+	}
+	serve --collect ./s >out 2>err
+	pieces 'half ' 'and ' $'half\nnext\nla' st
+	until_true grep -qx last out
+	[[ $(<out) == $'half and half\nnext\nlast' ]]
+	stop
+	serve --collect -S 10 ./s >out 2>err
+	pieces 12345678 90123 || : # it may be cut off
+	until_true grep -q 'longer than 10' err
+	stop
+	[[ ! -s out ]]
+	serve --collect --record-size 4 -S 2 ./s >out 2>err
+	pieces abc defg hij
+	until_true grep -q 'inside a block' err
+	stop
+	[[ $(<out) == abcdefgh ]]
+}
+
+@test "--collect on packets: raw, blocks, -S; long texts in JSON are cut between characters only" {
+	serve -t seqpacket --collect --raw ./s >out
+	ipc-sock send ./s one two
+	until_true eval '[[ $(<out) == onetwo ]]'
+	stop
+	serve -t seqpacket --collect -S 10 ./s >out 2>err
+	ipc-sock send ./s 'longer than ten' || :
+	until_true grep -q 'of 15 bytes is too long (-S 10)' err
+	ipc-sock send ./s short
+	until_true lines_in out 1
+	stop
+	[[ $(<out) == short ]]
+	local st=0
+	serve -t seqpacket --collect --record-size 4 ./s >out 2>err
+	ipc-sock send --raw ./s fives || :
+	wait "$PID" || st=$?
+	[[ $st == 65 ]]
+	grep -q 'of 5 bytes, not 4' err
+	serve --collect -J ./s >out
+	python3 -c 'print("xé€" * 1000)' >text
+	ipc-sock connect ./s <text
+	until_true grep -q close out
+	stop
+	python3 -c '
+import json
+r = [json.loads(l) for l in open("out", encoding="utf8")]
+assert r[1]["data"] + "\n" == open("text", encoding="utf8").read()'
+}
+
+@test "--collect: a stdout that is read late gets everything, and the clients go on" {
+	mkfifo out
+	exec 7<>out
+	ready ipc-sock serve --ready-fd 8 --collect ./s >out 2>err 7>&-
+	seq 600000 >records
+	ipc-sock connect ./s <records 3>&- 7>&- &
+	local c=$!
+	until_true stuck
+	exec 6<out 7>&-
+	cat <&6 >got 3>&- &
+	local reader=$!
+	exec 6<&-
+	wait "$c"
+	until_true eval '[[ $(tail -c 7 got) == 600000 ]]'
+	stop
+	wait $reader
+	cmp records got
+}
+
+@test "--broadcast and --hub: what is too long, in blocks, not readable" {
+	status 65 sh -c 'echo 12345678901 | ipc-sock serve --broadcast -S 10 ./s'
+	[[ $stderr == *"longer than 10 bytes (-S)"* ]]
+	status 65 sh -c 'printf 123456 | ipc-sock serve --broadcast --record-size 4 ./s'
+	[[ $stderr == *"inside a block"* ]]
+	status 74 sh -c 'ipc-sock serve --broadcast ./s <.'
+	[[ $stderr == *"read stdin"* && ! -e s ]]
+	serve --hub -S 10 ./s 2>err
+	echo 'longer than ten' | ipc-sock connect ./s || :
+	until_true grep -q 'longer than 10 bytes (-S)' err
+	stop
+}
+
+@test "--hub on packets: whole ones, also where the ring begins again; who leaves in the midst is left" {
+	serve -t seqpacket --hub ./s
+	status 0 python3 - <<-'PY'
+		import socket, threading
+		def client():
+		    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.settimeout(20); s.connect("./s"); return s
+		a, b, c = client(), client(), client()
+		for s in b, c:   # everybody is there
+		    s.send(b"here"); assert a.recv(100) == b"here"
+		b.recv(100), c.recv(100)
+		c.close()
+		n = 4000
+		def talk():
+		    for i in range(n): a.send(b"%d\n%s" % (i, b"p" * 700))
+		t = threading.Thread(target=talk); t.start()
+		for i in range(n):
+		    assert b.recv(2000) == b"%d\n%s" % (i, b"p" * 700), i
+		t.join()
+	PY
+	stop
+}
+
+@test "--hub --slow wait: the talker waits for the slow one, and nobody loses anything" {
+	serve --hub --slow wait ./s 2>err
+	cat >slow.py <<-'PY'
+		import socket, sys
+		s = socket.socket(socket.AF_UNIX); s.connect("./s"); s.sendall(b"here\n"); print(flush=True)
+		sys.stdin.readline()
+		for line in s.makefile(): print(line, end="", flush=True)
+	PY
+	mkfifo go hello
+	python3 slow.py <go >got 3>&- &
+	local slow=$! c
+	exec 7>go
+	until_true heard 5
+	(perl -e 'printf "%06d-%s\n", $_, "w" x 200 for 1..20000'; echo end) >records
+	ipc-sock connect ./s <records >/dev/null 3>&- 7>&- &
+	c=$!
+	until_true stuck
+	echo >&7
+	exec 7>&-
+	until_true eval '[[ $(tail -n 1 got) == end ]]'
+	stop
+	wait $slow
+	wait $c || :
+	cmp <(tail -n +2 got) records
+}
+
+@test "-J: the statistics of USR1, what was dropped, and where a TCP client is" {
+	tcp serve --echo -J TCP >log
+	echo hi | ipc-sock connect "tcp:127.0.0.1:$PORT"
+	until_true grep -q close log
+	kill -USR1 "$PID"
+	until_true grep -q stats log
+	stop
+	python3 -c '
+import json
+r = [json.loads(l) for l in open("log")]
+assert r[0]["event"] == "open" and r[0]["addr"].startswith("tcp:127.0.0.1:"), r
+s = [x for x in r if x["event"] == "stats"][0]
+assert (s["accepted"], s["in"], s["out"], s["clients"]) == (1, 3, 3, 0), s'
+	mkfifo in
+	exec 9<>in
+	ready sh -c 'exec <in; exec "$@"' sh ipc-sock serve --ready-fd 8 --broadcast --slow drop -J ./s 9>&- >log
+	python3 -c '
+import socket, time
+s = socket.socket(socket.AF_UNIX); s.connect("./s"); print(flush=True); time.sleep(60)' >slow 3>&- 9>&- &
+	local p=$!
+	until_true lines_in slow 1
+	until_true grep -q open log
+	perl -e 'printf "%05d-%s\n", $_, "z" x 600 for 1..12000' >&9
+	kill $p
+	wait $p || :
+	until_true grep -q close log
+	exec 9>&-
+	wait "$PID"
+	grep -q '"dropped":[1-9]' log
+}
+
+@test "a client that has reset its connection before it was served: TCP all the same, without an address" {
+	tcp serve -c 1 TCP -- sh -c 'env >vars.new; mv vars.new vars'
+	kill -STOP "$PID"
+	python3 -c '
+import socket, struct, sys
+s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+s.connect(("127.0.0.1", int(sys.argv[1]))); s.close()' "$PORT"
+	kill -CONT "$PID"
+	until_true test -e vars
+	grep -qx PROTO=TCP vars
+	grep -qx "TCPLOCALPORT=$PORT" vars
+	status 1 grep -E '^(TCPREMOTE|IPC_PEER|IPCREMOTE)' vars
+	wait "$PID"
+}
+
+@test "handlers: no process, no pidfd, no way to get the connection back, no credentials" {
+	need strace
+	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "no strace under the sanitizer"
+	traced() { # INJECT ARG...: a server of which that fails; its pid in $PID
+		local what=$1
+		shift
+		ready strace -qq -o trace -e "trace=${what%%:*}" -e "inject=$what" ipc-sock serve --ready-fd 8 "$@" 2>err
+		TRACER=$PID
+		PID=$(pgrep -P "$TRACER" -x ipc-sock)
+	}
+	ended() { kill "$PID"; wait "$TRACER" || :; }
+	traced vfork:error=EAGAIN:when=1 ./s -- cat
+	[[ -z $(echo x | ipc-sock connect ./s 2>/dev/null) ]]
+	[[ $(echo y | ipc-sock connect ./s) == y ]]
+	grep -q 'no more processes' err
+	ended
+	traced pidfd_open:error=EMFILE:when=1 ./s -- cat
+	[[ $(echo x | ipc-sock connect ./s) == x && $(echo y | ipc-sock connect ./s) == y ]]
+	grep -q 'watch cat' err
+	ended
+	traced pidfd_getfd:error=EPERM --grace 20 ./s -- sh -c 'trap "echo told; exit 0" TERM; echo up; while :; do read -r x; done'
+	mkfifo hold
+	ipc-sock connect ./s <>hold >out 3>&- &
+	local c=$!
+	until_true grep -q up out
+	ended
+	wait $c
+	[[ $(<out) == $'up\ntold' ]]
+	traced getsockopt:error=ENOBUFS ./s -- sh -c 'env | grep -c "^IPC_PEER_UID\|^IPCREMOTEEUID"'
+	[[ $(ipc-sock connect ./s </dev/null) == 0 ]]
+	ended
+}
+
+@test "serve: PATH is searched as the shell does; --listen-fds without a process; a second TERM kills" {
+	mkdir d
+	: >d/tool
+	status 126 env "PATH=$BIN:$T/d" ipc-sock serve ./s -- tool
+	status 64 ipc-sock serve --listen-fds --allow any ./s -- cat
+	[[ $stderr == *"the server's own affair"* ]]
+	serve --listen-fds ./s -- sh -c 'trap "" TERM; echo up >up; while :; do sleep 100; done'
+	bg ipc-sock connect ./s </dev/null 2>/dev/null
+	local c=$!
+	until_true test -e up
+	kill "$PID"
+	# It waits for the command, which does not end, until it is told again.
+	until_true blocked "$PID"
+	status 0 kill -0 "$PID"
+	local st=0
+	until_true eval "kill $PID; ! kill -0 $PID"
+	wait "$PID" || st=$?
+	[[ $st == 0 ]]
+	kill $c 2>/dev/null || :
+	wait $c || :
+	if command -v strace >/dev/null && [[ -z ${IPCBOX_SANITIZE-} ]]; then
+		ready strace -qq -o /dev/null -e inject=pidfd_open:error=EMFILE ipc-sock serve --ready-fd 8 --listen-fds ./s2 -- cat 2>err
+		bg ipc-sock connect ./s2 </dev/null 2>/dev/null
+		st=0
+		wait "$PID" || st=$?
+		[[ $st == 71 ]]
+		grep -q 'watch cat' err
+	fi
+}
+
+@test "serve of datagrams: too long ones are told of and lost, who has no name gets no answer, --allow is 64" {
+	serve -t dgram --echo -S 10 ./d 2>err
+	python3 -c '
+import socket
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.sendto(b"no name", "./d")
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind("./me"); s.settimeout(20)
+s.sendto(b"longer than ten", "./d"); s.sendto(b"short", "./d")
+assert s.recv(100) == b"short"'
+	grep -q '15 bytes is longer than 10' err
+	kill -USR1 "$PID"
+	until_true grep -q 'dropped 2 in 12 out 5' err
+	stop
+	status 64 ipc-sock serve -t dgram --echo --allow any ./d
+	[[ $stderr == *"datagrams have none"* ]]
+	bg ipc-sock recv ./d
+	local p=$! st=0
+	until_true test -S d
+	until_true blocked $p
+	kill $p
+	wait $p || st=$?
+	[[ $st == 143 && ! -e d ]]
+}
+
+@test "send: to any type, by any name; closed without an answer 69, too late 124, stdin and stdout that fail 74" {
+	serve ./s -- sh -c 'while read -r x; do echo "got $x"; done'
+	[[ $(ipc-sock send --reply -w 20 ./s one two) == $'got one\ngot two' ]]
+	[[ $(printf 'a\0b\0' | ipc-sock send -0 -t stream ./s) == "" ]]
+	status 74 sh -c 'ipc-sock send --reply -w 20 ./s one >/dev/full'
+	status 74 sh -c 'ipc-sock send ./s <.'
+	stop
+	serve ./s -- sh -c 'read -r x'
+	status 69 ipc-sock send --reply -w 20 ./s one
+	[[ $stderr == *"closed without an answer"* ]]
+	stop
+	serve -t seqpacket "@send$$" -- perl -e 'sysread(STDIN, $x, 99)'
+	status 69 ipc-sock send --reply -w 20 "@send$$" one
+	[[ $stderr == *"closed without an answer"* ]]
+	stop
+	serve -t seqpacket --echo "@send$$"
+	[[ $(ipc-sock send --reply -w 20 "@send$$" one "" three) == $'one\n\nthree' ]]
+	python3 -c '
+import socket, subprocess, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect("\0send" + sys.argv[1])
+subprocess.run(["ipc-sock", "send", "--reply", "-w", "20", "fd:%d" % s.fileno(), "given"], pass_fds=[s.fileno()], check=True)' $$ >out
+	[[ $(<out) == given ]]
+	stop
+	python3 -c '
+import socket, sys
+a, b, c = [socket.socket(socket.AF_UNIX, t) for t in (socket.SOCK_DGRAM, socket.SOCK_SEQPACKET, socket.SOCK_STREAM)]
+for s, n in (a, "d"), (b, "q"), (c, "t"): s.bind("./" + n)
+b.listen(1); c.listen(1); print(flush=True); import time; time.sleep(60)' >up 3>&- &
+	local p=$!
+	until_true lines_in up 1
+	for n in d q t; do status 124 ipc-sock send --reply -w 0.1 "./$n" x; done
+	[[ $stderr == *"wait for the answer"* ]]
+	seq 100000 >many
+	for n in d q; do status 124 sh -c "ipc-sock send -w 0.1 ./$n <many"; done
+	[[ $stderr == *"send to ./q"* ]]
+	kill $p
+	status 64 ipc-sock send '@bad\xZZ' x
+	status 66 ipc-sock send tcp:127.0.0.1:99999 x
+	for how in "send fd:%s x" "connect fd:%s" "serve --echo fd:%s"; do
+		# shellcheck disable=SC2059,SC2046
+		status 66 ipc-sock $(printf "$how" 77)
+		# shellcheck disable=SC2059,SC2046
+		status 64 ipc-sock $(printf "$how" 0)
+		[[ $stderr == *"descriptor 0 is not a socket"* ]]
+	done
+}
+
+@test "connect on packets: too long 65, nobody 69, --idle 124, TERM 143, ends of stdin and stdout" {
+	serve -t seqpacket --echo ./q
+	head -c 10000000 /dev/zero | tr '\0' x >big
+	status 65 sh -c 'ipc-sock connect -t seqpacket ./q <big'
+	status 74 sh -c 'ipc-sock connect -t seqpacket ./q <.'
+	status 74 sh -c 'echo x | ipc-sock connect -t seqpacket ./q >/dev/full'
+	status 65 sh -c 'echo 123 | ipc-sock send --raw ./q; printf 1234567 | ipc-sock connect --record-size 4 -t seqpacket ./q'
+	mkfifo in
+	exec 7<>in
+	status 124 sh -c 'ipc-sock connect --idle 0.1 -t seqpacket ./q <&7'
+	[[ $stderr == *"nothing moved"* ]]
+	ipc-sock connect -t seqpacket ./q <&7 3>&- &
+	local c=$! st=0
+	until_true blocked $c
+	kill $c
+	wait $c || st=$?
+	[[ $st == 143 ]]
+	# Half a line is no record yet: what the server says meanwhile is seen all the same.
+	mkfifo out
+	ipc-sock connect -t seqpacket ./q <&7 >out 3>&- &
+	c=$! st=0
+	exec 6<out
+	printf 'one\nhal' >&7
+	read -r -t 20 x <&6
+	[[ $x == one ]]
+	exec 6<&-
+	wait $c || st=$?
+	[[ $st == 141 ]]
+	ipc-sock connect -t seqpacket ./q <&7 3>&- 2>err &
+	c=$! st=0
+	until_true blocked $c
+	kill -KILL "$PID"
+	wait "$PID" || :
+	wait $c || st=$?
+	[[ $st == 0 ]] # nothing was on its way
+	serve -t seqpacket ./q -- sleep 0
+	st=0
+	seq 100000 | ipc-sock connect -t seqpacket ./q 2>err || st=$?
+	[[ $st == 69 ]]
+	grep -qE 'was not sent|Broken pipe|reset' err
+	stop
+	exec 7>&-
+	status 69 sh -c "echo x | ipc-sock connect udp:127.0.0.1:$PORT"
+}
+
+@test "wait, stat: what is no address, whom it may not see, and TERM" {
+	status 64 ipc-sock wait fd:0
+	status 64 ipc-sock wait unix:
+	status 66 ipc-sock wait tcp:127.0.0.1:99999
+	status 64 ipc-sock stat unix:
+	status 66 ipc-sock stat ./none/s
+	bg ipc-sock wait -w 60 ./s
+	local p=$! st=0
+	until_true blocked $p
+	kill $p
+	wait $p || st=$?
+	[[ $st == 143 ]]
+	mkdir d
+	serve --echo ./d/s
+	if [[ $(id -u) == 0 ]]; then
+		chmod 711 .
+		chmod 700 d
+		status 77 as_nobody "$BIN/ipc-sock" wait -w 20 ./d/s
+	fi
+	stop
+	serve -t dgram --echo ./g
+	status 0 ipc-sock stat -J ./g
+	[[ $output == *'"state":"bound"'*'"type":"dgram"'* ]]
 	stop
 }
 

@@ -27,6 +27,10 @@ group() {
 	group wait
 }
 
+@test "addr: every form of address, both ways, what is none, and paths that are too long" {
+	group addr
+}
+
 @test "object: a user's default directory made by somebody else is refused" {
 	[[ $(id -u) == 0 ]] || skip "needs root"
 	unset IPC_DIR
@@ -56,4 +60,8 @@ group() {
 
 @test "args: options, operands, commands, names" {
 	group args
+}
+
+@test "shared: the lock of mapped files is declared void only while it names its dead holder" {
+	group shared
 }

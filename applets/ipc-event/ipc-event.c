@@ -75,21 +75,21 @@ static const struct verb verbs[] = {
 		OPTS(set_opts),
 		.operands = one_event,
 		.std = STD(MODE),
-		.flags = VERB_INPROC, /* one short lock */
+		.flags = VERB_INPROC | VERB_SILENT, /* one short lock */
 		.run = run_set},
 	{.name = "clear",
 		.summary = "clear the event",
 		OPTS(set_opts),
 		.operands = one_event,
 		.std = STD(MODE),
-		.flags = VERB_INPROC, /* one short lock */
+		.flags = VERB_INPROC | VERB_SILENT, /* one short lock */
 		.run = run_clear},
 	{.name = "pulse",
 		.summary = "wake those who wait now (one, if automatic) and leave the state",
 		OPTS(set_opts),
 		.operands = one_event,
 		.std = STD(MODE),
-		.flags = VERB_INPROC, /* one short lock */
+		.flags = VERB_INPROC | VERB_SILENT, /* one short lock */
 		.run = run_pulse},
 	{.name = "stat",
 		.summary = "show state, sequence number and waiters",

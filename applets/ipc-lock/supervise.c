@@ -87,7 +87,7 @@ static int wait_command(struct call *call, struct supervise *s, struct wait_sign
 static void undo_subreaper(void *arg, intptr_t old)
 {
 	(void)arg;
-	prctl(PR_SET_CHILD_SUBREAPER, (unsigned long)old);
+	prctl(PR_SET_CHILD_SUBREAPER, (unsigned long)old, 0L, 0L, 0L);
 }
 
 int supervise(struct call *call, struct supervise *s)
@@ -98,8 +98,8 @@ int supervise(struct call *call, struct supervise *s)
 	int old = 0, execed, status;
 	keeper.pid = 0;
 	if (s->tree) {
-		prctl(PR_GET_CHILD_SUBREAPER, &old);
-		prctl(PR_SET_CHILD_SUBREAPER, 1ul);
+		prctl(PR_GET_CHILD_SUBREAPER, &old, 0L, 0L, 0L);
+		prctl(PR_SET_CHILD_SUBREAPER, 1ul, 0L, 0L, 0L);
 		call_undo(call, undo_subreaper, NULL, old);
 	}
 	if (s->nfds > 0 && keeper_with(&keeper, &s->spawn, s->fds, s->nfds) < 0)

@@ -209,15 +209,18 @@ int mq_run_ls(struct call *call)
 	else
 		for (size_t i = 0; i < 7; i++)
 			table_cell(&l.table, head[i]);
-	if (mq_posix_each(row, &l) < 0)
+	int status = ST_OK, listed = mq_posix_each(row, &l);
+	if (listed < 0 && errno == EPERM)
 		call_warn(call, 0,
 			"POSIX queues are hidden: /dev/mqueue is not mounted, and looking "
 			"without it needs CAP_SYS_ADMIN");
+	else if (listed < 0)
+		status = call_error(call, errno, "list POSIX queues");
 	if (mq_sysv_each(row, &l) < 0)
 		call_warn(call, errno, "System V queues are hidden");
 	if (l.report.json)
 		json_close(&l.report.j, ']');
 	else if (table_end(&l.table, &call->out) < 0)
 		return call_stdout_error(call, call->out.err);
-	return ST_OK;
+	return status;
 }

@@ -364,7 +364,7 @@ const struct backend mq_sysv = {
 int mq_sysv_each(mq_seen *fn, void *arg)
 {
 	struct msginfo used;
-	struct msqid_ds ds;
+	struct msqid_ds ds = {0};
 	struct info info;
 	char name[32];
 	int r = 0, last = msgctl(0, MSG_INFO, (struct msqid_ds *)(void *)&used);

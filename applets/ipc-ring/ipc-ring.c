@@ -81,7 +81,7 @@ static const struct verb verbs[] = {
 		OPTS(put_opts),
 		.operands = put_operands,
 		.std = STD_WAIT | STD_FRAME | STD(MODE),
-		.flags = VERB_INPROC, /* sleeps in lib/futex */
+		.flags = VERB_INPROC | VERB_SILENT, /* sleeps in lib/futex */
 		.run = ring_put},
 	{.name = "get",
 		.summary =

@@ -16,7 +16,6 @@
 #include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static int failed(struct rm *rm, const struct inv_object *o)
@@ -144,8 +143,6 @@ static int remove_by_applet(struct rm *rm, const struct inv_object *o)
 	char *path = call_fmt(call, "file:%s", o->path);
 	char self[] = "/proc/self/exe", rm_verb[] = "rm", force[] = "--force";
 	char *kind = call_strdup(call, inv_kind_names[o->kind]);
-	pid_t pid;
-	int wstatus;
 	if (path == NULL || kind == NULL)
 		return call_error(call, ENOMEM, "remove %s", o->name);
 	if (!same(AT_FDCWD, o->path, o))
@@ -154,13 +151,7 @@ static int remove_by_applet(struct rm *rm, const struct inv_object *o)
 		self, kind, rm_verb, rm->force ? force : path, rm->force ? path : NULL, NULL};
 	char *other[] = {self, kind, rm_verb, path, NULL};
 	struct spawn s = {.argv = o->kind == INV_SPOOL ? spool : other};
-	int status = spawn_call(call, &s, &pid);
-	if (status != 0)
-		return status;
-	while (waitpid(pid, &wstatus, 0) < 0)
-		if (errno != EINTR)
-			return call_error(call, errno, "wait for %s rm", kind);
-	return wait_status(wstatus);
+	return spawn_run(call, &s);
 }
 
 int rm_remove(struct rm *rm, const struct inv_object *o)

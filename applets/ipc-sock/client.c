@@ -161,7 +161,7 @@ void server_greet(struct server *s, int fd)
 	s->n++;
 	if (!welcome(c, fd)) {
 		s->stats.refused++;
-		server_report_open(c, "refused");
+		server_report_open(c, fd, "refused");
 		call_note(s->call, 1, "refused uid %ld", c->peer.known ? (long)c->peer.uid : -1L);
 		fd_close(fd);
 		client_close(c, -2);
@@ -170,7 +170,7 @@ void server_greet(struct server *s, int fd)
 	s->served++;
 	s->stats.accepted++;
 	s->stats.peak = s->n > s->stats.peak ? s->n : s->stats.peak;
-	server_report_open(c, "open");
+	server_report_open(c, fd, "open");
 	if (begin(c, fd) < 0) {
 		s->stats.failed++;
 		fd_close(fd);

@@ -147,6 +147,14 @@ static int open_sender(struct sender *s)
 	return connect_any(s);
 }
 
+int sock_stdin_failed(struct call *call)
+{
+	if (errno == EBADMSG)
+		return call_fail(call, ST_DATA, 0, "stdin ended inside a block");
+	return errno == EISDIR ? call_fail(call, ST_IO, errno, "read stdin")
+			       : call_waited(call, errno, "read stdin");
+}
+
 static int send_failed(struct sender *s, size_t len)
 {
 	int size = 0;
@@ -266,7 +274,7 @@ int run_sock_send(struct call *call)
 			status = print_reply(s);
 	}
 	if (status == 0 && r < 0)
-		status = call_error(call, errno, "read stdin");
+		status = sock_stdin_failed(call);
 	records_end(&src);
 	return status;
 }

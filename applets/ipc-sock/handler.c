@@ -109,8 +109,12 @@ static void env_inet(struct env *e, int fd, int family)
 		const char *which = side == 0 ? "LOCAL" : "REMOTE";
 		int r = side == 0 ? getsockname(fd, &sa.sa, &sa.len)
 				  : getpeername(fd, &sa.sa, &sa.len);
-		if (r < 0 || !addr_host_port(&sa.sa, host, &port))
+		if (r < 0 || !addr_host_port(&sa.sa, host, &port)) {
+			put(e, "%s%sIP", proto, which);
+			put(e, "%s%sPORT", proto, which);
+			put(e, "IPC_PEER_PORT");
 			continue;
+		}
 		put(e, "%s%sIP=%s", proto, which, host);
 		put(e, "%s%sPORT=%u", proto, which, port);
 		if (side == 1)
@@ -128,10 +132,12 @@ static void make_env(struct env *e, struct client *c, int fd)
 	struct addr_sa sa = {.len = sizeof sa.ss};
 	char remote[ADDR_TEXT] = "";
 	e->n = e->used = 0;
-	if (getpeername(fd, &sa.sa, &sa.len) == 0)
+	if (getpeername(fd, &sa.sa, &sa.len) == 0) {
 		(void)addr_text(&sa.sa, sa.len, s->type, remote);
-	else
-		sa.sa.sa_family = AF_UNIX;
+	} else { /* it has gone again already (TCP) */
+		sa.len = sizeof sa.ss;
+		(void)getsockname(fd, &sa.sa, &sa.len);
+	}
 	put(e, "IPC_OBJECT=%s", s->addr.text);
 	put(e, "IPC_CONN_NUM=%llu", (unsigned long long)c->id);
 	put_or_unset(e, "IPC_LOCAL_ADDR", s->bound->name);

@@ -166,7 +166,7 @@ static void input_ready(struct loop *loop, struct loop_watch *w, uint32_t events
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	if (n < 0) {
-		server_end(s, call_error(s->call, errno, "read stdin"));
+		server_end(s, call_fail(s->call, ST_IO, errno, "read stdin"));
 		return;
 	}
 	if (n == 0) {

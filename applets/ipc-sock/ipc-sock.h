@@ -176,7 +176,7 @@ void server_cmd_signal(struct client *c, int sig);
 int server_listen_fds(struct server *s);
 
 /* report.c */
-void server_report_open(struct client *c, const char *event);
+void server_report_open(struct client *c, int fd, const char *event);
 void server_report_close(struct client *c, int wstatus);
 void server_report_stats(struct server *s);
 void server_report_usr1(struct loop *loop, struct loop_signal *sig);
@@ -206,6 +206,8 @@ int hub_input(struct server *s);
 void hub_left(struct server *s);
 void hub_finish(struct client *c);
 void hub_free(struct server *s);
+/* Records of stdin cannot be had, errno says why: the status. */
+int sock_stdin_failed(struct call *call);
 void server_dgram_ready(struct loop *loop, struct loop_watch *w, uint32_t events);
 
 /* An empty packet and the end of a SOCK_SEQPACKET connection both read as 0 bytes. Is this the end? Only empty

@@ -142,8 +142,6 @@ static void print_json(struct call *call, const char *name, const struct file *f
 	if (live)
 		json_uint(&j, "inode", d->inode);
 	json_close(&j, '}');
-	if (call->out.len == 0 || call->out.buf[call->out.len - 1] != '\n')
-		out_char(&call->out, '\n');
 }
 
 static void print_table(struct call *call, const char *name, const struct file *f,

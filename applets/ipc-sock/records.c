@@ -42,7 +42,7 @@ static int next(struct packets *p)
 	if (r < 0 && errno == EAGAIN)
 		return -1;
 	if (r < 0)
-		return call_error(p->call, errno, "read stdin");
+		return sock_stdin_failed(p->call);
 	p->have = r > 0;
 	p->in_eof = r == 0;
 	return -1;

@@ -29,14 +29,12 @@ static void begin(struct line *l, const char *event)
 static void end(struct server *s, struct line *l)
 {
 	json_close(&l->json, '}');
-	if (l->out.len == 0 || l->out.buf[l->out.len - 1] != '\n')
-		out_char(&l->out, '\n');
 	/* The log must not grow without bound behind a reader that sleeps. */
 	if (s->outq.buf.len < 4 * OUTQ_MOST)
 		outq_put(s, l->out.buf, l->out.len);
 }
 
-void server_report_open(struct client *c, const char *event)
+void server_report_open(struct client *c, int fd, const char *event)
 {
 	struct server *s = c->srv;
 	struct line l;
@@ -50,8 +48,8 @@ void server_report_open(struct client *c, const char *event)
 		json_uint(&l.json, "gid", c->peer.gid);
 		json_int(&l.json, "pid", c->peer.pid);
 	}
-	if (c->watch.fd >= 0)
-		json_str(&l.json, "addr", sock_name(c->watch.fd, true, name));
+	if (fd >= 0 && *sock_name(fd, true, name) != '\0')
+		json_str(&l.json, "addr", name);
 	end(s, &l);
 }
 

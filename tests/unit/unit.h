@@ -21,5 +21,7 @@ void test_call(void);
 void test_args(void);
 void test_fd(void);
 void test_wait(void);
+void test_addr(void);
+void test_shared(void);
 
 #endif
