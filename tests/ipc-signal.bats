@@ -786,7 +786,7 @@ open("ready1", "w"); time.sleep(100)'
 		ipc-signal stop --signal TERM --grace 50ms -J 1 >>out 2>/dev/null
 		echo "status $?" >>out
 	EOF
-	timeout 60 unshare -fp --mount-proc sh init.sh </dev/null
+	timeout 60 unshare -fp --kill-child --mount-proc sh init.sh </dev/null
 	cat out err
 	grep -qE '^1 denied: ' out
 	grep -qE '^[0-9]+ ended after ' out
