@@ -64,7 +64,8 @@ static int start(struct taker *t)
 	struct stat st;
 	t->lock = t->more.fd = -1;
 	t->stop = &call->stop;
-	if (call_undo(call, undo_buf, t, 0) < 0 || fifo_scratch(call, &t->peek) < 0)
+	call_undo(call, undo_buf, t, 0);
+	if (fifo_scratch(call, &t->peek) < 0)
 		return -1;
 	/* An inherited descriptor shares its lock with all who have it: lock one of our own. */
 	t->lock = t->f->fd;
