@@ -186,8 +186,8 @@ local_setup() {
 	status 0 shell 'ipc-event set x; ipc-event stat -v S -o seq x; echo $S; ipc-event wait x -- echo ran; A=1 ipc-event set x; echo "${A-unset}"
 		ipc-event stat none 2>/dev/null || echo $?; readonly R; ipc-event stat -v R x 2>/dev/null; echo $?' --posix
 	[[ $output == $'1\nran\nunset\n66\n64' ]] || { echo "$output"; false; }
-	cat load >env
-	status 0 env BASH_ENV=./env PATH=/usr/bin:/bin bash -c 'type -t ipc-event; ipc-event set z; (ipc-event stat -o seq z); bash -c "ipc-event stat -o seq z"'
+	cat load >env.sh
+	status 0 env BASH_ENV=./env.sh PATH=/usr/bin:/bin bash -c 'type -t ipc-event; ipc-event set z; (ipc-event stat -o seq z); bash -c "ipc-event stat -o seq z"'
 	[[ $output == $'builtin\n1\n1' ]] || { echo "$output $stderr"; false; }
 	status 0 shell 'command ipc-event set y; builtin ipc-event stat -o seq y; time ipc-event set y; ! ipc-event wait -n y; echo $?
 		eval "ipc-event stat -o seq y"; ipc-event() { echo function; }; ipc-event set y; unset -f ipc-event; set -x; ipc-event set y; { set +x; } 2>/dev/null'
