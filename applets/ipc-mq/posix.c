@@ -112,8 +112,8 @@ static int posix_open(struct queue *q, enum access access)
 	}
 	q->max = (size_t)attr.mq_msgsize;
 	q->limit = "its mq_msgsize";
-	if (!offer(q, access) && call_own(q->call, q->id) < 0)
-		return call_error(q->call, errno, "open %s", q->name);
+	if (!offer(q, access))
+		call_own(q->call, q->id);
 	return 0;
 }
 
@@ -346,15 +346,22 @@ int mq_posix_each(mq_seen *fn, void *arg)
 		fd_close(fd);
 		return -1;
 	}
-	for (struct dirent *e; r == 0 && (e = readdir(dir)) != NULL;) {
+	for (struct dirent *e; r == 0;) {
 		char name[sizeof e->d_name + 1];
 		struct info info;
+		errno = 0;
+		if ((e = readdir(dir)) == NULL) {
+			r = errno != 0 ? -1 : 0;
+			break;
+		}
 		if (e->d_name[0] == '.' && (e->d_name[1] == '\0' || strcmp(e->d_name, "..") == 0))
 			continue;
 		name[0] = '/';
 		strcpy(name + 1, e->d_name);
 		if (look(fd, e->d_name, &info) == 0)
 			r = fn(arg, name, &info);
+		else if (errno != ENOENT) /* removed meanwhile */
+			r = -1;
 	}
 	int saved = errno;
 	closedir(dir);
