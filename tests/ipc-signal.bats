@@ -573,7 +573,7 @@ tkill pid=N value=-" ]]
 	ready ipc-signal wait --ready-fd 8 USR1 >/dev/full 2>err
 	kill -USR1 "$PID"
 	ends 74 "$PID"
-	has err "write stdout: No space left"
+	[[ $(<err) == "ipc-signal wait: write stdout: No space left on device" ]]
 	ready ipc-signal wait --ready-fd 8 USR1 >&- 2>err
 	kill -USR1 "$PID"
 	ends 74 "$PID"
