@@ -132,6 +132,21 @@ s = socket.socket(socket.AF_UNIX); s.bind('dead')"
 	[[ $st == 66 && ! -e $IPC_DIR/r.ring ]]
 }
 
+@test "what is marked for removal already, keys of no file, files that may not be looked at" {
+	status 0 ipc-shm run -S 4096 sysv:private -- sh -c 'timeout 60 ipc-rm "$IPC_OBJECT" 2>&1; echo $?'
+	[[ $output == *"removed already, it goes with its last holder"*$'\n66' ]]
+	rm_ 66 "sysv:./none#1"
+	[[ $(id -u) == 0 ]] || return 0
+	OPEN=$(mktemp -d /tmp/ipcrm.XXXXXX)
+	mkdir -m 700 "$OPEN/closed"
+	mkfifo "$OPEN/closed/f"
+	chmod 755 "$OPEN"
+	cp "$(readlink -f "$BIN/ipc-rm")" "$OPEN/ipc-rm"
+	as_nobody "$OPEN/ipc-rm" --help >/dev/null || skip "nobody does not get here"
+	status 77 as_nobody timeout 60 "$OPEN/ipc-rm" "$OPEN/closed/f"
+	[[ $stderr == *"look at $OPEN/closed/f"* ]]
+}
+
 @test "a spool with jobs goes only by force" {
 	ipc-spool create ./q
 	ipc-spool put ./q >/dev/null <<<job
