@@ -700,6 +700,28 @@ print(s.recv(100).decode())' >told 3>&- &
 	[[ ! -e s && ! -e pid ]]
 }
 
+@test "--takeover: an abstract notify socket goes over to who names it, and is closed by who does not" {
+	serve --notify-socket "@n$$" ./s
+	local old=$PID
+	notify() {
+		raw '
+n = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); n.connect("\0n" + sys.argv[1])
+socket.send_fds(n, [b"FDSTORE=1\nFDPOLL=0\nFDNAME=" + sys.argv[2].encode()], [0])' $$ "$1"
+	}
+	notify first
+	until_true names_are ./s first
+	serve --takeover --notify-socket "@n$$" ./s
+	wait "$old"
+	old=$PID
+	notify second
+	until_true names_are ./s "first second"
+	serve --takeover ./s
+	wait "$old"
+	names_are ./s "first second"
+	status 1 notify third
+	stop
+}
+
 @test "--takeover: with nobody there it is the first; a dead socket is replaced" {
 	serve --takeover ./s
 	kill -KILL "$PID"
