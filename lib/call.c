@@ -74,11 +74,7 @@ static const char *error_text(int errnum)
  * Where there is no memory its beginning must do. */
 static void write_plain(int fd, const char *text, size_t len)
 {
-	char small[2048], *plain;
-	/* What we have opened ourselves on the number of a shell's closed stderr is not stderr. */
-	if (fd >= 0 && (fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0)
-		return;
-	plain = len * 4 + 2 <= sizeof small ? small : malloc(len * 4 + 2);
+	char small[2048], *plain = len * 4 + 2 <= sizeof small ? small : malloc(len * 4 + 2);
 	if (plain == NULL) {
 		plain = small;
 		len = (sizeof small - 2) / 4;
@@ -95,7 +91,9 @@ static void message(struct call *call, int errnum, const char *fmt, va_list ap)
 {
 	char small[1024], *text = small;
 	size_t cap = sizeof small;
-	if (call->err < 0) /* a host that only asks */
+	/* A host may only ask; and what we have opened ourselves on the number of a shell's closed stderr is not
+	 * stderr. */
+	if (call->err < 0 || (call->host != NULL && (fcntl(call->err, F_GETFD) & FD_CLOEXEC) != 0))
 		return;
 	const char *applet = call->applet != NULL ? call->applet->name : "ipcbox";
 	const char *verb = call->verb != NULL ? call->verb->name : NULL;

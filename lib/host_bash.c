@@ -142,8 +142,10 @@ static int parse(struct call *call, char **argv, struct into *into)
 		at++;
 	if (into->name != NULL || *at == NULL || !is_into(at))
 		return args_parse(call, argv);
-	call->err = -1; /* in silence */
-	int status = args_parse(call, argv);
+	int status = ST_USAGE;
+	call->err = -1;                       /* in silence */
+	if (!args_excess(call->verb, at + 1)) /* else it cannot be right */
+		status = args_parse(call, argv);
 	call->err = 2;
 	if (status < 0)
 		return status;

@@ -234,7 +234,7 @@ let_go() {
 
 @test "the lock of a segment is free after every call, and excludes while it is held" {
 	ipc-shm create -S 1M ./f
-	holding '{ ipc-shm write ./f hello; ipc-shm read --length 5 ./f >/dev/null; ipc-shm read --length 5 ./f >/dev/full; ipc-shm write -o 2M ./f x; ipc-shm read -o 2M ./f; } 2>/dev/null'
+	holding '{ ipc-shm write ./f hello; ipc-shm read --length 5 ./f >/dev/null; ipc-shm read --length 5 ./f >/dev/full; ipc-shm write -o 2M ./f x; ipc-shm read -o 2M ./f; ipc-shm read --length 5 -v V ./f; } 2>/dev/null'
 	status 0 ipc-lock test ./f
 	status 0 ipc-shm write -n ./f other
 	let_go
@@ -288,6 +288,16 @@ let_go() {
 	[[ $output == $'0\n0' ]] || { echo "$output"; false; }
 }
 
+@test "a directory that was renamed is noticed within a moment, a file at once" {
+	status 0 shell 'mkdir -m 700 d; export IPC_DIR=$PWD/d
+		soon() { for ((n = 0; n < 100000; n++)); do "$@" 2>/dev/null || return 0; done; echo "never: $*"; }
+		ipc-event set e; ipc-lock acquire l; ipc-lock release l; ipc-shm create -S 64 m; ipc-shm set m 0 1; ipc-event set "$PWD/d/f"; ipc-event wait -n e && mv d away && mkdir -m 700 d
+		soon ipc-event stat -o seq e >/dev/null; soon ipc-shm get m 0 >/dev/null; soon ipc-event stat -o seq "$PWD/d/f" >/dev/null
+		ipc-lock acquire l; "$B"/ipc-lock test l; echo $?; ipc-lock release l; ls d
+		for i in {1..50}; do ipc-event set x; mv d/x.event d/y.event; ipc-event stat x 2>/dev/null && echo "missed $i"; ipc-event set y; rm d/y.event; done'
+	[[ $output == $'1\nl.lock' ]] || { echo "$output $stderr"; false; }
+}
+
 # ---- FIFOs
 
 @test "no end of a FIFO is kept: readers see the end, writers that nobody reads" {
@@ -311,6 +321,29 @@ let_go() {
 		ipc-fifo read -n -q -c 1 -v X fd:$F; echo $?; ipc-fifo write fd:$F a b c; ipc-fifo read -c 3 -a A fd:$F; echo "${A[*]}"
 		set -- /proc/$$/fd/*; (($# < 12)) && echo few'
 	[[ $output == $'75\na b c\nfew' ]] || { echo "$output $stderr"; false; }
+}
+
+@test "the pipe that records are looked at through is kept, and empty after every call" {
+	need strace
+	mkfifo f
+	{
+		cat load
+		cat <<-'EOS'
+			exec {F}<>f
+			for i in {1..40}; do
+				ipc-fifo write fd:$F one two three
+				ipc-fifo read -c 1 -v X fd:$F
+				(ipc-fifo read -c 1 -v Y fd:$F; [[ $Y == two ]] || echo "$Y")
+				ipc-fifo read -q -w 1ms -c 2 -v Z fd:$F || ((i % 10)) || ipc-fifo read --record-size 3 -n -q fd:$F
+				[[ $X$Z == onethree ]] || echo "$X $Z"
+			done
+			exec 128<&- 129<&- 130<&-
+			ipc-fifo write fd:$F last && ipc-fifo read -c 1 -v X fd:$F && echo "$X"
+		EOS
+	} >script
+	status 0 strace -qq -e trace=pipe2 -o trace bash script
+	[[ $output == last ]] || { echo "$output $stderr"; false; }
+	(($(grep -c pipe2 trace) < 10))
 }
 
 # ---- idle handles

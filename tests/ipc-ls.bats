@@ -577,6 +577,117 @@ assert any(o['name'] == 'f' and o['event'] == 'present' and o['time'] for o in l
 	[[ $(awk 'BEGIN { RS = "\033\\[H" } { n = gsub(/\n/, "\n"); if (n > m) m = n } END { print m }' tty.out) -le 10 ]]
 }
 
+@test "thousands of objects, names of any length, unknown files; -b says bytes" {
+	ipc-event set e # makes $IPC_DIR
+	python3 -c '
+import os
+for i in range(2500): open("%s/l%04d.lock" % (os.environ["IPC_DIR"], i), "w").close()'
+	touch "$IPC_DIR/x.unknown" "$IPC_DIR/nodot"
+	query '[len([o for o in L if o["kind"] == "lock" and o["name"].startswith("l")]), named("x"), named("nodot")] == [2500, [], []]'
+	local long
+	long=$T/$(printf 'd%.0s' {1..250})/$(printf 'e%.0s' {1..250})
+	mkdir -p "$long" && mkdir -m 700 "$long/ipc"
+	IPC_DIR=$long/ipc ipc-event set far
+	IPC_DIR=$long/ipc ipc-ls -q -t event -o path --noheadings | grep -qxF "$long/ipc/far.event"
+	ipc-ring create -S 1M r
+	ipc-ls -q -b -t ring -o name,size --noheadings | grep -qE '^r +104[0-9]{4}$'
+}
+
+@test "warnings: a full queue, a full backlog, a full /dev/shm, the limit of queues" {
+	zoo sysv
+	python3 -c '
+import ctypes, sys
+libc = ctypes.CDLL(None)
+for _ in range(2): assert libc.msgsnd(int(sys.argv[1]), ctypes.create_string_buffer(b"\1\0\0\0\0\0\0\0" + b"x" * 7800), 7800, 2048) == 0' "$ID_q"
+	query '"bytes full" in [o for o in L if o["kind"] == "mq" and o.get("id") == int(A)][0]["warning"]' "$ID_q"
+	python3 -c '
+import socket, time
+s = socket.socket(socket.AF_UNIX); s.bind("full"); s.listen(0); c = socket.socket(socket.AF_UNIX); c.connect("full")
+print(flush=True); time.sleep(60)' >up 3>&- 7>&- &
+	local p=$!
+	until_true test -s up
+	query '"backlog full" in one(T + "/full")["warning"]'
+	kill $p
+	unshare -im true 2>/dev/null || skip "no name spaces of our own here"
+	status 0 unshare -im sh -c 'mount -t tmpfs -o size=64k none /dev/shm || exit 99
+		head -c 62000 /dev/zero >/dev/shm/x
+		mount -t mqueue none /dev/mqueue 2>/dev/null; echo 2 >/proc/sys/fs/mqueue/queues_max
+		ipc-mq create /a; ipc-mq create /b; ipc-ls -t mq,shm'
+	[[ $stderr == *"/dev/shm is nearly full"* ]]
+	[[ $stderr == *"2 of 2 POSIX queues (fs.mqueue.queues_max)"* ]]
+	status 0 unshare -m sh -c 'mount -t tmpfs none /dev && ipc-ls -t shm'
+	[[ $stderr == *"not seen: POSIX segments and semaphores: /dev/shm: No such file"* ]]
+}
+
+@test "what logind removes at logout is warned of, as its files say" {
+	[[ $(id -u) == 0 ]] || skip "needs root to be another user"
+	inside() { # COMMANDS: ... and then the list of the segment that user 4321 has
+		unshare -m sh -c "mount -t tmpfs none /run && mount -t tmpfs none /etc && mkdir -p /run/systemd/users /etc/systemd/logind.conf.d || exit 99
+			$1
+			ipc-ls -q -J -t shm" >list
+	}
+	inside : || skip "cannot mount"
+	: >"/dev/shm/$U"
+	chown 4321 "/dev/shm/$U"
+	warned() { python3 -c '
+import json, sys
+w = [o for o in json.load(open("list")) if o["name"] == "posix:/" + sys.argv[1]][0].get("warning") or ""
+sys.exit("RemoveIPC" not in w)' "$U"; }
+	inside :
+	warned
+	inside 'echo RemoveIPC=no >/etc/systemd/logind.conf'
+	status 1 warned
+	inside 'echo RemoveIPC=no >/etc/systemd/logind.conf; echo RemoveIPC=yes >/etc/systemd/logind.conf.d/x.conf'
+	warned
+	inside 'rmdir /run/systemd/users'
+	status 1 warned
+}
+
+@test "elsewhere: a socket whose server is in another network namespace is not stale" {
+	unshare -n true 2>/dev/null || skip "no network namespaces here"
+	ready unshare -n ipc-sock serve --ready-fd 8 --echo far
+	query 'one("far")["state"] == "elsewhere" and one("far")["stale"] is None'
+	kill "$PID"
+	wait "$PID" || :
+	python3 -c 'import os, socket; s = socket.socket(socket.AF_UNIX); s.bind(os.environ["IPC_DIR"] + "/dead.sock")'
+	query '"refused" in one("dead")["stale"]'
+}
+
+@test "a barrier whose parties were killed is stale; a dotlock of another boot is not judged" {
+	bg ipc-barrier wait -c 3 b
+	local p=$!
+	until_true blocked $p
+	kill -KILL $p
+	wait $p || :
+	query 'one("b", "barrier")["stale"] == "its parties are gone"'
+	ipc-lock run --family dotlock word -- sh -c 'cp "$IPC_DIR"/word.lock copy'
+	awk '{ $3 = "00000000-0000-0000-0000-000000000000"; print }' copy >"$IPC_DIR/other.lock"
+	query 'one("other")["stale"] is None'
+	echo rubbish >"$IPC_DIR/rubbish.lock"
+	query '"rubbish" in [o["name"] for o in L]'
+}
+
+@test "an open of a FIFO by the old system call is waiting, too; a long path is whole" {
+	need gcc
+	[[ $(uname -m) == x86_64 ]] || skip "open(2) of its own is x86's here"
+	local long
+	long=$T/$(printf 'd%.0s' {1..250})
+	mkdir -p "$long"
+	mkfifo "$long/f"
+	gcc -O -x c -o opener - <<-'E'
+		#include <fcntl.h>
+		#include <sys/syscall.h>
+		#include <unistd.h>
+		int main(int argc, char **argv) { return syscall(SYS_open, argv[argc - 1], O_RDONLY) < 0; }
+	E
+	bg ./opener "$long/f"
+	local p=$!
+	until_true blocked $p
+	query '[(w["pid"], w["in"]) for w in one(T + "/" + "d" * 250 + "/f", "fifo")["waiters"]] == [(int(A), "open")]' $p
+	: >"$long/f"
+	wait $p
+}
+
 @test "a full disk and a closed stdout are told of" {
 	status 74 bash -c 'ipc-ls -q >/dev/full'
 	[[ $stderr == *'No space left'* ]]

@@ -946,6 +946,45 @@ f = open("f", "r+b"); m = mmap.mmap(f.fileno(), 0); m[12] = 1'
 	[[ $(as_nobody "$T/ipc-shm" read --length 4 "sysv:$KEY") == ours ]]
 }
 
+@test "names and sizes that cannot be; keys that are none; a System V lock that is no file" {
+	status 64 ipc-shm create -S 5 fd:5
+	status 64 ipc-shm rm .x
+	ipc-shm create -S 64 a
+	status 64 sh -c 'echo x | ipc-shm write --string a'
+	status 64 ipc-shm run sysv:private -- true
+	status 64 ipc-shm get sysv:0 0
+	status 66 ipc-shm rm sysv:private
+	status 66 ipc-shm create -S 64 "sysv:./none#1"
+	[[ $stderr == *"make a key of"* ]]
+	ipc-shm create -S 64 sysv:private >id
+	status 0 ipc-shm ls
+	[[ $'\n'$output$'\n' == *" $(<id)"$'\n'* ]]
+	ipc-shm rm "$(<id)"
+	ipc-shm create -S 64 "sysv:$KEY"
+	ipc-shm write "sysv:$KEY" x
+	local lock
+	lock=$(lockfile "sysv:$KEY")
+	rm "$lock"
+	mkfifo "$lock"
+	status 77 ipc-shm read "sysv:$KEY"
+	[[ $stderr == *stranger* ]]
+	rm "$lock"
+	ln -s /dev/null "$lock"
+	status 77 ipc-shm read "sysv:$KEY"
+	[[ $stderr == *"the lock of sysv:$KEY"* ]]
+	rm "$lock"
+	ipc-shm create -S 64 "posix:/$N"
+	locker "/dev/shm/$N" 1
+	ipc-shm write "posix:/$N" new 3>&- 4>&- 7>&- 2>err &
+	pid=$!
+	until_true blocked $pid
+	rm "/dev/shm/$N"
+	release
+	code=0; wait $pid || code=$?
+	[[ $code == 66 ]]
+	grep -q 'was removed' err
+}
+
 @test "interrupted and refused system calls" {
 	need strace
 	[[ -z ${IPCBOX_SANITIZE:-} ]] || skip "not under a sanitizer"
@@ -961,6 +1000,20 @@ f = open("f", "r+b"); m = mmap.mmap(f.fileno(), 0); m[12] = 1'
 	[[ $(stat -c %s "$IPC_DIR/c.shm") == 1048576 ]]
 	ipc-shm create -S 64 ./f
 	status 71 strace -f -o /dev/null -P ./f -e inject=openat:error=EMFILE ipc-shm get ./f 0
+	# What is read is cut short, or cannot be read, in the middle.
+	head -c 5M /dev/zero >long
+	ipc-shm create -S 5M ./big
+	status 74 sh -c 'strace -f -o /dev/null -P ./long -e inject=read:error=EIO:when=2 ipc-shm write ./big <long'
+	[[ $stderr == *"written in part"* ]]
+	status 65 sh -c 'strace -f -o /dev/null -P ./long -e inject=read:retval=0:when=2+ ipc-shm write ./big <long'
+	[[ $stderr == *"cut short"*"written in part"* ]]
+	status 65 strace -f -o /dev/null -P ./big -e inject=pread64:retval=0:when=2 ipc-shm read ./big
+	[[ $stderr == *"cut short"* ]]
+	status 71 strace -f -o /dev/null -e inject=shmget:error=EINVAL:when=2 ipc-shm create -S 64 "sysv:$KEY" ||
+		status 71 strace -f -o /dev/null -e inject=shmget:error=EINVAL ipc-shm create -S 64 "sysv:$KEY"
+	[[ $stderr == *"kernel.shmmax"* ]]
+	status 71 strace -f -o /dev/null -e inject=shmget:error=ENOSPC ipc-shm run -S 64 sysv:private -- true
+	[[ $stderr == *"kernel.shmmni"* ]]
 }
 
 @test "any bytes can be a segment: hostile contents harm nobody" {

@@ -312,6 +312,44 @@ os._exit(0)'
 	[[ $output == "[{\"pid\":$p,\"start\":${id#*:},\"signal\":\"0\",\"result\":\"sent\"},{\"pid\":$dead,\"signal\":\"0\",\"result\":\"gone\"}]" ]]
 }
 
+@test "send: JSON has a word for each refusal; a group of another pid namespace is no target" {
+	bg sleep 60
+	local p=$!
+	status 1 ipc-signal send -J --handled USR1 "$p"
+	[[ $output == *'"result":"unhandled"'* ]]
+	prlimit --pid "$p" --sigpending=0
+	status 71 ipc-signal send -J RTMIN "$p"
+	[[ $output == *'"result":"limit"'* ]]
+	if [[ $(id -u) == 0 ]]; then
+		status 77 as_nobody "$BIN/ipc-signal" send -J TERM "$p"
+		[[ $output == *'"result":"denied"'* ]]
+	fi
+	if command -v strace >/dev/null && [[ -z ${IPCBOX_SANITIZE-} ]]; then
+		status 74 strace -qq -o /dev/null -e inject=pidfd_send_signal:error=EIO ipc-signal send -J TERM "$p"
+		[[ $output == *'"result":"failed"'* ]]
+		status 74 strace -qq -o /dev/null -e inject=pidfd_send_signal:error=EIO ipc-signal send --group 0 "$p"
+	fi
+	kill "$p"
+	unshare -pf --mount-proc true 2>/dev/null || skip "no pid namespaces here"
+	# The first process of a new one is still in a group of the old one.
+	status 69 unshare -pf --mount-proc ipc-signal send --group 0 1
+	[[ $stderr == *"of another pid namespace"* ]]
+}
+
+@test "stop: without /proc a tree cannot be found, but a process can be stopped" {
+	unshare -m true 2>/dev/null || skip "no mount namespaces here"
+	bg sleep 60
+	local p=$! code=0
+	inside() { unshare -m sh -c 'mount -t tmpfs none /proc || exit 99; exec "$@"' sh "$@"; }
+	inside true || skip "cannot mount"
+	status 71 inside ipc-signal stop --tree "$p" || status 66 inside ipc-signal stop --tree "$p"
+	[[ $stderr == *"read /proc (it must be mounted"* ]]
+	kill -0 "$p"
+	status 0 inside ipc-signal stop "$p"
+	wait "$p" || code=$?
+	[[ $code == 143 ]]
+}
+
 @test "send: what is no process is refused before anybody gets anything" {
 	sleeper 100
 	for bad in 0 -1 -$$ x 12x 5: 5:x 5:0 5:-1 99999999999 '' ' 1' +1; do
@@ -475,6 +513,46 @@ assert d["uid"] == os.getuid() and d["pid"] > 0, d'
 	for bad in %x % 'a%' '%n%q'; do status 64 ipc-signal wait -n --format "$bad" USR1; done
 	status 64 ipc-signal wait -n -J --format %n USR1
 	status 64 ipc-signal wait -n -c 1 -f USR1
+}
+
+@test "wait: every way that a signal can come is told by its code" {
+	local nrs
+	case $(uname -m) in
+	x86_64) nrs="129 234" ;;
+	aarch64) nrs="138 131" ;;
+	*) skip "the numbers of the system calls are not known here" ;;
+	esac
+	ready ipc-signal wait -c 7 --format '%c pid=%p value=%v' --ready-fd 8 RTMIN+1 >out
+	# rt_sigqueueinfo(2) lets a process say any code below 0, but the one of tgkill(2).
+	# shellcheck disable=SC2086
+	timeout 60 python3 - "$PID" $nrs 3>&- <<-'PY'
+		import ctypes, fcntl, os, struct, sys
+		pid, queue, tgkill = map(int, sys.argv[1:])
+		libc = ctypes.CDLL(None, use_errno=True)
+		for code in -3, -2, -4, -5, -60:
+		    info = struct.pack("iii4xiii", 35, 0, code, os.getpid(), os.getuid(), 7)
+		    assert libc.syscall(queue, pid, 35, ctypes.create_string_buffer(info, 128)) == 0
+		assert libc.syscall(tgkill, pid, pid, 35) == 0
+		r, w = os.pipe()
+		fcntl.fcntl(r, fcntl.F_SETOWN, pid); fcntl.fcntl(r, 10, 35) # F_SETSIG
+		fcntl.fcntl(r, fcntl.F_SETFL, os.O_NONBLOCK | 0o20000)     # O_ASYNC
+		os.write(w, b"x")
+	PY
+	wait "$PID"
+	# What is sent to the thread comes before what is sent to the process.
+	sed 's/pid=[1-9][0-9]*/pid=N/' out | LC_ALL=C sort >got
+	[[ $(<got) == "asyncio pid=- value=7
+kernel pid=- value=-
+mesgq pid=N value=7
+other pid=N value=7
+sigio pid=- value=-
+timer pid=- value=7
+tkill pid=N value=-" ]]
+	mkfifo go
+	ready sh -c '(read -r x <go; exit 3) & exec ipc-signal wait --ready-fd 8 CHLD' >out
+	echo >go
+	wait "$PID"
+	[[ $(<out) == "CHLD pid="[1-9]*"code=exited" ]]
 }
 
 @test "wait: what cannot be waited for is a usage error" {
@@ -708,7 +786,7 @@ open("ready1", "w"); time.sleep(100)'
 		ipc-signal stop --signal TERM --grace 50ms -J 1 >>out 2>/dev/null
 		echo "status $?" >>out
 	EOF
-	timeout 60 unshare -fp --mount-proc sh init.sh </dev/null
+	timeout 60 unshare -fp --kill-child --mount-proc sh init.sh </dev/null
 	cat out err
 	grep -qE '^1 denied: ' out
 	grep -qE '^[0-9]+ ended after ' out

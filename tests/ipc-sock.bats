@@ -498,7 +498,7 @@ s = socket.socket(socket.AF_UNIX); s.connect("./s"); print(flush=True); time.sle
 
 @test "--hub: each client's records go to all the others, whole, not to itself" {
 	serve --hub --farewell adieu ./s
-	status 0 python3 - <<-'PY'
+	timeout 60 python3 - <<-'PY' 3>&-
 		import socket, threading
 		N = 5
 		cs = []
@@ -1399,7 +1399,7 @@ assert r[1]["data"] + "\n" == open("text", encoding="utf8").read()'
 
 @test "--hub on packets: whole ones, also where the ring begins again; who leaves in the midst is left" {
 	serve -t seqpacket --hub ./s
-	status 0 python3 - <<-'PY'
+	timeout 60 python3 - <<-'PY' 3>&-
 		import socket, threading
 		def client():
 		    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.settimeout(20); s.connect("./s"); return s
@@ -1693,6 +1693,223 @@ b.listen(1); c.listen(1); print(flush=True); import time; time.sleep(60)' >up 3>
 	status 0 ipc-sock stat -J ./g
 	[[ $output == *'"state":"bound"'*'"type":"dgram"'* ]]
 	stop
+}
+
+@test "relay to TCP: joined, refused, given up after -w; told to stop it ends what is under way" {
+	tcp serve --echo TCP
+	local server=$PID to=$PORT c
+	[[ $(ipc-sock connect "tcp:127.0.0.1:$to" -- sh -c 'echo "$PROTO $TCPREMOTEIP $TCPREMOTEPORT"') == "TCP 127.0.0.1 $to" ]]
+	ready ipc-sock relay --ready-fd 8 ./r "tcp:127.0.0.1:$to" 2>err
+	[[ $(echo far | ipc-sock connect ./r) == far ]]
+	mkfifo hold
+	exec 7<>hold
+	ipc-sock connect ./r <&7 >out 3>&- 7>&- &
+	c=$!
+	echo held >&7
+	until_true grep -q held out
+	stop
+	wait $c
+	exec 7>&-
+	stop "$server"
+	ready ipc-sock relay --ready-fd 8 --retry 0.1 ./r "tcp:127.0.0.1:$to" 2>err
+	status 0 ipc-sock connect ./r
+	grep -q "connect tcp:127.0.0.1:$to: Connection refused" err
+	stop
+	python3 -c '
+import socket, time
+s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(0); cs = []
+for _ in range(8):
+    c = socket.socket(); c.setblocking(False); cs.append(c)
+    try: c.connect(s.getsockname())
+    except BlockingIOError: pass
+print(s.getsockname()[1], flush=True); time.sleep(60)' >port 3>&- &
+	local full=$!
+	until_true lines_in port 1
+	ready ipc-sock relay --ready-fd 8 -w 0.2 ./r "tcp:127.0.0.1:$(<port)" 2>err
+	status 0 timeout 30 ipc-sock connect ./r
+	grep -qi 'timed out' err
+	stop
+	kill $full
+	status 64 ipc-sock relay ./r fd:0
+	status 66 ipc-sock relay ./r tcp:127.0.0.1:99999
+}
+
+@test "relay: whom nobody reads any more is told so, and still hears the rest; packets wait for a slow reader" {
+	mkfifo go
+	python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_UNIX); s.bind("./s"); s.listen(1); print(flush=True)
+c, _ = s.accept(); c.shutdown(socket.SHUT_RD); c.sendall(b"half\n")
+sys.stdin.readline(); c.sendall(b"rest\n")' <go >up 3>&- &
+	exec 7>go
+	until_true lines_in up 1
+	ready ipc-sock relay --ready-fd 8 ./r ./s
+	timeout 40 python3 -c '
+import os, socket
+s = socket.socket(socket.AF_UNIX); s.connect("./r"); f = s.makefile("rb")
+assert f.readline() == b"half\n"
+try:
+    while True: s.send(b"x" * 4096)
+except BrokenPipeError: pass
+os.write(7, b"\n")
+assert f.read() == b"rest\n"' 3>&-
+	exec 7>&-
+	stop
+	python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.bind("./q"); s.listen(1); print(flush=True)
+c, _ = s.accept(); sys.stdin.readline()
+for i in range(3000): assert c.recv(2000) == b"%d" % i + b"p" * 900, i
+print("all", flush=True); print(c.recv(2000) == b"", flush=True)' <go >up 3>&- &
+	exec 7>go
+	local p=$!
+	until_true lines_in up 1
+	ready ipc-sock relay --ready-fd 8 -t seqpacket --to-type seqpacket ./r2 ./q 2>err
+	timeout 60 python3 -c '
+import os, socket
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect("./r2"); s.setblocking(False); told = False
+for i in range(3000):
+    while True:
+        try: s.send(b"%d" % i + b"p" * 900); break
+        except BlockingIOError:
+            if not told: os.write(7, b"\n")
+            told = True; s.setblocking(True)
+s.shutdown(socket.SHUT_WR); s.recv(10)' 3>&-
+	wait $p
+	[[ $(tail -n 2 up) == $'all\nTrue' ]]
+	exec 7>&-
+	stop
+	[[ $(id -u) == 0 ]] || return 0
+	# Larger than either side may have: SO_SNDBUFFORCE is root's.
+	serve -t seqpacket --echo ./echo
+	local server=$PID
+	ready ipc-sock relay --ready-fd 8 -t seqpacket --to-type seqpacket ./r3 ./echo 2>err
+	timeout 60 python3 -c '
+import socket
+for n in 300000, 1100000:
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect("./r3"); s.settimeout(30)
+    s.setsockopt(socket.SOL_SOCKET, 32, 4000000); s.send(b"l" * n)
+    assert s.recv(10) == b""' 3>&-
+	grep -q 'a record of 300000 bytes is lost' err
+	grep -q '1100000 bytes is longer than' err
+	stop
+	stop "$server"
+}
+
+@test "relay of datagrams: --max-clients, empty ones, senders without a name, and TO that ends" {
+	serve -t seqpacket --echo ./q
+	local server=$PID
+	ready ipc-sock relay --ready-fd 8 -t dgram --to-type seqpacket --max-clients 1 ./d ./q 2>err
+	timeout 40 python3 -c '
+import socket
+def sender(name):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.settimeout(20)
+    if name: s.bind(name)
+    s.connect("./d"); return s
+a, b = sender("./a"), sender("./b")
+a.send(b"one"); assert a.recv(100) == b"one"
+b.send(b"two"); a.send(b""); a.send(b"three"); assert a.recv(100) == b"three"' 3>&-
+	kill -USR1 "$PID"
+	until_true grep -q 'accepted 1 refused 1 .* dropped 1 ' err
+	stop
+	ready ipc-sock relay --ready-fd 8 -t dgram --to-type seqpacket ./d ./q 2>err
+	timeout 40 python3 -c '
+import socket
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.connect("./d"); s.send(b"nobody")' 3>&-
+	heard_back() { kill -USR1 "$PID" && grep -q 'clients 1 ' err; }
+	until_true heard_back
+	stop "$server"
+	left() { kill -USR1 "$PID" && tail -n 1 err | grep -q 'clients 0 '; }
+	until_true left
+	stop
+}
+
+@test "--broadcast --slow drop: one who has half a record gets the other half first" {
+	perl -e 'printf "%05d-%s\n", $_, "z" x 600 for 1..20000' >lines
+	ready sh -c 'exec ipc-sock serve --ready-fd 8 --broadcast --slow drop --min-clients 1 --grace 60 ./s <lines' 2>err
+	cat >slow.py <<-'PY'
+		import os, socket, time
+		s = socket.socket(socket.AF_UNIX); s.connect("./s")
+		while not os.path.exists("go"): time.sleep(0.01)
+		lines = b"".join(iter(lambda: s.recv(70000), b"")).split(b"\n")
+		assert lines[-1] == b"" and lines[0].startswith(b"00001-"), lines[-1]
+		bad = [l for l in lines[:-1] if len(l) != 606 or not l.endswith(b"z" * 600)]
+		assert not bad, bad[:3]
+		assert 10 < len(lines) < 20000
+	PY
+	timeout 60 python3 slow.py 3>&- &
+	local slow=$!
+	dropped() { kill -USR1 "$PID" && tail -n 1 err | grep -q 'dropped [1-9]'; }
+	until_true dropped
+	: >go
+	wait $slow
+	wait "$PID"
+}
+
+@test "recv: a stdout that is read late gets every datagram; a server that reads no more is 69" {
+	mkfifo out
+	exec 7<>out
+	ready ipc-sock recv --ready-fd 8 -c 6000 ./d >out 2>err 7>&-
+	local receiver=$PID
+	perl -e 'printf "%06d-%s\n", $_, "d" x 900 for 1..6000' >records
+	ipc-sock send ./d <records 3>&- 7>&- &
+	local sender=$!
+	held() { blocked "$sender" && blocked "$receiver"; }
+	until_true held
+	exec 6<out 7>&-
+	cat <&6 >got 3>&- &
+	local reader=$!
+	exec 6<&-
+	wait $sender
+	wait "$receiver"
+	wait $reader
+	cmp records got
+	python3 -c '
+import socket, sys, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.bind("./q"); s.listen(2); print(flush=True)
+c, _ = s.accept(); c.shutdown(socket.SHUT_RD); print(flush=True)
+d, _ = s.accept(); print(flush=True); time.sleep(60)' >up 3>&- &
+	local server=$!
+	until_true lines_in up 1
+	mkfifo in
+	exec 7<>in
+	ipc-sock connect -t seqpacket ./q <&7 2>err 3>&- 7>&- &
+	local c=$! st=0
+	until_true lines_in up 2
+	echo x >&7
+	wait $c || st=$?
+	[[ $st == 69 ]]
+	grep -q 'a record of 1 bytes was not sent' err
+	seq 100000 >many
+	ipc-sock connect -t seqpacket ./q <many 2>err 3>&- 7>&- &
+	c=$! st=0
+	until_true lines_in up 3
+	until_true blocked $c
+	kill -KILL $server
+	wait $c || st=$?
+	[[ $st == 69 ]]
+	exec 7>&-
+	grep -qE 'was not sent|reset by peer' err
+}
+
+@test "connect fd:N; stat of what is bound only, and of what the kernel tells nothing" {
+	serve --echo ./s
+	python3 -c '
+import socket, subprocess
+s = socket.socket(socket.AF_UNIX); s.connect("./s")
+print(subprocess.run(["ipc-sock", "connect", "fd:%d" % s.fileno()], pass_fds=[s.fileno()], input=b"given", capture_output=True, check=True).stdout.decode())' >out
+	[[ $(<out) == given ]]
+	stop
+	python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_UNIX); s.bind("./b"); print(flush=True); import time; time.sleep(60)' >up 3>&- &
+	local p=$!
+	until_true lines_in up 1
+	status 0 ipc-sock stat ./b
+	[[ $output == *"bound, not listening"* ]]
+	kill $p
+	status 71 ipc-sock stat vsock:1:99
+	status 64 ipc-sock pair -- -- cat
 }
 
 # ---- the classics

@@ -30,8 +30,6 @@ static void print_json(struct call *call, const char *path, const struct door_st
 	json_uint(&j, "cancelled", st->cancelled);
 	json_uint(&j, "refused", st->refused);
 	json_close(&j, '}');
-	if (call->out.len == 0 || call->out.buf[call->out.len - 1] != '\n')
-		out_char(&call->out, '\n');
 }
 
 static void print_text(struct call *call, const char *path, const struct door_state *st)

@@ -181,9 +181,7 @@ static int any_taken(struct sem *s, unsigned slot, unsigned len)
 {
 	struct flock fl = {
 		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = SLOT0 + slot, .l_len = len};
-	if (fcntl(s->fd, F_OFD_GETLK, &fl) < 0)
-		return -1;
-	return fl.l_type != F_UNLCK;
+	return fcntl(s->fd, F_OFD_GETLK, &fl) < 0 ? -1 : fl.l_type != F_UNLCK;
 }
 
 int slots_taken(struct sem *s, unsigned slot)

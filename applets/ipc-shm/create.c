@@ -147,8 +147,6 @@ static int unmapped(struct call *call, const struct segment *seg)
 	struct maps_key key;
 	struct mappers m = {.call = call, .st = &st};
 	bool hidden = false;
-	if (seg->size == 0)
-		return 0;
 	if (fstat(seg->fd, &st) < 0 || maps_file(seg->fd, &key) < 0 ||
 		maps_each(&key, note_mapper, &m, &hidden) < 0)
 		return call_error(call, errno, "look who has %s mapped", seg->obj.text);

@@ -22,10 +22,7 @@ static int make_memfd(struct call *call, struct segment **out, const char *word)
 	seg->obj = (struct object){.kind = OBJECT_FD, .text = word};
 	if (call->opt[MAKE_SIZE].count == 0)
 		return call_fail(call, ST_USAGE, 0, "%s: how large? -S BYTES is missing", word);
-	int fd = memfd_create(word + strlen("memfd:"), MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	seg->fd = fd >= 0 && fd < 3 ? fd_dup(fd, 3) : fd;
-	if (fd != seg->fd)
-		fd_close(fd);
+	seg->fd = memfd_create(word + strlen("memfd:"), MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (seg->fd < 0 || call_own(call, seg->fd) < 0)
 		return call_error(call, errno, "make %s", word);
 	seg->size = (uint64_t)call->opt[MAKE_SIZE].num;

@@ -10,10 +10,6 @@
 static void drained(struct client *c)
 {
 	struct server *s = c->srv;
-	if (c->eof) {
-		client_close(c, -1);
-		return;
-	}
 	if (c->ending && !c->shut) {
 		if (s->farewell_len > 0 && client_send(c, s->farewell, s->farewell_len) < 0)
 			return;

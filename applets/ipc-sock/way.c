@@ -62,9 +62,14 @@ static enum moved push(struct way *w)
 		n = w->to->watch.fd >= 0 ? send(w->to->watch.fd, buf_at(&w->rec), w->rec.len,
 						   MSG_DONTWAIT | MSG_NOSIGNAL)
 					 : session_answer(l, buf_at(&w->rec), w->rec.len);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOBUFS))
+			return MOVED_NOTHING;
+		if (n < 0 && errno == EMSGSIZE)
+			call_warn(w->to->client->srv->call, errno,
+				"connection %llu: a record of %zu bytes is lost",
+				(unsigned long long)w->to->client->id, w->rec.len);
 		if (n < 0)
-			return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? MOVED_NOTHING
-										     : MOVED_FAILED;
+			return MOVED_FAILED;
 		buf_take(&w->rec, (size_t)n);
 	}
 	return MOVED;
@@ -102,7 +107,8 @@ static enum moved pull(struct server *s, struct way *w)
 	return MOVED;
 }
 
-/* Nobody takes what comes this way any more: its sender is told so; the other way goes on. */
+/* Nobody takes what comes this way any more: its sender is told so, and to whom it goes that no more comes; the
+ * other way goes on. */
 static void give_up(struct way *w)
 {
 	fd_close(w->pipe[0]);
@@ -113,6 +119,7 @@ static void give_up(struct way *w)
 	w->waits = false;
 	w->from->eof = w->to->shut = true;
 	(void)shutdown(w->from->watch.fd, SHUT_RD);
+	(void)shutdown(w->to->watch.fd, SHUT_WR);
 }
 
 /* Move what can be moved. */
