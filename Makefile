@@ -82,18 +82,17 @@ $(BUILD)/include/linux:
 
 # ---- tests
 
-# The other hosts of the same objects: the contract test and the unit tests of lib/.
-include tests/contract/rules.mk
+# Another host of the same objects: the unit tests of lib/.
 $(BUILD)/unit: $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/unit/*.c))) $(PARTS)
 	@$(LINKIT) -o $@ $^ $(LDLIBS)
 
-include tests/fuzz/rules.mk
+include $(wildcard tests/*/rules.mk)
 check: all $(BUILD)/contract $(BUILD)/unit builtins
 	@tests/run $(if $(V),-v) $(BUILD) $(T)
 
-# The applets' tests once more, with the applets as builtins of the tests' shell. Those of servers and of supervisors
-# are left out: these run as the program in any case.
-BUILTIN_TESTS = $(foreach n,lock event ring mq sem fifo barrier,tests/ipc-$(n).bats)
+# The applets' tests once more, with the applets as builtins of the tests' shell, but for those that have next to
+# nothing that runs there.
+BUILTIN_TESTS = $(filter-out tests/ipc-bench.bats tests/ipc-door.bats,$(sort $(wildcard tests/ipc-*.bats)))
 check-builtins: all builtins
 	@if [ -e $(BUILD)/ipcbox.so ]; then IPCBOX_BUILTINS=1 tests/run $(if $(V),-v) $(BUILD) $(BUILTIN_TESTS); fi
 
@@ -191,7 +190,7 @@ deb:
 	@debian/build $(BUILD)/deb
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-musl $(BUILD)-static $(BUILD)-dynamic $(BUILD)-clang $(BUILD)-asan $(BUILD)-cov* $(BUILD)-fuzz
+	rm -rf $(BUILD) $(BUILD)-musl $(BUILD)-static $(BUILD)-dynamic $(BUILD)-clang $(BUILD)-asan $(BUILD)-tsan $(BUILD)-valgrind $(BUILD)-cov* $(BUILD)-fuzz
 
 -include $(OBJ:.o=.d) $(PIC:.o=.d) $(wildcard $(BUILD)/obj/tests/*/*.d)
 FORCE:

@@ -17,7 +17,7 @@ _ipcbox_applet() {
 	ipc-sem) kind='sem' verbs='run wait try post create get set zero stat ls rm' fallback='' ;;
 	ipc-event) kind='event' verbs='wait set clear pulse stat rm' fallback='' ;;
 	ipc-barrier) kind='barrier' verbs='wait stat break rm' fallback='' ;;
-	ipc-signal) kind='-' verbs='send wait stop run ls' fallback='' ;;
+	ipc-signal) kind='-' verbs='send wait stop run hold release ls' fallback='' ;;
 	ipc-sock) kind='sock' verbs='serve connect send recv relay pair wait stat' fallback='' ;;
 	ipc-sendfd) kind='sock' verbs='' fallback='' ;;
 	ipc-recvfd) kind='sock' verbs='' fallback='' ;;
@@ -423,7 +423,7 @@ _ipcbox_record() {
 	'ipc-signal send')
 		flags='--group --handled -J --json -h --help -q --quiet -v --verbose'
 		valued='--value:none'
-		operands='signal none*' command=
+		operands='signal pid*' command=
 		;;
 	'ipc-signal wait')
 		flags='-n --nonblock -f --follow -J --json -h --help -q --quiet -v --verbose'
@@ -433,17 +433,27 @@ _ipcbox_record() {
 	'ipc-signal stop')
 		flags='--group --tree -J --json -h --help -q --quiet -v --verbose'
 		valued='--signal:signal --grace:none -w:none --timeout:none -E:none --conflict-exit-code:none'
-		operands='none*' command=
+		operands='pid*' command=
 		;;
 	'ipc-signal run')
 		flags='--all -h --help -q --quiet -v --verbose'
 		valued='--signal:signal --grace:none --map:none -w:none --timeout:none -E:none --conflict-exit-code:none --pidfile:path'
 		operands='' command=1
 		;;
+	'ipc-signal hold')
+		flags='-h --help -q --quiet -v --verbose'
+		valued=''
+		operands='signal*' command=
+		;;
+	'ipc-signal release')
+		flags='-h --help -q --quiet -v --verbose'
+		valued=''
+		operands='signal*' command=
+		;;
 	'ipc-signal ls')
 		flags='--id -J --json -h --help -q --quiet -v --verbose'
 		valued=''
-		operands='none*' command=
+		operands='pid*' command=
 		;;
 	'ipc-sock serve')
 		flags='--echo --collect --broadcast --hub --listen-fds --iterative -l --lines -0 --null --raw -J --json -h --help -q --quiet -v --verbose'
@@ -542,12 +552,12 @@ _ipcbox_record() {
 		;;
 	'ipc-ls -')
 		flags='-b --bytes --noheadings --stale --watch -J --json -h --help -q --quiet -v --verbose'
-		valued='-t:none --kind:none -o:none --output:none -u:user --owner:user --older:none --pid:pid --interval:none -w:none --timeout:none -E:none --conflict-exit-code:none'
+		valued='-t:=mq,shm,sem,sock,fifo,pipe,lock,memfd,eventfd,ring,event,barrier,spool,door,fdstore --kind:=mq,shm,sem,sock,fifo,pipe,lock,memfd,eventfd,ring,event,barrier,spool,door,fdstore -o:none --output:none -u:user --owner:user --older:none --pid:pid --interval:none -w:none --timeout:none -E:none --conflict-exit-code:none'
 		operands='' command=
 		;;
 	'ipc-rm -')
 		flags='--stale --dry-run --force -h --help -q --quiet -v --verbose'
-		valued='-t:none --kind:none -u:user --owner:user --older:none'
+		valued='-t:=mq,shm,sem,sock,fifo,pipe,lock,memfd,eventfd,ring,event,barrier,spool,door,fdstore --kind:=mq,shm,sem,sock,fifo,pipe,lock,memfd,eventfd,ring,event,barrier,spool,door,fdstore -u:user --owner:user --older:none'
 		operands='object*' command=
 		;;
 	'ipc-bench -')

@@ -26,7 +26,7 @@ function __ipcbox_verbs
         case ipc-barrier
             string split ' ' -- 'wait stat break rm'
         case ipc-signal
-            string split ' ' -- 'send wait stop run ls'
+            string split ' ' -- 'send wait stop run hold release ls'
         case ipc-sock
             string split ' ' -- 'serve connect send recv relay pair wait stat'
         case ipc-sendfd
@@ -293,6 +293,8 @@ function __ipcbox_takes
         'ipc-signal send' \
         'ipc-signal wait' \
         'ipc-signal stop' \
+        'ipc-signal hold' \
+        'ipc-signal release' \
         'ipc-signal ls' \
         'ipc-sock serve' \
         'ipc-sock connect' \
@@ -1210,7 +1212,7 @@ complete -c ipc-signal -n "__ipcbox_at options send" -s h -l help -f -d 'show th
 complete -c ipc-signal -n "__ipcbox_at options send" -s q -l quiet -f -d 'no warnings, no word on 75 and 124'
 complete -c ipc-signal -n "__ipcbox_at options send" -s v -l verbose -f -d 'say what is being done'
 complete -c ipc-signal -n "__ipcbox_at operand send 0 0" -f -a 'HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH POLL PWR SYS RTMIN RTMAX'
-complete -c ipc-signal -n "__ipcbox_at operand send 1 " -f
+complete -c ipc-signal -n "__ipcbox_at operand send 1 " -f -a '(__fish_complete_pids)'
 complete -c ipc-signal -n "__ipcbox_at verb" -f -a wait -d 'wait for signals, and print each with its sender and value'
 complete -c ipc-signal -n "__ipcbox_at options wait" -l format -r -f -d '%n name, %s number, %p pid, %u uid, %v value, %c code'
 complete -c ipc-signal -n "__ipcbox_at options wait" -s w -l timeout -r -f -d 'give up after DUR (1.5, 200ms, 2m; 0: at once): 124'
@@ -1235,7 +1237,7 @@ complete -c ipc-signal -n "__ipcbox_at options stop" -s J -l json -f -d 'print J
 complete -c ipc-signal -n "__ipcbox_at options stop" -s h -l help -f -d 'show this help'
 complete -c ipc-signal -n "__ipcbox_at options stop" -s q -l quiet -f -d 'no warnings, no word on 75 and 124'
 complete -c ipc-signal -n "__ipcbox_at options stop" -s v -l verbose -f -d 'say what is being done'
-complete -c ipc-signal -n "__ipcbox_at operand stop 0 " -f
+complete -c ipc-signal -n "__ipcbox_at operand stop 0 " -f -a '(__fish_complete_pids)'
 complete -c ipc-signal -n "__ipcbox_at verb" -f -a run -d 'run CMD, pass signals on, and leave nothing of it behind'
 complete -c ipc-signal -n "__ipcbox_at command run" -f -a '(__ipcbox_command)'
 complete -c ipc-signal -n "__ipcbox_at options run" -l signal -r -f -a 'HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH POLL PWR SYS RTMIN RTMAX' -d 'what asks to end, in place of TERM (default TERM)'
@@ -1248,13 +1250,23 @@ complete -c ipc-signal -n "__ipcbox_at options run" -l pidfile -r -F -d 'keep th
 complete -c ipc-signal -n "__ipcbox_at options run" -s h -l help -f -d 'show this help'
 complete -c ipc-signal -n "__ipcbox_at options run" -s q -l quiet -f -d 'no warnings, no word on 75 and 124'
 complete -c ipc-signal -n "__ipcbox_at options run" -s v -l verbose -f -d 'say what is being done'
+complete -c ipc-signal -n "__ipcbox_at verb" -f -a hold -d 'keep signals for later waits: only in bash itself'
+complete -c ipc-signal -n "__ipcbox_at options hold" -s h -l help -f -d 'show this help'
+complete -c ipc-signal -n "__ipcbox_at options hold" -s q -l quiet -f -d 'no warnings, no word on 75 and 124'
+complete -c ipc-signal -n "__ipcbox_at options hold" -s v -l verbose -f -d 'say what is being done'
+complete -c ipc-signal -n "__ipcbox_at operand hold 0 " -f -a 'HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH POLL PWR SYS RTMIN RTMAX'
+complete -c ipc-signal -n "__ipcbox_at verb" -f -a release -d 'let through what hold has kept'
+complete -c ipc-signal -n "__ipcbox_at options release" -s h -l help -f -d 'show this help'
+complete -c ipc-signal -n "__ipcbox_at options release" -s q -l quiet -f -d 'no warnings, no word on 75 and 124'
+complete -c ipc-signal -n "__ipcbox_at options release" -s v -l verbose -f -d 'say what is being done'
+complete -c ipc-signal -n "__ipcbox_at operand release 0 " -f -a 'HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH POLL PWR SYS RTMIN RTMAX'
 complete -c ipc-signal -n "__ipcbox_at verb" -f -a ls -d 'show what processes do with signals'
 complete -c ipc-signal -n "__ipcbox_at options ls" -l id -f -d 'print PID:START and nothing else'
 complete -c ipc-signal -n "__ipcbox_at options ls" -s J -l json -f -d 'print JSON'
 complete -c ipc-signal -n "__ipcbox_at options ls" -s h -l help -f -d 'show this help'
 complete -c ipc-signal -n "__ipcbox_at options ls" -s q -l quiet -f -d 'no warnings, no word on 75 and 124'
 complete -c ipc-signal -n "__ipcbox_at options ls" -s v -l verbose -f -d 'say what is being done'
-complete -c ipc-signal -n "__ipcbox_at operand ls 0 " -f
+complete -c ipc-signal -n "__ipcbox_at operand ls 0 " -f -a '(__fish_complete_pids)'
 complete -c ipc-sock -f
 complete -c ipc-sock -n "__ipcbox_at verb" -f -a serve -d 'serve a socket: a command per client, or built-in services'
 complete -c ipc-sock -n "__ipcbox_at command serve" -f -a '(__ipcbox_command)'
@@ -1518,7 +1530,7 @@ complete -c ipc-door -n "__ipcbox_at options rm" -s q -l quiet -f -d 'no warning
 complete -c ipc-door -n "__ipcbox_at options rm" -s v -l verbose -f -d 'say what is being done'
 complete -c ipc-door -n "__ipcbox_at operand rm 0 " -F -a '(__ipcbox_objects door)'
 complete -c ipc-ls -f
-complete -c ipc-ls -n "__ipcbox_at options -" -s t -l kind -r -f -d 'only these: mq,shm,sem,sock,fifo,pipe,lock,... or all'
+complete -c ipc-ls -n "__ipcbox_at options -" -s t -l kind -r -f -a 'mq shm sem sock fifo pipe lock memfd eventfd ring event barrier spool door fdstore' -d 'only these: mq,shm,sem,sock,fifo,pipe,lock,... or all'
 complete -c ipc-ls -n "__ipcbox_at options -" -s o -l output -r -f -d 'these columns; +COLUMNS adds some'
 complete -c ipc-ls -n "__ipcbox_at options -" -s b -l bytes -f -d 'sizes in bytes'
 complete -c ipc-ls -n "__ipcbox_at options -" -l noheadings -f -d 'no line of headings'
@@ -1535,7 +1547,7 @@ complete -c ipc-ls -n "__ipcbox_at options -" -s h -l help -f -d 'show this help
 complete -c ipc-ls -n "__ipcbox_at options -" -s q -l quiet -f -d 'no warnings, no word on 75 and 124'
 complete -c ipc-ls -n "__ipcbox_at options -" -s v -l verbose -f -d 'say what is being done'
 complete -c ipc-rm -f
-complete -c ipc-rm -n "__ipcbox_at options -" -s t -l kind -r -f -d 'only objects of these kinds, as ipc-ls shows them'
+complete -c ipc-rm -n "__ipcbox_at options -" -s t -l kind -r -f -a 'mq shm sem sock fifo pipe lock memfd eventfd ring event barrier spool door fdstore' -d 'only objects of these kinds, as ipc-ls shows them'
 complete -c ipc-rm -n "__ipcbox_at options -" -l stale -f -d 'those that nobody needs, as ipc-ls --stale'
 complete -c ipc-rm -n "__ipcbox_at options -" -l dry-run -f -d 'only say what would be removed'
 complete -c ipc-rm -n "__ipcbox_at options -" -l force -f -d 'also what is in use; ask nothing'

@@ -88,6 +88,8 @@ enum verb_flags {
 	VERB_HIDDEN = 64,       /* left out of the applet's list of verbs */
 	VERB_SILENT =
 		128, /* writes no more than messages: a shell that runs it need not mind SIGPIPE */
+	VERB_SMALL =
+		256, /* all that it prints fits call->out: a shell that receives it needs no file */
 };
 
 struct call;

@@ -303,6 +303,17 @@ static unsigned count_words(char *const *argv, bool raw)
 	return n;
 }
 
+bool args_excess(const struct verb *verb, char *const *argv)
+{
+	unsigned most = 0;
+	for (const struct operand *o = verb->operands; o != NULL && o->name != NULL; o++) {
+		if (o->max == 0)
+			return false;
+		most += o->max;
+	}
+	return count_words(argv, false) > most;
+}
+
 /* How many of the N words operand SPEC takes: its minimum, and as much more as leaves the later
  * ones theirs. */
 static unsigned share(const struct operand *spec, unsigned n)

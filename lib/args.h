@@ -20,6 +20,9 @@ int args_choose(struct call *call, char *const **argv);
  * record says. Returns -1 when the verb may run, else the status to end with. */
 int args_parse(struct call *call, char *const *argv);
 
+/* Are the words of ARGV, up to its end or "--", more operands than VERB takes? */
+bool args_excess(const struct verb *verb, char *const *argv);
+
 /* Next option of VERB, own and borrowed ones in display order; *I starts at 0. NULL at the end. */
 const struct opt *args_next_opt(const struct verb *verb, unsigned *i);
 

@@ -91,6 +91,10 @@ static void message(struct call *call, int errnum, const char *fmt, va_list ap)
 {
 	char small[1024], *text = small;
 	size_t cap = sizeof small;
+	/* A host may only ask; and what we have opened ourselves on the number of a shell's closed stderr is not
+	 * stderr. */
+	if (call->err < 0 || (call->host != NULL && (fcntl(call->err, F_GETFD) & FD_CLOEXEC) != 0))
+		return;
 	const char *applet = call->applet != NULL ? call->applet->name : "ipcbox";
 	const char *verb = call->verb != NULL ? call->verb->name : NULL;
 	/* As a drop-in it speaks with that name: "flock: ...". */
@@ -239,8 +243,10 @@ void call_unwind(struct call *call, unsigned mark)
 void *call_alloc(struct call *call, size_t size)
 {
 	struct block *b = calloc(1, sizeof *b + size);
-	if (b == NULL)
+	if (b == NULL) {
+		call->starved = true;
 		return NULL;
+	}
 	b->next = call->memory;
 	call->memory = b;
 	return b->data;
@@ -297,6 +303,16 @@ void call_close(struct call *call, int fd)
 	fd_close(fd);
 }
 
+int call_each(struct call *call, int (*fn)(struct call *call, const char *word))
+{
+	int worst = 0;
+	for (unsigned i = 0; i < call->nargs; i++) {
+		int status = fn(call, call->args[i].str);
+		worst = status > worst ? status : worst;
+	}
+	return worst;
+}
+
 int64_t call_deadline(const struct call *call)
 {
 	if (call->std[STD_NONBLOCK].count > 0)
@@ -326,6 +342,8 @@ int call_stdout_error(struct call *call, int errnum)
 
 int call_flush(struct call *call)
 {
+	if (call->starved && call->out.len > 0 && call->out.err == 0)
+		call->out.err = ENOMEM;
 	if (out_flush(&call->out) == 0)
 		return 0;
 	return call_stdout_error(call, call->out.err);

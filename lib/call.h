@@ -54,6 +54,7 @@ struct call {
 	struct stop stop;     /* how waiting is interrupted; from the host */
 	struct host *host;    /* one that lives longer than this call (host.h), or NULL */
 	bool ends;    /* the process ends with this call: signals that were blocked may stay so */
+	bool starved; /* memory was refused: what is printed may lack something, and is not let out */
 	int in, err;  /* descriptors to read data from and write messages to */
 	void *memory; /* list of call_alloc blocks */
 	unsigned nundo;
@@ -104,21 +105,26 @@ void call_disown(struct call *call, int fd);
 /* Close FD now and forget it. */
 void call_close(struct call *call, int fd);
 
+/* FN for each operand, though an earlier one failed: the gravest of its statuses. */
+int call_each(struct call *call, int (*fn)(struct call *call, const char *word));
+
 /* The deadline that -w and -n set: DEADLINE_NONE, DEADLINE_NOW, or an instant. */
 int64_t call_deadline(const struct call *call);
 /* Does the caller take a batch: what is there, once there is something (no -c, no -f, into an array)? */
 bool call_batch(const struct call *call);
 /* 0 or the stop signal that arrived. */
 int call_stopped(const struct call *call);
-/* Flush stdout. 0; or the status to return: ST_IO (without memory ST_LIMIT) with a message, or
- * ST_SIGPIPE silently. */
+/* Flush stdout. 0; or the status to return: ST_IO with a message (ST_LIMIT when memory was refused, since what
+ * was to be printed may not be whole), or ST_SIGPIPE silently. */
 int call_flush(struct call *call);
 /* The status for ERRNUM met while writing to stdout, as call_flush would give. */
 int call_stdout_error(struct call *call, int errnum);
-/* Tell whoever waits that we are ready: newline to --ready-fd (closed then), READY=1 to
- * $NOTIFY_SOCKET (sd_notify(3)). 0 or a status. */
+/* Tell whoever waits that we are ready: newline to --ready-fd (closed then, unless it belongs to a shell that goes
+ * on), READY=1 to $NOTIFY_SOCKET (sd_notify(3)). 0 or a status. */
 int call_ready(struct call *call);
 /* Write --pidfile when given (created 0644, whole by rename(2)), removed when the call ends. */
 int call_pidfile(struct call *call);
+/* Both, for a verb that serves: who reads that it is ready finds the pidfile. 0 or a status. */
+int call_serving(struct call *call);
 
 #endif

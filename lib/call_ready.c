@@ -43,7 +43,8 @@ int call_ready(struct call *call)
 		int fd = (int)call->std[STD_READY_FD].num;
 		if (fd_write(fd, "\n", 1) < 0 && errno != EPIPE)
 			return call_error(call, errno, "write --ready-fd %d", fd);
-		if (fd > 2)
+		/* A shell that goes on has its own use for it. */
+		if (fd > 2 && (call->host == NULL || call->ends))
 			fd_close(fd);
 	}
 	return notify(call, "READY=1");
@@ -90,4 +91,10 @@ int call_pidfile(struct call *call)
 	return call_undo(call, undo_pidfile, p, 0) == 0
 		? 0
 		: call_error(call, ENOMEM, "pidfile %s", path);
+}
+
+int call_serving(struct call *call)
+{
+	int status = call_pidfile(call);
+	return status != 0 ? status : call_ready(call);
 }

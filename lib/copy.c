@@ -20,6 +20,9 @@
 #include <unistd.h>
 
 #define PIPE_WANT (1 << 20)
+/* Between two pipes the bytes were copied into the one and will be copied out of the other: what stays in the
+ * processor's cache meanwhile is quicker than what saves a few more wake-ups (measured). */
+#define PIPES_WANT (1 << 18)
 #define PIPE_DEFAULT (1 << 16)
 #define SPLICE_LEN (1u << 20)
 #define FILE_LEN (1u << 26)
@@ -38,10 +41,15 @@ struct mover {
 	char *buf;
 };
 
-void copy_pipe(int fd)
+static void enlarge(int fd, int want)
 {
 	if (fcntl(fd, F_GETPIPE_SZ) == PIPE_DEFAULT)
-		(void)fd_pipe_size(fd, PIPE_WANT);
+		(void)fd_pipe_size(fd, want);
+}
+
+void copy_pipe(int fd)
+{
+	enlarge(fd, PIPE_WANT);
 }
 
 static bool is_nonblock(int fd)
@@ -216,10 +224,11 @@ int copy_stream(struct copy *c)
 	m.out = out.st_mode;
 	m.way = choose(&m);
 	m.careful = m.waits && (m.way == WAY_BUFFER || (!S_ISFIFO(m.in) && !S_ISREG(m.in)));
+	int want = S_ISFIFO(m.in) && S_ISFIFO(m.out) ? PIPES_WANT : PIPE_WANT;
 	if (S_ISFIFO(m.in) && !c->as_is)
-		copy_pipe(c->in);
+		enlarge(c->in, want);
 	if (S_ISFIFO(m.out) && !c->as_is)
-		copy_pipe(c->out);
+		enlarge(c->out, want);
 	int r = move_all(&m), e = errno;
 	free(m.buf);
 	errno = e;

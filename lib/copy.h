@@ -36,8 +36,8 @@ struct copy {
 	bool out_failed;           /* the error came from the OUT side */
 };
 /* Copy until end of file, .max, or an error. 0 at the end; -1 with errno (EPIPE, ENOSPC, ETIMEDOUT,
- * EINTR when a stop signal came ...). Pipes on either side are enlarged by copy_pipe
- * unless .as_is. With .stop or
+ * EINTR when a stop signal came ...). Pipes on either side are enlarged as by copy_pipe, to
+ * 256 KiB where both are pipes, unless .as_is. With .stop or
  * .idle it sleeps in wait_poll only; otherwise it just blocks. */
 int copy_stream(struct copy *c);
 /* Enlarge the pipe FD to 1 MiB as far as allowed; one whose size is not the default any more (somebody

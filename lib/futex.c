@@ -110,22 +110,16 @@ void futex_hold(struct futex_robust *r, uint32_t *word)
 void futex_release(struct futex_robust *r, uint32_t *word)
 {
 	uint32_t mine = r->tid | FUTEX_WAITERS;
-	__atomic_compare_exchange_n(word, &mine, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+	/* A look first: mostly it is ours no more, and others read what it is by now. */
+	if (__atomic_load_n(word, __ATOMIC_RELAXED) == mine)
+		__atomic_compare_exchange_n(
+			word, &mine, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 	__atomic_store_n(&r->head.next, &r->head, __ATOMIC_RELEASE);
 }
 
 bool futex_dead(uint32_t value)
 {
 	return (value & FUTEX_OWNER_DIED) != 0;
-}
-
-static void pause_cpu(void)
-{
-#if defined __x86_64__ || defined __i386__
-	__builtin_ia32_pause();
-#elif defined __aarch64__
-	__asm__ volatile("yield");
-#endif
 }
 
 /* Take *WORD if nobody has it. 1 taken, 2 taken from the dead, 0 not; *SEEN is what stood there. */
@@ -171,7 +165,7 @@ int futex_lock(struct futex_robust *r, uint32_t *word, int64_t deadline, const s
 	for (int i = 0; i < SPINS; i++) {
 		if ((how = try_lock(word, me, 0, &v)) != 0)
 			return taken(how);
-		pause_cpu();
+		futex_pause();
 	}
 	for (;;) {
 		/* Once one has slept, others may sleep too: the flag stays with the lock. */

@@ -22,6 +22,16 @@ int futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline, const 
 /* Wake at most N sleepers; how many were woken, or -1. */
 int futex_wake(const uint32_t *word, int n);
 
+/* For loops that look again and again: let the processor know, and its other thread work. */
+static inline void futex_pause(void)
+{
+#if defined __x86_64__ || defined __i386__
+	__builtin_ia32_pause();
+#elif defined __aarch64__
+	__asm__ volatile("yield");
+#endif
+}
+
 /* A registration with the kernel, one per process while locks are in use. */
 struct futex_robust {
 	struct futex_robust_head {

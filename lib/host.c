@@ -9,7 +9,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static void end(struct kept *k)
@@ -63,29 +65,53 @@ void kept_drop(struct call *call, struct kept *k, bool now)
 
 static bool same(const struct kept *k, const struct stat *st)
 {
-	return st->st_dev == k->dev && st->st_ino == k->ino;
+	return st->st_dev == k->st.st_dev && st->st_ino == k->st.st_ino;
 }
 
 /* A name in a directory that is never renamed: only an event that moves the inode's ctime can have given
  * the name to another one. */
-static bool untouched(const struct kept *k)
+static bool untouched(struct kept *k)
 {
+	struct timespec was = k->st.st_ctim;
 	struct stat st;
-	return fstat(k->fd, &st) == 0 && same(k, &st) && st.st_nlink > 0 &&
-		(k->path == NULL ||
-			(st.st_ctim.tv_sec == k->ctime.tv_sec &&
-				st.st_ctim.tv_nsec == k->ctime.tv_nsec));
+	if (fstat(k->fd, &st) < 0 || !same(k, &st) || st.st_nlink == 0 ||
+		(k->path != NULL &&
+			(st.st_ctim.tv_sec != was.tv_sec || st.st_ctim.tv_nsec != was.tv_nsec)))
+		return false;
+	k->st = st;
+	return true;
 }
 
-bool kept_current(const struct kept *k)
+static int64_t now(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* That a directory above it was renamed its own ctime does not tell: for so long that may go unnoticed. */
+#define UNNOTICED INT64_C(100000000)
+
+bool kept_current(struct kept *k)
 {
 	struct stat st;
 	char buf[64];
-	if (k->fixed && untouched(k))
-		return true;
-	if (k->path == NULL || (k->dir != NULL && strcmp(k->dir, object_dir_path(buf)) != 0))
+	if (k->dir != NULL && strcmp(k->dir, object_dir_path(buf)) != 0)
 		return false;
-	return stat(k->path, &st) == 0 && same(k, &st);
+	bool quick = k->fixed || (k->quiet && *k->path == '/' && now() - k->looked < UNNOTICED);
+	if (quick && untouched(k))
+		return true;
+	if (k->path == NULL || stat(k->path, &st) < 0 || !same(k, &st))
+		return false;
+	k->st = st;
+	k->looked = now();
+	return true;
+}
+
+bool kept_open(const struct kept *k)
+{
+	struct stat st;
+	return fstat(k->fd, &st) == 0 && same(k, &st);
 }
 
 static struct kept *newer(struct kept *a, struct kept *b)
@@ -126,12 +152,44 @@ struct kept *kept_pinned(struct call *call, const void *type, const char *word, 
 	return k != NULL ? use(call, k) : NULL;
 }
 
+struct kept *kept_pinned_file(struct call *call, const void *type, int fd)
+{
+	struct kept *k = NULL;
+	struct stat st;
+	if (call->host == NULL || fstat(fd, &st) < 0)
+		return NULL;
+	for (unsigned i = 0; i < KEPT_MAX; i++) {
+		struct kept *x = call->host->kept[i];
+		if (x != NULL && x->type == type && x->pinned && !x->busy && same(x, &st))
+			k = newer(k, x);
+	}
+	return k != NULL ? use(call, k) : NULL;
+}
+
+void kept_forget(struct call *call, const void *type, const char *word)
+{
+	for (unsigned i = 0; call->host != NULL && i < KEPT_MAX; i++) {
+		struct kept *k = call->host->kept[i];
+		if (k != NULL && k->type == type && !k->pinned && strcmp(k->word, word) == 0)
+			kept_drop(call, k, false);
+	}
+}
+
+/* How many may be kept: where few descriptors are allowed, most of them are the shell's. */
+static unsigned places(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= KEPT_FD + 4 * KEPT_MAX)
+		return KEPT_MAX;
+	return (unsigned)limit.rlim_cur * KEPT_MAX / (KEPT_FD + 4 * KEPT_MAX);
+}
+
 /* A free place, or that of the one that was used longest ago. NULL: all hold something. */
 static struct kept **place(struct call *call)
 {
 	struct host *host = call->host;
 	struct kept **oldest = NULL;
-	for (unsigned i = 0; i < KEPT_MAX; i++) {
+	for (unsigned i = 0, n = places(); i < n; i++) {
 		struct kept **k = &host->kept[i];
 		if (*k == NULL)
 			return k;
@@ -149,17 +207,15 @@ static bool identify(struct kept *k, const struct object *obj, const char *kind)
 {
 	char path[4096], buf[64];
 	struct stat st;
-	if (fstat(k->fd, &st) < 0)
+	if (fstat(k->fd, &k->st) < 0)
 		return false;
-	k->dev = st.st_dev;
-	k->ino = st.st_ino;
-	k->ctime = st.st_ctim;
 	if (obj == NULL)
 		return true;
 	if (object_path(obj, kind, path, sizeof path) == NULL || (k->path = strdup(path)) == NULL)
 		return false;
 	if (obj->kind == OBJECT_WORD && (k->dir = strdup(object_dir_path(buf))) == NULL)
 		return false;
+	k->looked = now();
 	return stat(k->path, &st) == 0 && same(k, &st);
 }
 

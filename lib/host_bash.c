@@ -25,47 +25,32 @@
 
 #include "args.h"
 #include "call.h"
+#include "hold.h"
 #include "host_bash.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-extern volatile sig_atomic_t terminating_signal;
-extern int pending_traps[];
 
 static struct {
 	struct host host;
 	unsigned loaded; /* how many names */
 	bool watching;   /* fork(2) */
-} shell;
+} shell = {.host = {.trapped = shell_trapped, .masked = shell_masked}};
 
 /* What the parent holds is the parent's: its descriptors are closed at once, so that no background subshell
  * keeps a lock. */
 static void in_child(void)
 {
 	host_drop(&shell.host, true);
+	hold_child(&shell.host);
 	sink_close();
 	outside_child();
-}
-
-/* A verb that waits is interrupted by what interrupts the wait builtin: bash's handlers have run, and left
- * their word, when a system call returns EINTR. */
-static int stopped(void *arg)
-{
-	(void)arg;
-	if (terminating_signal != 0)
-		return terminating_signal;
-	if (interrupt_state != 0)
-		return SIGINT;
-	for (int sig = 1; sig < NSIG; sig++)
-		if (pending_traps[sig] != 0 && sig != SIGCHLD)
-			return sig;
-	return 0;
 }
 
 /* The words behind the applet's name, with two places in front. */
@@ -126,8 +111,9 @@ static void clear(struct call *call, const struct applet *applet)
 	call->applet = applet;
 	call->err = 2;
 	call->out.fd = 1;
-	call->stop.signal = stopped;
+	call->stop.signal = shell_stopped;
 	call->host = &shell.host;
+	call->ends = outside_alone();
 }
 
 static void fresh(struct call *call)
@@ -156,8 +142,10 @@ static int parse(struct call *call, char **argv, struct into *into)
 		at++;
 	if (into->name != NULL || *at == NULL || !is_into(at))
 		return args_parse(call, argv);
-	call->err = -1; /* in silence */
-	int status = args_parse(call, argv);
+	int status = ST_USAGE;
+	call->err = -1;                       /* in silence */
+	if (!args_excess(call->verb, at + 1)) /* else it cannot be right */
+		status = args_parse(call, argv);
 	call->err = 2;
 	if (status < 0)
 		return status;
@@ -190,14 +178,19 @@ static int refused_into(struct call *call, const struct into *into, const char *
 static int run_verb(struct call *call, const struct into *into)
 {
 	struct sigaction old, ignore = {.sa_handler = SIG_IGN};
-	bool guard = (call->verb->flags & VERB_SILENT) == 0 || call->std[STD_VERBOSE].count > 0;
+	bool small = (call->verb->flags & VERB_SMALL) != 0;
+	bool quiet = (call->verb->flags & VERB_SILENT) != 0 || into->name != NULL;
+	bool guard =
+		!quiet || call->std[STD_VERBOSE].count > 0 || call->std[STD_READY_FD].count > 0;
 	if (into->name != NULL) {
-		call->out.fd = sink_open();
-		if (call->out.fd < 0)
+		/* What is small stays in the buffer: no file to look after. */
+		call->out.fd = small ? -1 : sink_open();
+		if (!small && call->out.fd < 0)
 			return call_error(call, errno, "receive into %s", into->name);
 	}
 	shell.host.into = into->name != NULL;
 	shell.host.batch = into->array;
+	int filled = quiet ? 0 : shell_fill_std();
 	if (guard)
 		sigaction(SIGPIPE, &ignore, &old);
 	int status = call->verb->run(call);
@@ -206,8 +199,11 @@ static int run_verb(struct call *call, const struct into *into)
 		if (flushed != 0 && (status == ST_OK || status == ST_NO))
 			status = flushed;
 	}
+	if (status == ST_OK && into->name != NULL && call->starved)
+		status = call_error(call, ENOMEM, "receive into %s", into->name);
 	if (guard)
 		sigaction(SIGPIPE, &old, NULL);
+	shell_unfill_std(filled);
 	/* What a handle showed may be why: the next call opens it anew. */
 	if (status != ST_OK && status != ST_NO && status != ST_BUSY && status != ST_TIMEOUT)
 		host_distrust(&shell.host);
@@ -252,10 +248,11 @@ static int run_as(const struct applet *applet, WORD_LIST *list)
 		return ST_LIMIT;
 	}
 	clear(&call, applet);
-	fflush(stdout);
+	if (__fpending(stdout) > 0)
+		fflush(stdout);
 	int status = in_process(&call, w.argv, &into);
 	if (status >= 0 && into.name != NULL) {
-		text = sink_take(call.out.buf, call.out.len, &len);
+		text = sink_take(call.out.fd, call.out.buf, call.out.len, &len);
 		if (text == NULL)
 			status = call_error(&call, errno, "receive into %s", into.name);
 	}
@@ -286,7 +283,7 @@ static char **help_lines(const struct applet *applet)
 	if (out.fd < 0)
 		return no_help;
 	help_applet(&out, applet);
-	char *text = sink_take(out.buf, out.len, &len);
+	char *text = sink_take(out.fd, out.buf, out.len, &len);
 	if (text == NULL)
 		return no_help;
 	text[len] = '\0';
@@ -329,6 +326,7 @@ static void unload(struct builtin *b)
 	if (--shell.loaded > 0)
 		return;
 	host_drop(&shell.host, false);
+	hold_release(&shell.host, shell.host.held);
 	sink_close();
 }
 

@@ -51,9 +51,9 @@ void sink_close(void)
 	sink = -1;
 }
 
-char *sink_take(const char *tail, size_t tail_len, size_t *len)
+char *sink_take(int fd, const char *tail, size_t tail_len, size_t *len)
 {
-	off_t size = lseek(sink, 0, SEEK_END);
+	off_t size = fd >= 0 ? lseek(fd, 0, SEEK_END) : 0;
 	size_t n = size > 0 ? (size_t)size : 0;
 	char *text = malloc(n + tail_len + 1);
 	if (text == NULL || (n > 0 && fd_pread(sink, text, n, 0) != (ssize_t)n)) {
@@ -74,20 +74,30 @@ bool into_name(const char *name)
 	return legal_identifier(name) != 0 || valid_array_reference(name, 0) != 0;
 }
 
-static bool unwritable(const char *name)
+/* The variable that NAME means, which may be an element, or a reference to one. NULL: it comes into being. */
+static SHELL_VAR *variable(const char *name)
 {
-	SHELL_VAR *v = find_variable(name);
-	if (v == NULL || (readonly_p(v) == 0 && noassign_p(v) == 0))
-		return false;
-	builtin_error("%s: readonly variable", name);
-	return true;
+	for (int depth = 0; depth < 8; depth++) {
+		size_t len = strcspn(name, "[");
+		char *base = strndup(name, len);
+		SHELL_VAR *v = base != NULL ? find_variable(base) : NULL;
+		SHELL_VAR *ref =
+			v == NULL && base != NULL ? find_variable_last_nameref(base, 0) : NULL;
+		free(base);
+		if (ref == NULL || nameref_p(ref) == 0 || nameref_cell(ref) == NULL)
+			return v;
+		name = nameref_cell(ref);
+	}
+	return NULL;
 }
 
 bool into_usable(const struct into *into)
 {
-	SHELL_VAR *v = find_variable(into->name);
-	if (unwritable(into->name))
+	SHELL_VAR *v = variable(into->name);
+	if (v != NULL && (readonly_p(v) != 0 || noassign_p(v) != 0)) {
+		builtin_error("%s: readonly variable", into->name);
 		return false;
+	}
 	if (!into->array)
 		return true;
 	if (legal_identifier(into->name) != 0 && (v == NULL || assoc_p(v) == 0))

@@ -84,9 +84,9 @@ void outside_child(void)
 	forked = (struct depth){variable_context, evalnest, sourcenest};
 }
 
-/* Is this process there for this one command alone, `ipc-x ... &` or one side of a pipe? Then the program takes its
- * place, as bash does with programs: $! is the program, and who kills it kills no go-between. */
-static bool alone(void)
+/* Then the program takes its place, as bash does with programs: $! is the program, and who kills it kills no
+ * go-between. */
+bool outside_alone(void)
 {
 	int how = subshell_environment;
 	return (how & SUBSHELL_FORK) != 0 && (how & (SUBSHELL_ASYNC | SUBSHELL_PIPE)) != 0 &&
@@ -111,7 +111,7 @@ static void become(const char *path, char *const *argv)
 static int start(const char *path, char *const *argv)
 {
 	maybe_make_export_env();
-	if (alone())
+	if (outside_alone())
 		become(path, argv);
 	/* Exits, or jumps away, when it cannot fork: as for any command. */
 	pid_t pid = make_child(line_of(argv), 0);

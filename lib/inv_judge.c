@@ -158,7 +158,7 @@ static const char *judge_file(struct inv *inv, struct inv_object *o)
 	if (o->removed)
 		return o->kind == INV_LOCK ? "removed, but still locked"
 					   : "removed, but still in use";
-	if (inv_live(o) || o->hidden)
+	if (inv_live(o) || o->hidden || o->nidle > 0)
 		return NULL;
 	switch (o->kind) {
 	case INV_MQ:

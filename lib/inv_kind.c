@@ -27,14 +27,14 @@ const char *const inv_kind_names[INV_KINDS + 1] = {
 bool inv_holds(const struct inv_object *o, const struct inv_use *u)
 {
 	if (u->how == INV_FD || u->how == INV_MAP)
-		return o->kind != INV_LOCK;
+		return o->kind != INV_LOCK && !u->idle;
 	return u->how == INV_LOCKED;
 }
 
 bool inv_live(const struct inv_object *o)
 {
 	return o->nwaiters > 0 || o->nlocks > 0 || o->attached > 0 || o->blocked > 0 ||
-		o->locks > 0 || o->bound || (o->kind != INV_LOCK && o->nholds > 0);
+		o->locks > 0 || o->bound || (o->kind != INV_LOCK && o->nholds > o->nidle);
 }
 
 const char *inv_user(struct inv *inv, uid_t uid)

@@ -110,6 +110,14 @@ static bool query_maps(struct inv *inv, struct inv_looks *l, int fd)
 	}
 }
 
+static bool idle_fd(const struct inv_object *o, const struct inv_proc *proc)
+{
+	for (unsigned i = o->nuses; i > 0 && o->uses[i - 1].proc == proc; i--)
+		if (o->uses[i - 1].how == INV_FD)
+			return o->uses[i - 1].idle;
+	return false;
+}
+
 /* Once the descriptors are known: mappings of what they led to. */
 void inv_use_maps(struct inv *inv, struct inv_looks *l)
 {
@@ -117,8 +125,9 @@ void inv_use_maps(struct inv *inv, struct inv_looks *l)
 		struct inv_range *r = &l->maps[i];
 		if (r->o == NULL)
 			r->o = inv_find(inv, SPACE_FILE, r->dev, r->ino);
-		if (r->o != NULL)
-			inv_use(inv, r->o, l->proc, INV_MAP);
+		struct inv_use *u = r->o != NULL ? inv_use(inv, r->o, l->proc, INV_MAP) : NULL;
+		if (u != NULL) /* as its descriptor, which came before */
+			u->idle = idle_fd(r->o, l->proc);
 	}
 }
 

@@ -228,6 +228,18 @@ static void fill(struct inv_object *o, const struct inv_looks *l, int fd)
 	fd_close(pidfd);
 }
 
+/* Does a shell that has loaded the applets keep it from call to call, in use by none? */
+static bool kept_idle(const struct inv_looks *l, const struct inv_object *o, int fd)
+{
+	static const unsigned kinds = 1u << INV_MQ | 1u << INV_SHM | 1u << INV_SEM |
+		1u << INV_RING | 1u << INV_EVENT | 1u << INV_BARRIER;
+	char path[32], text[64];
+	snprintf(path, sizeof path, "fdinfo/%d", fd);
+	return (kinds >> o->kind & 1) != 0 && fd >= 10 &&
+		inv_slurp(l->procfd, path, text, sizeof text) > 5 && begins(text, "pos:") &&
+		strtoll(text + 4, NULL, 10) == KEPT_IDLE;
+}
+
 static void one_fd(struct inv *inv, struct inv_looks *l, int fddir, const char *name)
 {
 	char *link = l->buf;
@@ -251,6 +263,9 @@ static void one_fd(struct inv *inv, struct inv_looks *l, int fddir, const char *
 	struct inv_use *u = inv_use(inv, o, l->proc, INV_FD);
 	if (u == NULL)
 		return;
+	bool idle = (u->fd < 0 || u->idle) && kept_idle(l, o, fd);
+	o->nidle += (unsigned)idle - (unsigned)u->idle;
+	u->idle = idle;
 	u->fd = fd;
 	if (o->kind == INV_FIFO || o->kind == INV_PIPE)
 		access_mode(fddir, name, u);

@@ -59,10 +59,11 @@ enum inv_how { INV_FD, INV_MAP, INV_LOCKED, INV_WAIT };
 struct inv_use {
 	const struct inv_proc *proc;
 	enum inv_how how;
-	int fd;              /* INV_FD, INV_LOCKED; else -1 */
-	bool reads, writes;  /* INV_FD on a FIFO or pipe */
-	char lock;           /* INV_LOCKED: 'F' flock, 'O' OFD, 'P' POSIX */
-	bool exclusive;      /* of the lock */
+	int fd;             /* INV_FD, INV_LOCKED; else -1 */
+	bool reads, writes; /* INV_FD on a FIFO or pipe */
+	bool idle;      /* INV_FD, INV_MAP: a shell only keeps it for its next call (lib/host.h) */
+	char lock;      /* INV_LOCKED: 'F' flock, 'O' OFD, 'P' POSIX */
+	bool exclusive; /* of the lock */
 	uint64_t start, end; /* its range, UINT64_MAX: to the end */
 	const char *what;    /* INV_WAIT: the system call */
 };
@@ -103,6 +104,7 @@ struct inv_object {
 	unsigned nuses, cap;
 	unsigned nlocks;           /* of the uses, by how */
 	unsigned nwaiters, nholds; /* processes that wait; that have it open or mapped */
+	unsigned nidle;            /* those of the latter that keep it idle */
 	bool hidden;               /* it may have holders that we are not allowed to see */
 	const char *stale;         /* why nobody needs it any more, or NULL */
 	const char *warn;          /* what its owner should know, or NULL */
@@ -150,7 +152,7 @@ const char *inv_user(struct inv *inv, uid_t uid);
 struct inv_object *inv_peer(struct inv *inv, const struct inv_object *o);
 /* Does somebody hold or wait for O, seen or only counted by the kernel? */
 bool inv_live(const struct inv_object *o);
-/* Does use U make its process a holder? Who merely has a lock file open is none. */
+/* Does use U make its process a holder? Who merely has a lock file open is none, nor who keeps an idle handle. */
 bool inv_holds(const struct inv_object *o, const struct inv_use *u);
 /* Is there nobody behind the socket file PATH, not even in another network name space? */
 bool inv_refused(const char *path);

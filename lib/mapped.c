@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,14 +36,20 @@ static void rest_kept(struct kept *k)
 {
 	struct mapped *m = of_kept(k);
 	if (m->waits)
-		(void)lseek(k->fd, MAPPED_IDLE, SEEK_SET);
+		(void)lseek(k->fd, KEPT_IDLE, SEEK_SET);
 	m->waits = false;
 	shared_pause(&m->shared);
 }
 
 void mapped_waits(struct mapped *m)
 {
-	m->waits = m->is_kept && lseek(m->kept.fd, 0, SEEK_SET) == 0;
+	if (m->is_kept && !m->waits)
+		m->waits = lseek(m->kept.fd, 0, SEEK_SET) == 0;
+}
+
+static const char *article(const char *noun)
+{
+	return strchr("aeiou", *noun) != NULL ? "an" : "a";
 }
 
 static int open_failed(
@@ -54,8 +61,8 @@ static int open_failed(
 			(flags & SHARED_CREATE) != 0 ? " (its directory is missing)" : "");
 	case EEXIST: return call_fail(call, ST_EXISTS, 0, "%s: exists", word);
 	case EBADMSG:
-		return call_fail(
-			call, ST_DATA, 0, "%s: not a %s file, or damaged", word, type->kind);
+		return call_fail(call, ST_DATA, 0, "%s: not %s %s file, or damaged", word,
+			article(type->kind), type->kind);
 	case EPROTONOSUPPORT:
 		return call_fail(call, ST_DATA, 0, "%s: made by another version or machine", word);
 	case EISDIR:
@@ -76,8 +83,8 @@ static int name_it(struct call *call, struct mapped *m, const char *word,
 	if (object_at(&m->obj, type->kind, create, &m->at) == 0)
 		return 0;
 	if (errno == EINVAL)
-		return call_fail(
-			call, ST_USAGE, 0, "%s: a %s is a bare word or a file", word, type->kind);
+		return call_fail(call, ST_USAGE, 0, "%s: %s %s is a bare word or a file", word,
+			article(type->kind), type->kind);
 	if (errno == ENOENT)
 		return open_failed(call, type, word, create ? SHARED_CREATE : 0, size);
 	return call_error(call, errno, "open the directory of %s", word);
@@ -106,11 +113,12 @@ static struct mapped *find_kept(
 /* Offer M to the host; else it is the call's. */
 static int settle(struct call *call, struct mapped *m, const struct mapped_type *type, unsigned how)
 {
-	m->kept = (struct kept){.fd = m->shared.fd, .end = end_kept, .rest = rest_kept};
+	m->kept = (struct kept){
+		.fd = m->shared.fd, .end = end_kept, .rest = rest_kept, .quiet = true};
 	m->is_kept = kept_add(call, &m->kept, type, m->obj.text, how, &m->obj, type->kind);
 	if (m->is_kept) {
 		m->shared.fd = m->kept.fd;
-		(void)lseek(m->kept.fd, MAPPED_IDLE, SEEK_SET);
+		(void)lseek(m->kept.fd, KEPT_IDLE, SEEK_SET);
 		if (m->at.dirfd != AT_FDCWD)
 			m->at.dirfd = fd_raise(m->at.dirfd, KEPT_FD);
 		return 0;
@@ -187,6 +195,7 @@ static bool impossible_holder(const struct mapped *m, pid_t holder)
 int mapped_lock(struct call *call, struct mapped *m, int64_t deadline, int *status)
 {
 	int64_t until = wait_now() + PATIENCE;
+	pid_t last = 0;
 	if (deadline == DEADLINE_NOW)
 		deadline = DEADLINE_NONE;
 	for (;;) {
@@ -199,9 +208,15 @@ int mapped_lock(struct call *call, struct mapped *m, int64_t deadline, int *stat
 		}
 		if (errno != ETIMEDOUT || (deadline != DEADLINE_NONE && wait_now() >= deadline))
 			break;
-		pid_t holder = (pid_t)(m->shared.head->lock & 0x3fffffff);
+		uint32_t seen = shared_lock_word(&m->shared);
+		pid_t holder = shared_holder(seen);
+		if (holder != last && last != 0) /* it goes from hand to hand, only past us */
+			until = wait_now() + PATIENCE;
+		last = holder;
+		if (holder == 0)
+			continue;
 		if (impossible_holder(m, holder)) {
-			shared_void_lock(&m->shared);
+			shared_void_lock(&m->shared, seen);
 		} else if (wait_now() >= until) {
 			*status = call_fail(call, ST_BUSY, 0,
 				"%s: process %ld has held its lock for 10 s: is it stopped?",

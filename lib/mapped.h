@@ -30,10 +30,7 @@ struct mapped_type {
  * another kind of file, 66 missing, 71 no space, 73 exists, 77 permission. */
 int mapped_open(struct call *call, struct mapped **m, const char *word,
 	const struct mapped_type *type, int flags, size_t size, void *arg);
-/* A file that a host keeps open between calls stands at this position, so that who looks at /proc does not
- * take its process for one that waits. */
-#define MAPPED_IDLE 1
-/* Say that this call waits: the file stands at 0 until it ends. */
+/* Say that this call waits: the file, when a host keeps it, stands at 0 instead of KEPT_IDLE until it ends. */
 void mapped_waits(struct mapped *m);
 /* Close it now (a host would at the end). */
 void mapped_close(struct call *call, struct mapped *m);

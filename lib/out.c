@@ -232,10 +232,11 @@ void json_null(struct json *j, const char *key)
 
 void json_seconds(struct json *j, const char *key, int64_t ns)
 {
+	/* The least int64_t has no positive counterpart of its type. */
+	uint64_t abs = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns;
 	json_key(j, key);
-	out_fmt(j->out, "%s%lld.%09lld", ns < 0 ? "-" : "",
-		(long long)(ns < 0 ? -ns : ns) / 1000000000,
-		(long long)(ns < 0 ? -ns : ns) % 1000000000);
+	out_fmt(j->out, "%s%llu.%09llu", ns < 0 ? "-" : "", (unsigned long long)(abs / 1000000000),
+		(unsigned long long)(abs % 1000000000));
 }
 
 void table_start(struct table *t, unsigned ncols, unsigned right)

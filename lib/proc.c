@@ -294,3 +294,22 @@ int proc_each_fd(const struct stat *st, bool locked, int (*fn)(void *arg, const 
 	errno = saved;
 	return r;
 }
+
+bool proc_stands(pid_t pid, const struct stat *st, int64_t pos)
+{
+	char path[32];
+	snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+	DIR *dir = opendir(path);
+	bool any = false, all = true;
+	for (struct dirent *e; dir != NULL && all && (e = readdir(dir)) != NULL;) {
+		struct stat found;
+		if (e->d_name[0] == '.' || fstatat(dirfd(dir), e->d_name, &found, 0) < 0 ||
+			found.st_dev != st->st_dev || found.st_ino != st->st_ino)
+			continue;
+		any = true;
+		all = proc_fd_pos(pid, atoi(e->d_name)) == pos;
+	}
+	if (dir != NULL)
+		closedir(dir);
+	return any && all;
+}

@@ -50,6 +50,8 @@ int proc_pid_fds(pid_t pid, const struct stat *st, bool locked,
 	int (*fn)(void *arg, const struct proc_fd *fd), void *arg, bool *hidden);
 /* The file position of descriptor FD of PID; -1 when that cannot be seen. */
 int64_t proc_fd_pos(pid_t pid, int fd);
+/* Has PID the file ST open, and each descriptor of it stands at POS? */
+bool proc_stands(pid_t pid, const struct stat *st, int64_t pos);
 /* Read one lock as /proc/locks and fdinfo show it, from behind the "1:": "FLOCK  ADVISORY  WRITE
  * 47 fe:00:1234 0 EOF". DEV_INO gets "fe:00:1234". What follows it, or NULL: not such a line. */
 const char *proc_parse_lock(const char *line, struct proc_fd *found, char dev_ino[48]);

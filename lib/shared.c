@@ -210,6 +210,25 @@ bool shared_intact(const struct shared *s)
 	return fstat(s->fd, &st) < 0 || st.st_size >= (off_t)s->size;
 }
 
+/* Where the file has ended the word is zero for ever, which may be what is expected; and nobody wakes us. */
+int shared_wait(struct shared *s, const uint32_t *word, uint32_t expected, int64_t deadline,
+	const struct stop *stop)
+{
+	for (;;) {
+		int64_t look = wait_now() + NS_PER_S;
+		int r = futex_wait(word, expected, look < deadline ? look : deadline, stop),
+		    e = errno;
+		if (!shared_intact(s)) {
+			errno = EBADMSG;
+			return -1;
+		}
+		errno = e;
+		if (r == 0 || e != ETIMEDOUT ||
+			(deadline != DEADLINE_NONE && wait_now() >= deadline))
+			return r;
+	}
+}
+
 int shared_lock(struct shared *s, int64_t deadline, const struct stop *stop)
 {
 	return futex_lock(&s->robust, &s->head->lock, deadline, stop);
@@ -220,11 +239,21 @@ void shared_unlock(struct shared *s)
 	futex_unlock(&s->robust, &s->head->lock);
 }
 
-void shared_void_lock(struct shared *s)
+uint32_t shared_lock_word(const struct shared *s)
 {
-	uint32_t v = __atomic_load_n(&s->head->lock, __ATOMIC_RELAXED);
-	__atomic_compare_exchange_n(&s->head->lock, &v, FUTEX_OWNER_DIED | FUTEX_WAITERS, false,
-		__ATOMIC_RELEASE, __ATOMIC_RELAXED);
+	return __atomic_load_n(&s->head->lock, __ATOMIC_RELAXED);
+}
+
+pid_t shared_holder(uint32_t word)
+{
+	return (pid_t)(word & FUTEX_TID_MASK);
+}
+
+void shared_void_lock(struct shared *s, uint32_t word)
+{
+	if (shared_holder(word) != 0)
+		__atomic_compare_exchange_n(&s->head->lock, &word, FUTEX_OWNER_DIED | FUTEX_WAITERS,
+			false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 }
 
 bool shared_current(const struct shared *s, int dirfd, const char *path)

@@ -70,8 +70,12 @@ int shared_resume(struct shared *s);
  * caller repairs, and counts it in head->repairs), ETIMEDOUT, EAGAIN, EINTR. */
 int shared_lock(struct shared *s, int64_t deadline, const struct stop *stop);
 void shared_unlock(struct shared *s);
-/* Say that the lock's holder is dead, which the caller has made sure of: the next one repairs. */
-void shared_void_lock(struct shared *s);
+/* What stands in the lock's word now, and the thread id that it names; 0: nobody. */
+uint32_t shared_lock_word(const struct shared *s);
+pid_t shared_holder(uint32_t word);
+/* Say that the holder that WORD names is dead, which the caller has made sure of: the next one repairs. Nothing
+ * happens when another has the lock by now, or nobody. */
+void shared_void_lock(struct shared *s, uint32_t word);
 /* For mappings without a header, made by the caller: from here until shared_unguard, touching what a file
  * no longer holds (it was cut short) meets zeros and no SIGBUS; the caller finds out by fstat(2), and
  * that a store finds room by fallocate(2) before it. 0, or -1 as sigaction(2). */
@@ -80,6 +84,9 @@ void shared_unguard(const struct sigaction *old);
 /* False when the file is shorter than the mapping: then SIGBUS may have been swallowed, and what was read
  * is void. One fstat(2); true when that fails. */
 bool shared_intact(const struct shared *s);
+/* futex_wait on a word of S. -1 also with EBADMSG: the file was cut short, which is noticed within a second. */
+int shared_wait(struct shared *s, const uint32_t *word, uint32_t expected, int64_t deadline,
+	const struct stop *stop);
 /* Does DIRFD/PATH still name this very file (it may have been removed and made anew)? */
 bool shared_current(const struct shared *s, int dirfd, const char *path);
 

@@ -240,7 +240,7 @@ static void reset_signals(void)
 static int settle(unsigned flags, pid_t parent)
 {
 	if ((flags & SPAWN_DIE) != 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0L, 0L, 0L);
 		if (getppid() != parent)
 			raise(SIGKILL);
 	}

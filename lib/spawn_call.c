@@ -32,8 +32,7 @@ int spawn_run(struct call *call, const struct spawn *s)
 	struct wait_signals w;
 	pid_t pid;
 	int wstatus;
-	if (wait_hold(&w) < 0)
-		return call_fail(call, ST_EARLY, errno, "block signals");
+	wait_hold(&w);
 	int status = spawn_call(call, s, &pid);
 	if (status == 0) {
 		bool group = (s->flags & (SPAWN_GROUP | SPAWN_SESSION)) != 0;

@@ -10,7 +10,7 @@
 #include "args.h"
 
 /* Said like a flag of the verb: what runs when the first word is no verb. */
-#define FALLBACK 256
+#define FALLBACK 512
 
 static const char *type_name(enum arg arg)
 {
@@ -55,7 +55,7 @@ static void put_choices(struct out *out, const char *const *choices)
 static void put_flags(struct out *out, unsigned flags)
 {
 	static const char *const names[] = {"inproc", "spawns", "command", "needs-command",
-		"graceful", "raw", "hidden", "silent", "fallback"};
+		"graceful", "raw", "hidden", "silent", "small", "fallback"};
 	bool any = false;
 	for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
 		if ((flags >> i & 1) != 0) {

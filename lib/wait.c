@@ -198,7 +198,7 @@ int wait_pidfd(pid_t pid)
 	return (int)syscall(SYS_pidfd_open, pid, 0);
 }
 
-int wait_hold(struct wait_signals *w)
+void wait_hold(struct wait_signals *w)
 {
 	static const int held[] = {SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2,
 		SIGALRM, SIGWINCH, SIGCONT};
@@ -206,9 +206,8 @@ int wait_hold(struct wait_signals *w)
 	sigemptyset(&w->set);
 	for (size_t i = 0; i < sizeof held / sizeof *held; i++)
 		sigaddset(&w->set, held[i]);
-	if (sigprocmask(SIG_BLOCK, &w->set, &w->old) < 0)
-		return -1;
-	return sigaction(SIGCHLD, &dfl, &w->oldchld);
+	sigprocmask(SIG_BLOCK, &w->set, &w->old);
+	sigaction(SIGCHLD, &dfl, &w->oldchld);
 }
 
 void wait_release(struct wait_signals *w)

@@ -88,7 +88,7 @@ struct wait_signals {
 	sigset_t set, old;
 	struct sigaction oldchld;
 };
-int wait_hold(struct wait_signals *w);
+void wait_hold(struct wait_signals *w);
 void wait_release(struct wait_signals *w);
 /* Wait until child PID ends, passing on to it (to its group when GROUP) signals that were sent to us
  * by kill(2); those from the terminal's keyboard reached the group already. Also reaps other

@@ -9,6 +9,10 @@ local_setup() {
 	: >"$IPC_DIR/nightly.$kind"
 	: >"$IPC_DIR/weekly.$kind"
 	: >"$IPC_DIR/another.kind"
+	: >"$IPC_DIR/state.shm"
+	: >"$IPC_DIR/sum.door"
+	: >"$IPC_DIR/kept.fdstore"
+	: >"$IPC_DIR/hand.sock"
 	: >"$T/notes"
 	dir=$ROOT/completions
 }
@@ -60,6 +64,22 @@ common() {
 	all "$s" 'ipc-lock run nightly -- cat no' notes '!nightly'
 	all "$s" 'ipcbox lock run n' nightly
 	all "$s" "$BIN/ipc-lock run n" nightly
+	# Each applet's own objects; those that take all kinds get all.
+	all "$s" 'ipc-shm ' create write read get set wait run rm
+	all "$s" 'ipc-shm read ' state notes '!nightly' '!sum'
+	all "$s" 'ipc-shm wait state 0 ' eq ge bits '!state'
+	all "$s" 'ipc-door ' serve call stat rm
+	all "$s" 'ipc-door call ' sum '!state'
+	all "$s" 'ipc-fdstore retrieve ' kept '!sum'
+	all "$s" 'ipc-sendfd ' hand notes '!kept'
+	all "$s" 'ipc-rm ' state sum kept hand nightly notes
+	all "$s" 'ipc-rm -t ' fifo shm lock '!nightly'
+	all "$s" 'ipc-ls --kind ' fifo shm lock '!nightly'
+	all "$s" 'ipc-ls --st' --stale
+	all "$s" 'ipc-signal send ' TERM USR1 '!nightly'
+	# zsh offers those of its terminal only.
+	all "$s" 'ipc-signal send TERM ' '!nightly' && grep -qxE '[0-9]+' <<<"$output"
+	[[ $s == zsh ]] || all "$s" 'ipc-signal stop --tree ' "$$" '!nightly'
 }
 
 @test "the committed completions, the list in ipcbox(1) and README are not stale" {

@@ -42,9 +42,10 @@ load helper
 	echo 'int LLVMFuzzerTestOneInput(const unsigned char *p, unsigned long n) { if (n > 0 && p[0] == 120) __builtin_trap(); return 0; }' >tree/tests/fuzz/bad.c
 	clang -fsanitize=fuzzer -o tree/out/fuzz/bad tree/tests/fuzz/bad.c 2>/dev/null || skip "clang has no libFuzzer here"
 	local s=0
-	TIME=1 timeout 60 tree/tests/fuzz/run out >out 2>err </dev/null || s=$?
+	SEED=7 TIME=1 timeout 60 tree/tests/fuzz/run out >out 2>err </dev/null || s=$?
 	cat out err
 	[[ $s == 1 ]]
+	grep -q 'Seed: 7$' tree/out/fuzz/bad.log
 	grep -q '^bad: .* executions, 1 crashes$' out
 	[[ $(tail -n 1 out) == "fuzz: 1 targets, "*" 1 crashes" ]]
 	ls tree/out/fuzz/crashes/bad-crash-*

@@ -137,6 +137,26 @@ came() {
 	wait $n
 }
 
+@test "who comes while the leader's CMD runs can run out of time; break ends the leader too" {
+	bg ipc-barrier wait -q -w 60 -c 2 b
+	a=$!
+	until_true came b 1
+	mkfifo go
+	bg ipc-barrier wait -w 60 -c 2 b -- sh -c '>leading; read -r x <go' 2>err
+	l=$!
+	until_true test -e leading
+	status 124 ipc-barrier wait -w 0.1 -c 2 b
+	status 0 ipc-barrier break b
+	code=0
+	wait $a || code=$?
+	[[ $code == 76 ]]
+	echo >go
+	code=0
+	wait $l || code=$?
+	[[ $code == 76 && $(<err) == *"b: broken: another party"* ]]
+	[[ $(ipc-barrier stat b) == *$'\nbroken 1'* ]]
+}
+
 @test "-n and -w 0 pass as the last, and else leave the others in peace" {
 	status 75 ipc-barrier wait -n -c 2 b
 	status 124 ipc-barrier wait -w 0 -c 2 b
@@ -240,6 +260,93 @@ came() {
 	EOF
 }
 
+@test "a file cut short under a party is an error, said once" {
+	for gen in 0 1; do
+		rm -f b
+		status 124 ipc-barrier wait -w 0 -c 2 ./b
+		# What is read where the file has ended is zero, which the number of the generation is or is not.
+		[[ $gen == 0 ]] || status 124 ipc-barrier wait -w 10ms -c 2 ./b
+		bg timeout 60 ipc-barrier wait -c 2 ./b 2>err
+		pid=$!
+		until_true came ./b 1
+		: >b
+		code=0
+		wait $pid || code=$?
+		[[ $code == 65 && $(<err) == "ipc-barrier wait: ./b: the file was cut short while in use" ]]
+	done
+}
+
+@test "a barrier that is removed while we come to it: a new one is made, or there is none" {
+	need python3
+	for verb in wait stat; do
+		status 124 ipc-barrier wait -w 0 -c 2 ./b
+		rm -f holds
+		bg hold b 'os.unlink("b"); put(76, 1)'
+		pid=$!
+		until_true test -e holds
+		if [[ $verb == wait ]]; then
+			status 75 ipc-barrier wait -n -c 2 ./b
+			status 0 ipc-barrier stat ./b
+		else
+			status 66 ipc-barrier stat ./b
+			[[ $stderr == *"no such barrier"* ]]
+		fi
+		wait $pid
+	done
+	status 124 ipc-barrier wait -w 0 -c 2 ./b
+	python3 -c 'f = open("b", "r+b"); f.seek(76); f.write(b"\1")'
+	status 65 ipc-barrier wait -n -c 2 ./b
+}
+
+@test "a timeout in the moment in which all go on is none" {
+	need python3
+	status 124 ipc-barrier wait -w 0 -c 2 ./b
+	bg ipc-barrier wait -w 5 -c 2 ./b
+	party=$!
+	until_true came ./b 1
+	kill -STOP $party
+	# The last one comes, holding the lock, and the first one's time runs out: it waits for the lock.
+	bg hold b 'put(68, 0); put(72, get(72) + 1)'
+	last=$!
+	until_true test -e holds
+	kill -CONT $party
+	wait $last
+	wait $party
+}
+
+@test "stat shows the parties, dead ones too; who comes after a dead one is not deceived" {
+	bg ipc-barrier wait -w 60 -c 3 b
+	pid=$!
+	until_true came b 1
+	status 0 ipc-barrier stat b
+	[[ $output == *"PID PARTY"*"$BASHPID "* && $output != *dead* ]]
+	kill -KILL $pid
+	wait $pid || :
+	status 0 ipc-barrier stat b
+	[[ $output == *"$BASHPID (dead)"* ]]
+	status 124 ipc-barrier wait -w 0.1 -c 3 b
+	[[ $stderr == *"1 of 3 came"* ]]
+	[[ $(ipc-barrier stat b) == *$'\nbroken 2'* ]]
+}
+
+@test "TERM, INT and HUP break it for the others" {
+	for sig in TERM INT HUP; do
+		bg ipc-barrier wait -q -w 60 -c 3 b
+		other=$!
+		until_true came b 1
+		bg env --default-signal ipc-barrier wait -w 60 -c 3 b
+		pid=$!
+		until_true came b 2
+		kill -$sig $pid
+		code=0
+		wait $pid || code=$?
+		[[ $code == $((128 + $(kill -l $sig))) ]]
+		code=0
+		wait $other || code=$?
+		[[ $code == 76 ]]
+	done
+}
+
 @test "files, modes and wrong words" {
 	umask 077
 	status 124 ipc-barrier wait -m 0666 -w 0 -c 2 ./b
@@ -250,4 +357,9 @@ came() {
 	status 64 ipc-barrier wait -c x b
 	status 64 ipc-barrier wait -c 2
 	status 64 ipc-barrier wait -c 2 sysv:1
+	if [[ $(id -u) == 0 ]]; then
+		chmod 755 .
+		status 77 as_nobody "$BIN/ipc-barrier" rm ./b
+		status 0 ipc-barrier stat ./b
+	fi
 }

@@ -257,6 +257,7 @@ print(all(os.read(n, 10) == b"%d\n" % n for n in range(3, 60)))'
 @test "serve: sort <big | ipc-door call | head: right, and not one byte goes through our processes" {
 	need strace
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "strace and the sanitizers do not go together"
+	[[ -z ${IPCBOX_COVERAGE-} ]] || skip "the counters are read, and seen"
 	seq 300000 >big
 	ready strace -f -qq -e trace=read,write,readv,writev,splice,sendfile,execve,vfork,clone -o trace \
 		ipc-door serve --ready-fd 8 ./d -- sh -c 'sed s/^/x/; :'
@@ -267,8 +268,8 @@ print(all(os.read(n, 10) == b"%d\n" % n for n in range(3, 60)))'
 	wait "$PID" || :
 	local server
 	server=$(awk 'NR == 1 { print $1 }' trace)
-	# The server writes its newline to --ready-fd, the caller nothing. (What is read before main is not counted.)
-	[[ $(grep -v '177ELF\|rforpl' trace | grep -cE "^$server +(read|write|readv|writev|splice|sendfile)\(") -le 1 ]]
+	# The server writes its newline to --ready-fd, the caller nothing.
+	[[ $(grep -v '177ELF' trace | grep -cE "^$server +(read|write|readv|writev|splice|sendfile)\(") -le 1 ]]
 	[[ $(grep -cE '(read|write|readv|writev|splice|sendfile)\([01],' trace2) == 0 ]]
 }
 

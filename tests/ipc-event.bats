@@ -190,6 +190,10 @@ waits() {
 	status 127 ipc-event wait -n e -- ./missing
 	status 143 ipc-event wait e -- sh -c 'kill -TERM $$'
 	status 64 ipc-event wait --lock l e
+	status 64 ipc-event wait --lock posix: e -- true
+	[[ $stderr == *"--lock posix:"* ]]
+	status 74 ipc-event wait --ready-fd 77 e
+	status 75 ipc-event wait -n e
 	status 64 ipc-event wait --since 1 e -- true
 }
 
@@ -253,10 +257,10 @@ waits() {
 	status 0 ipc-event set g
 	[[ $(stat -c %a "$IPC_DIR/g.event") == 600 ]]
 	if [[ $(id -u) == 0 ]]; then
-		chmod 755 "$T"
+		chmod 755 .
 		ipc-event set -m 0644 ./r
-		status 77 as_nobody "$BIN/ipc-event" set "$T/r"
-		status 77 as_nobody "$BIN/ipc-event" set "$T/none"
+		status 77 as_nobody "$BIN/ipc-event" set ./r
+		status 77 as_nobody "$BIN/ipc-event" set ./none
 	fi
 }
 
@@ -282,25 +286,79 @@ waits() {
 @test "a lock holder that is stopped is named, and does not hang the others for ever" {
 	need python3
 	ipc-event set ./e
-	bg python3 -c '
-import mmap, os, struct, time
-f = open("e", "r+b"); m = mmap.mmap(f.fileno(), 0)
-m[24:28] = struct.pack("I", os.getpid()); open("holds", "w").close(); time.sleep(60)'
+	bg python3 -c 'import time; f = open("e"); open("there", "w").close(); time.sleep(60)'
 	pid=$!
+	until_true test -e there
+	cat >lock.py <<-'EOF'
+		import struct, sys
+		f = open("e", "r+b")
+		f.seek(24)
+		f.write(struct.pack("I", int(sys.argv[1])))
+		sys.exit(1)
+	EOF
+	# It is locked while CMD runs.
+	bg ipc-event wait -w 60 ./e -- sh -c "python3 lock.py $pid; >holds; exit 1" 2>err
+	other=$!
 	until_true test -e holds
 	status 75 ipc-event set ./e
 	[[ $stderr == *"process $pid"* ]]
+	code=0
+	wait $other || code=$?
+	[[ $code == 75 && $(<err) == *"process $pid"* ]]
 	status 124 ipc-event wait -w 0.1 ./e
 }
 
-@test "a file cut short under a waiter is an error" {
-	bg ipc-event wait -w 20 ./e
+@test "a file cut short under a waiter is an error, found without a deadline and said once" {
+	for verb in clear set; do
+		rm -f e
+		ipc-event $verb ./e
+		ipc-event clear ./e
+		bg timeout 60 ipc-event wait ./e 2>err
+		pid=$!
+		until_true waits ./e 1
+		: >e
+		code=0
+		wait $pid || code=$?
+		[[ $code == 65 && $(<err) == "ipc-event wait: ./e: the file was cut short while in use" ]]
+	done
+}
+
+@test "an event that is removed while we come to it: a new one is made, or there is none" {
+	need python3
+	for verb in set stat; do
+		ipc-event set ./e
+		rm -f holds
+		bg hold e 'os.unlink("e"); put(76, 1)'
+		pid=$!
+		until_true test -e holds
+		if [[ $verb == set ]]; then
+			status 0 ipc-event set ./e
+			[[ $(ipc-event stat -o seq ./e) == 1 ]]
+		else
+			status 66 ipc-event stat ./e
+			[[ $stderr == *"no such event"* ]]
+		fi
+		wait $pid
+	done
+	# Marked as removed, but still there: nobody would ever get in.
+	ipc-event set ./e
+	python3 -c 'f = open("e", "r+b"); f.seek(76); f.write(b"\1")'
+	status 65 ipc-event set ./e
+}
+
+@test "stat shows who waits, and says when some cannot be seen" {
+	bg ipc-event wait -m 666 -w 60 ./e
 	pid=$!
 	until_true waits ./e 1
-	: >e
-	code=0
-	wait $pid || code=$?
-	[[ $code == 65 ]]
+	status 0 ipc-event stat ./e
+	[[ $output == *"PID WAITER"*"$pid"*"ipc-event wait -m 666 -w 60 ./e"* ]]
+	if [[ $(id -u) == 0 ]]; then
+		chmod 755 .
+		status 0 as_nobody "$BIN/ipc-event" stat -v ./e
+		[[ $stderr == *"some processes cannot be looked into"* ]]
+	fi
+	ipc-event set ./e
+	wait $pid
 }
 
 @test "hostile bits never crash or hang a verb" {

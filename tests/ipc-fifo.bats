@@ -93,6 +93,13 @@ sum() {
 	[[ ! -e a && ! -e b ]]
 }
 
+@test "create -m: a long path is refused, a word needs its directory" {
+	status 64 ipc-fifo create -m 600 "./$(printf '%02500d' 0 | sed 's/0/a\//g')f"
+	: >plain
+	status 73 env IPC_DIR=plain/dir ipc-fifo create w || status 66 env IPC_DIR=plain/dir ipc-fifo create w
+	[[ $stderr == *"open the directory of w"* ]]
+}
+
 @test "create: missing directory 66, forbidden directory 77, name too long 64" {
 	status 66 ipc-fifo create ./no/such/f
 	status 66 ipc-fifo create -m 0600 ./no/such/f
@@ -447,6 +454,46 @@ sum() {
 	lacks 'a[^a]|b[^b]|c[^c]|d[^d]' got
 }
 
+@test "--lock: in the middle of a long record the reader goes, or nothing is taken at all; a stream waits too" {
+	head -c 200000 /dev/zero | tr '\0' x >long
+	bg head -c 10 f
+	s=0
+	ipc-fifo write --lock -w 20 ./f <long 2>err || s=$?
+	[[ $s == 69 ]]
+	grep -q 'the reader of ./f has gone: 0 records before were written' err
+	exec 9<>f
+	head -c 65536 /dev/zero >&9
+	s=0
+	ipc-fifo write --lock -w 10ms ./f <long 2>err || s=$?
+	[[ $s == 124 ]]
+	# What came before the record that is too long goes first, and cannot.
+	s=0
+	{ echo short; head -c 5000 long; } | ipc-fifo write -w 10ms ./f 2>err || s=$?
+	[[ $s == 124 ]]
+	head -c 65536 <&9 >/dev/null
+	python3 -c '
+import fcntl, os, struct, sys
+fd = os.open("f", os.O_RDWR)
+fcntl.fcntl(fd, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+os.system("ipc-fifo write --raw --lock -w 10ms ./f </dev/null; echo $? >raw; ipc-fifo write --lock -n ./f x; echo $? >records")'
+	[[ $(<raw) == 124 && $(<records) == 75 ]]
+	s=0
+	ipc-fifo write --raw ./f </ 2>err || s=$?
+	[[ $s != 0 ]]
+	grep -q 'read stdin for ./f after 0 bytes: Is a directory' err
+	exec 9>&-
+}
+
+@test "a FIFO where there are no locks: records go out, --lock says that it cannot" {
+	need strace
+	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under a sanitizer"
+	exec 9<>f
+	status 0 strace -o /dev/null -e trace=fcntl -e inject=fcntl:error=ENOLCK -P ./f ipc-fifo write ./f one two
+	[[ $(ipc-fifo read -c 2 fd:9) == $'one\ntwo' ]]
+	status 71 strace -o /dev/null -e trace=fcntl -e inject=fcntl:error=ENOLCK -P ./f ipc-fifo write --lock ./f one
+	exec 9>&-
+}
+
 @test "--lock: TERM waits for the end of a record that has begun" {
 	program "a shell ends by the signal, behind the verb"
 	head -c 1000000 /dev/zero | tr '\0' x >long
@@ -709,6 +756,51 @@ END'
 	[[ $(sum got) == "$(seq 20 | md5sum)" ]]
 }
 
+@test "read -f without /proc opens its FIFO by name, but no other one" {
+	need strace
+	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under a sanitizer"
+	for other in no yes; do
+		bg strace -o trace -e trace=openat -e inject=openat:error=ENOENT -P /proc/self/fd/3 \
+			ipc-fifo read -f -w 20 -c 2 ./f >out 2>err
+		pid=$!
+		until_true reads ./f
+		exec 9>f
+		if [[ $other == yes ]]; then
+			rm f
+			mkfifo f
+		fi
+		echo one >&9
+		until_true grep -q one out
+		exec 9>&-
+		if [[ $other == yes ]]; then
+			finish $pid 74
+			grep -q 'open ./f again: ' err
+		else
+			until_true grep -q INJECTED trace
+			echo two >f
+			finish $pid 0
+			[[ $(<out) == $'one\ntwo' ]]
+		fi
+	done
+}
+
+@test "read: stdout that takes no more ends a stream that has a limit, and TERM one that has none" {
+	mkfifo out
+	exec 9<>f 8<>out
+	python3 -c 'import fcntl, os; fcntl.fcntl(8, 1031, 1 << 20); os.write(8, bytes(1 << 20))'
+	echo data >&9
+	status 124 eval 'ipc-fifo read -w 0.1 ./f >out'
+	[[ $stderr == *"stdout takes no more"* ]]
+	echo data >&9
+	bg ipc-fifo read ./f >out 9>&- 8>&-
+	pid=$!
+	until_true eval '[[ $(readlink /proc/$pid/fd/*) == *"$T/f"* ]]'
+	until_true blocked $pid
+	kill -TERM $pid
+	finish $pid 143
+	exec 9>&- 8>&-
+}
+
 @test "read -f sleeps between writers, holds no write end, needs no right to write" {
 	chmod 755 .
 	chmod 0644 f
@@ -834,7 +926,43 @@ END'
 	exec 9>&-
 }
 
+@test "tee: TERM ends it, whether stdin is silent or a reader takes nothing; a directory is no stdin" {
+	mkfifo src
+	exec 9<>src 8<>f
+	bgin ipc-fifo tee ./f <src 9>&- 8>&-
+	pid=$!
+	until_true eval '[[ $(ls -l /proc/$pid/fd) == *"$T/f"* ]]'
+	until_true blocked $pid
+	kill -TERM $pid
+	finish $pid 143
+	bgin ipc-fifo tee ./f </dev/zero 9>&- 8>&-
+	pid=$!
+	until_true eval '[[ $(ipc-fifo stat ./f) =~ capacity\ +([0-9]+).*bytes\ +([0-9]+) && ${BASH_REMATCH[1]} == "${BASH_REMATCH[2]}" ]]'
+	until_true blocked $pid
+	kill -TERM $pid
+	finish $pid 143
+	s=0
+	ipc-fifo tee ./f </ 2>err || s=$?
+	[[ $s != 0 ]]
+	grep -q 'read stdin: Is a directory' err
+	exec 9>&- 8>&-
+}
+
 # ---- stat
+
+@test "stat: a socket is named, holders of others are said to be hidden" {
+	python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("sock")'
+	status 65 ipc-fifo stat ./sock
+	[[ $stderr == *"a socket"* ]]
+	[[ $(id -u) == 0 ]] || skip "needs root"
+	chmod 755 .
+	chmod 644 f
+	exec 9<>f
+	status 0 as_nobody "$BIN/ipc-fifo" stat ./f
+	grep -qx 'hidden    yes' .out
+	status 77 as_nobody "$BIN/ipc-fifo" rm ./f
+	exec 9>&-
+}
 
 @test "stat: readers, writers, fill; text and JSON" {
 	program "the reader would be the shell itself, which is left out"

@@ -189,6 +189,47 @@ assert since > '"$t"', (since, '"$t"')'
 	until_true free ./f
 }
 
+@test "a conflict with many names four; stat shows ranges, and families" {
+	local i pids=() last
+	for i in 1 2 3 4 5 6; do
+		hold ofd s f
+		pids+=("$PID")
+	done
+	status 75 ipc-lock run -n ./f -- true
+	[[ $stderr == *" since "*", "*" and 2 more" ]]
+	drop "${pids[@]}"
+	hold ofd x f 10 0
+	status 0 ipc-lock stat ./f
+	[[ $output == *" 10- "* ]]
+	drop
+	hold posix x f 3 4
+	last=$PID
+	status 0 ipc-lock stat -J ./f
+	[[ $output == *"\"pid\":$last"*'"families":["posix"]'*'"start":3,"end":6'* ]]
+	status 75 ipc-lock run -n --family posix --range 0:4 ./f -- true
+	status 64 ipc-lock stat ''
+	drop
+	need strace
+	[[ -z ${IPCBOX_SANITIZE:-} ]] || skip "not under a sanitizer"
+	status 75 strace -o /dev/null -P ./f -e trace=fcntl -e inject=fcntl:error=EDEADLK ipc-lock run --family posix ./f -- true
+	[[ $stderr == *"lock ./f: Resource deadlock "* ]]
+}
+
+@test "waiters that cannot be seen are counted" {
+	[[ $(id -u) == 0 ]] || skip "needs root"
+	chmod 755 "$T"
+	: >f
+	chmod 666 f
+	hold ofd x f
+	bg ipc-lock run -w 60 --family ofd ./f -- true
+	local waiter=$!
+	until_true eval '[[ $(ipc-lock stat -J ./f) == *"\"waiters\":[{"* ]]'
+	status 0 as_nobody ipc-lock stat ./f
+	[[ $output == *"1 more waiting, not visible"* ]]
+	drop
+	wait $waiter
+}
+
 @test "holders of others are said to be invisible, not absent" {
 	[[ $(id -u) == 0 ]] || skip "needs root"
 	chmod 755 "$T"
@@ -709,6 +750,88 @@ END
 	drop
 }
 
+@test "dotlock: a stale file that goes, or comes to life, while it is looked at" {
+	need strace
+	[[ -z ${IPCBOX_SANITIZE:-} ]] || skip "not under a sanitizer"
+	local n pid late got boot ns
+	boot=$(</proc/sys/kernel/random/boot_id) ns=$(readlink /proc/self/ns/pid)
+	for n in 1 2; do
+		echo "4194303 1 $boot $ns 1 $(uname -n)" >l
+		# Stopped when it has opened the file to look at it (1), or to take its place (2).
+		bg strace -o trace -P ./l -e trace=openat -e inject=openat:signal=STOP:when=$n \
+			ipc-lock run -n --family dotlock ./l -- touch ran
+		late=$!
+		until_true grep -qs 'stopped by SIGSTOP' trace
+		pid=$(pgrep -P $late ipc-lock)
+		if [[ $n == 1 ]]; then rm l; else echo "$$ $(cut -d' ' -f22 </proc/$$/stat) $boot $ns 1 $(uname -n)" >l; fi
+		rm trace
+		kill -CONT "$pid"
+		got=0
+		wait $late || got=$?
+		if [[ $n == 1 ]]; then [[ $got == 0 && -e ran && ! -e l ]]; else [[ $got == 75 && -s l && ! -e ran ]]; fi
+		rm -f ran
+	done
+}
+
+@test "dotlock: another is taking the stale file over" {
+	echo "4194303 1 $(</proc/sys/kernel/random/boot_id) $(readlink /proc/self/ns/pid) 1 $(uname -n)" >l
+	status 75 /usr/bin/flock l ipc-lock run -n --family dotlock ./l -- true
+	[[ $stderr == "ipc-lock run: ./l: busy: another takes it over" ]]
+	status 124 /usr/bin/flock l ipc-lock run -w 10ms --family dotlock ./l -- true
+	status 0 ipc-lock run -n --family dotlock ./l -- true
+}
+
+@test "dotlock: a waiter that is told of nothing looks again each second" {
+	need strace
+	[[ -z ${IPCBOX_SANITIZE:-} ]] || skip "not under a sanitizer"
+	local call waiter
+	for call in inotify_init1 inotify_add_watch; do
+		echo "1 1 boot ns 1 elsewhere" >l
+		bg strace -o trace -e trace=$call,ppoll,poll -e inject=$call:error=ENOSPC \
+			ipc-lock run -w 60 --family dotlock ./l -- true
+		waiter=$!
+		until_true grep -qs 'poll(' trace
+		rm l
+		wait $waiter
+		rm trace
+	done
+}
+
+@test "dotlock: a file that the command cannot sign keeps it from starting" {
+	local first
+	ipc-lock run --family dotlock ./l -- cp l copy
+	read -r first <copy
+	[[ $(wc -l <copy) == 2 ]]
+	status 125 prlimit --fsize=$((${#first} + 5)) ipc-lock run --family dotlock ./l -- touch ran
+	[[ $stderr == "ipc-lock run: start touch: File too large" && ! -e ran && ! -e l ]]
+}
+
+@test "dotlock: the host without a name, links to nothing, words without a directory, test" {
+	ln -s none link
+	status 77 ipc-lock run --family dotlock ./link -- true
+	[[ -h link && ! -e none ]]
+	status 0 ipc-lock test --family dotlock word
+	: >plain
+	status 66 env IPC_DIR=plain/dir ipc-lock run --family dotlock word -- true
+	status 64 ipc-lock test --family dotlock -s ./l
+	status 64 ipc-lock test --family dotlock fd:0
+	status 65 ipc-lock test --family dotlock ./plain
+	echo "1 0 boot ns 1 elsewhere" >l
+	status 1 ipc-lock test -v --family dotlock ./l
+	[[ $output == "held by 1 on elsewhere" ]]
+	status 0 ipc-lock stat ./l
+	[[ $output == *"? on elsewhere"* ]]
+	# A line that makes no sense ends what is read: the first one is stale.
+	printf '%s\nnot a line\n' "4194303 1 $(</proc/sys/kernel/random/boot_id) $(readlink /proc/self/ns/pid) 1 $(uname -n)" >l
+	status 0 ipc-lock run -n --family dotlock ./l -- true
+	echo "0 1 boot ns 1 elsewhere" >l
+	status 65 ipc-lock test --family dotlock ./l
+	[[ $(id -u) == 0 ]] && unshare --uts true 2>/dev/null || return 0
+	rm l
+	status 0 unshare --uts sh -c 'python3 -c "import socket; socket.sethostname(str())"; ipc-lock run --family dotlock ./l -- cat l'
+	[[ $output == *" localhost"* ]]
+}
+
 @test "dotlock: another boot is stale, another host or namespace is not, a stranger's file is refused" {
 	local boot ns
 	boot=$(cat /proc/sys/kernel/random/boot_id)
@@ -893,6 +1016,17 @@ END
 	status 0 ./flock --help
 	[[ $output == "usage: flock [OPTIONS] FILE|DIR|FD"* ]]
 	status 0 ./flock -V
+	status 74 eval './flock --verbose g touch ran >/dev/full'
+	[[ ! -e ran ]]
+	need strace
+	[[ -z ${IPCBOX_SANITIZE:-} ]] || skip "not under a sanitizer"
+	# Where flock(2) is an fcntl lock it needs a file open for writing.
+	status 0 strace -o trace -e trace=openat,flock -e inject=flock:error=EBADF:when=1 ./flock g true
+	grep -q '"g", O_RDWR' trace
+	status 65 strace -o trace -e trace=openat,flock -e inject=flock:error=EBADF ./flock g true
+	[[ $stderr == "flock: g: Bad file descriptor" ]]
+	status 65 strace -o trace -e trace=openat,flock -e inject=flock:error=EBADF:when=1 -e inject=openat:error=EACCES:when=2+ -P g ./flock g true
+	[[ $stderr == *"flock: g: Permission denied"* ]]
 }
 
 @test "flock drop-in: the descriptor is inherited, the idiom works, only flock(2) is taken" {

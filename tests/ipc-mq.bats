@@ -215,6 +215,44 @@ sysv_depth() { ipc-mq stat -J "$K" | sed 's/.*"messages":\([0-9]*\).*/\1/'; }
 	status 73 ipc-mq create -m 666 "$K"
 }
 
+@test "create: a queue that may only be written to is compared; one that may not be used is 77; a key needs its file" {
+	[[ $(id -u) == 0 ]] || skip "needs root to become another user"
+	ipc-mq create -m 622 --depth 3 -S 10 "$Q"
+	status 0 as_nobody ipc-mq create --depth 3 -S 10 "$Q"
+	status 73 as_nobody ipc-mq create --depth 4 -S 10 "$Q"
+	ipc-mq rm "$Q"
+	ipc-mq create -m 600 "$Q"
+	status 77 as_nobody ipc-mq create "$Q"
+	[[ $stderr == *"exists; open it"* ]]
+	status 66 ipc-mq create 'sysv:./none#a'
+	[[ $stderr == *"make the key"* ]]
+	status 66 ipc-mq send 'sysv:./none#a' x
+}
+
+@test "stat names who is told of a message by mq_notify" {
+	need gcc
+	cat >notify.c <<-'C'
+		#include <fcntl.h>
+		#include <mqueue.h>
+		#include <signal.h>
+		#include <unistd.h>
+		int main(int c, char **v)
+		{
+			struct sigevent e = {.sigev_notify = SIGEV_NONE};
+			mqd_t q = mq_open(v[c - 1], O_RDONLY);
+			if (mq_notify(q, &e) != 0 || write(8, "\n", 1) != 1)
+				return 1;
+			return pause();
+		}
+	C
+	gcc -o notify notify.c -lrt
+	ipc-mq create "$Q"
+	ready ./notify "$Q"
+	status 0 ipc-mq stat "$Q"
+	grep -qx "notify: $PID" .out
+	kill "$PID"
+}
+
 @test "create: System V private queues print their id; ids and half sizes are refused" {
 	local id
 	id=$(ipc-mq create sysv:private)
@@ -258,8 +296,8 @@ sysv_depth() { ipc-mq stat -J "$K" | sed 's/.*"messages":\([0-9]*\).*/\1/'; }
 	need_strace
 	status 71 strace -o log -e inject=mq_open:error=EMFILE ipc-mq create "$Q"
 	[[ $stderr == *"RLIMIT_MSGQUEUE (ulimit -q) is "* ]]
-	local first=4 # three look at stdin, stdout and stderr
-	[[ -z ${IPCBOX_COVERAGE-} ]] || first=7
+	local first
+	first=$(grep '^fcntl' log | grep -n 'F_DUPFD_CLOEXEC, 3)' | cut -d: -f1)
 	status 71 strace -o log -e inject=mq_open:error=EMFILE -e "inject=fcntl:error=EMFILE:when=$first+" ipc-mq create "$Q"
 	[[ $stderr == *"RLIMIT_NOFILE (ulimit -n) is $(ulimit -n)" ]]
 }
@@ -271,6 +309,23 @@ sysv_depth() { ipc-mq stat -J "$K" | sed 's/.*"messages":\([0-9]*\).*/\1/'; }
 	status 71 strace -o log -e inject=msgget:error=ENOSPC ipc-mq create "$K"
 	[[ $stderr == *"kernel.msgmni = $(</proc/sys/kernel/msgmni) "* ]]
 	status 71 strace -o log -e inject=mq_open:error=ENOSYS ipc-mq create "$Q"
+	status 71 strace -o log -e inject=mq_open:error=EOVERFLOW ipc-mq create --depth 3 -S 5 "$Q"
+	[[ $stderr == *"--depth 3 times -S 5: "* ]]
+	status 64 strace -o log -e inject=mq_open:error=EINVAL ipc-mq create --depth 3 -S 5 "$Q" ||
+		status 70 strace -o log -e inject=mq_open:error=EINVAL ipc-mq create --depth 3 -S 5 "$Q"
+	status 71 strace -o log -e inject=msgget:error=ENOMEM ipc-mq create "$K"
+	# Without /proc the kernel's own defaults are named.
+	status 71 strace -o log -e trace=openat -P /proc/sys/fs/mqueue/msg_max -e inject=openat:error=ENOENT ipc-mq create --depth 65537 "$Q"
+	[[ $stderr == *"65536 to root, 10 to others"* ]]
+}
+
+@test "limits: queues of the user that cannot be listed are said to be there" {
+	[[ $(id -u) == 0 ]] || skip "needs root to become another user"
+	ulimit -q 4000
+	as_stranger ipc-mq create -S 400 --depth 6 "$Q"
+	status 71 as_stranger ipc-mq create -S 400 --depth 5 "$Q.2"
+	[[ $stderr == *"hold more than 1520; fewer or smaller messages would fit" || $stderr == *"1 other queues hold 2976; --depth 2 would fit" ]]
+	as_stranger ipc-mq rm "$Q"
 }
 
 @test "limits: queues_max for real, in an IPC namespace of our own" {

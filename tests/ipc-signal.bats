@@ -772,6 +772,30 @@ open("ready1", "w"); time.sleep(100)'
 	until_true gone "$(cat a.pid)"
 }
 
+@test "stop: the init of a pid namespace that does not end is said after the grace, not waited for: 77" {
+	unshare -fp --mount-proc true 2>/dev/null || skip "no pid namespaces here"
+	# All of this is in a namespace of its own, whose process 1 is this shell.
+	cat >init.sh <<-'EOF'
+		[ $$ = 1 ] || exit 99
+		sleep 1000 &
+		ipc-signal stop --grace 50ms 1 $! >out 2>err
+		echo "status $?" >>out
+		ipc-signal stop --signal KILL --grace 0 1 >>out 2>&1
+		echo "status $?" >>out
+		trap 'echo asked >>out' TERM
+		ipc-signal stop --signal TERM --grace 50ms -J 1 >>out 2>/dev/null
+		echo "status $?" >>out
+	EOF
+	timeout 60 unshare -fp --kill-child --mount-proc sh init.sh </dev/null
+	cat out err
+	grep -qE '^1 denied: ' out
+	grep -qE '^[0-9]+ ended after ' out
+	[[ $(grep -c '^status 77$' out) == 3 && $(grep -c ^status out) == 3 ]]
+	grep -q '^asked$' out
+	grep -q '"pid":1,.*"result":"denied"' out
+	[[ $(<err) == *"cannot be killed from within it"* ]]
+}
+
 @test "stop: JSON, a line for each" {
 	sleeper 100
 	p=$!

@@ -31,6 +31,10 @@ group() {
 	group addr
 }
 
+@test "task: who is who in /proc, who is let in, and how a command is found and started" {
+	group task
+}
+
 @test "object: a user's default directory made by somebody else is refused" {
 	[[ $(id -u) == 0 ]] || skip "needs root"
 	unset IPC_DIR
@@ -60,4 +64,8 @@ group() {
 
 @test "args: options, operands, commands, names" {
 	group args
+}
+
+@test "shared: the lock of mapped files is declared void only while it names its dead holder" {
+	group shared
 }

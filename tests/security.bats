@@ -81,6 +81,28 @@ every_verb() {
 		timeout 0.05 ipc-fdstore serve -m 0666 $o
 		timeout 0.05 ipc-sock serve --echo -m 0666 $o
 		timeout 0.05 ipc-sock serve --echo --pidfile $o ./pid.sock
+		ipc-rm $o
+		ipc-rm --force $o
+		ipc-rm -q --stale -t fifo,socket,lock $o
+	END
+}
+
+# The verbs of ipc-shm, for which any file is a segment: only where there is none can nothing be touched.
+shm_verbs() {
+	local o=$1
+	cat <<-END
+		ipc-shm create -m 0666 -S 4096 $o
+		ipc-shm create -x -S 4096 $o
+		ipc-shm write $o x
+		ipc-shm read $o
+		ipc-shm get $o 0
+		ipc-shm set --create -m 0666 $o 0 1
+		ipc-shm add --create $o 0 1
+		ipc-shm cas $o 0 0 1
+		ipc-shm wait -n $o 0 eq 1
+		ipc-shm resize -S 8192 $o
+		ipc-shm run -S 4096 $o -- true
+		ipc-shm rm $o
 	END
 }
 
@@ -97,6 +119,32 @@ every_verb() {
 	done
 	chmod 755 "$P/ipc-event"
 	status 0 as_nobody "$P/ipc-event" --help
+}
+
+@test "an ipcbox with file capabilities refuses to run: 77" {
+	need_root
+	need python3
+	place
+	findmnt -no OPTIONS -T "$P" 2>/dev/null | grep -q nosuid && skip "nosuid here"
+	cp "$IPCBOX_BUILD/ipcbox" "$P/ipc-event"
+	# CAP_NET_RAW, permitted and effective: harmless, and enough.
+	python3 -c 'import os, struct, sys
+os.setxattr(sys.argv[1], "security.capability", struct.pack("<5I", 0x02000001, 1 << 13, 0, 0, 0))' "$P/ipc-event" ||
+		skip "no file capabilities here"
+	chmod 755 "$P/ipc-event"
+	status 77 as_nobody env IPC_DIR="$P" "$P/ipc-event" set x
+}
+
+@test "\$IPC_DIR of root is good for others when it is sticky; without leave to write nothing is made" {
+	need_root
+	place
+	mkdir -m 1777 "$P/all"
+	mkdir -m 755 "$P/roots"
+	status 0 as_nobody env IPC_DIR="$P/all" "$BIN/ipc-event" set x
+	[[ $(stat -c '%u %a' "$P/all/x.event") == "65534 600" ]]
+	status 77 as_nobody env IPC_DIR="$P/roots" "$BIN/ipc-event" set x
+	IPC_DIR=$P/roots ipc-event set -m 0644 y
+	[[ $(ls "$P/roots") == y.event ]]
 }
 
 @test "\$IPC_DIR of another user is refused: 77, and nothing is made there" {
@@ -167,7 +215,8 @@ every_verb() {
 	ipc-lock run word -- true
 	ready ipc-door serve --ready-fd 8 ./door -- true
 	ready ipc-fdstore serve --ready-fd 8 ./fdstore
-	for o in event ring barrier sem spool ipc/word.lock door fdstore; do
+	ipc-shm create -S 64 ./shm
+	for o in event ring barrier sem spool ipc/word.lock door fdstore shm; do
 		[[ $(stat -c %a $o) == ?00 ]] || { ls -l $o; false; }
 	done
 	umask 077
@@ -177,8 +226,9 @@ every_verb() {
 	ipc-sem create -m 0664 ./sem2
 	ipc-lock run -m 0664 ./lock2 -- true
 	ipc-fifo create -m 0664 ./fifo2
+	ipc-shm create -m 0664 -S 64 ./shm2
 	ready ipc-sock serve --echo -m 0664 --ready-fd 8 ./sock2
-	for o in event ring barrier sem lock fifo sock; do
+	for o in event ring barrier sem lock fifo sock shm; do
 		[[ $(stat -c %a ${o}2) == 664 ]] || { ls -l ${o}2; false; }
 	done
 }
@@ -193,6 +243,8 @@ every_verb() {
 	ipc-sem create ./sem
 	ipc-spool create ./spool
 	ipc-fifo create -m 0600 ./fifo
+	ipc-shm create -S 64 ./shm
+	ipc-barrier wait -c 1 ./barrier
 	echo x >lock
 	chmod 600 lock
 	status 77 as_nobody "$BIN/ipc-event" wait -n ./event
@@ -201,16 +253,55 @@ every_verb() {
 	status 77 as_nobody "$BIN/ipc-sem" try ./sem
 	status 77 as_nobody "$BIN/ipc-spool" put ./spool /dev/null
 	status 77 as_nobody "$BIN/ipc-fifo" read -n ./fifo
+	status 77 as_nobody "$BIN/ipc-barrier" break ./barrier
+	for v in "read ./shm" "get ./shm 0" "set ./shm 0 1" "wait -n ./shm 0 eq 0" "write ./shm x" "resize -S 9 ./shm" "rm ./shm"; do
+		# shellcheck disable=SC2086
+		status 77 as_nobody "$BIN/ipc-shm" $v
+	done
 	status 77 as_nobody "$BIN/ipc-lock" run -n ./lock -- true
 	chmod 644 lock
 	status 75 as_nobody "$BIN/ipc-lock" run -n ./lock -- "$BIN/ipc-lock" run -n ./lock -- true
 	[[ $(<lock) == x ]]
 }
 
+@test "locks, FIFOs and sockets by path have the shell's mode; the flock form follows links as flock does" {
+	umask 027
+	ipc-lock run ./lock -- true
+	ipc-fifo create ./fifo
+	ready ipc-sock serve --echo --ready-fd 8 ./sock
+	[[ $(stat -c %a lock fifo sock | tr '\n' ' ') == "640 640 750 " ]]
+	ln -s made link
+	ipc-lock link true
+	[[ -f made && -L link ]]
+}
+
+@test "POSIX names that are links are not opened: segments, semaphores" {
+	local n=ipcbox-sec-$$-$BATS_TEST_NUMBER
+	[[ -w /dev/shm ]] || skip "no /dev/shm to write to"
+	ipc-sem create --value 1 "posix:/$n"
+	ipc-shm create -S 64 "posix:/$n"
+	ln -s "$n" "/dev/shm/$n.l"
+	ln -s "sem.$n" "/dev/shm/sem.$n.l"
+	got=
+	for v in "ipc-shm read" "ipc-shm write" "ipc-shm create -S 64" "ipc-sem get" "ipc-sem try" "ipc-sem post" \
+		"ipc-sem create --value 1"; do
+		code=0
+		# shellcheck disable=SC2086
+		timeout -k 1 10 $v "posix:/$n.l" </dev/null >out 2>err || code=$?
+		got="$got $code"
+	done
+	value=$(ipc-sem get "posix:/$n")
+	rm -f "/dev/shm/$n" "/dev/shm/$n.l" "/dev/shm/sem.$n" "/dev/shm/sem.$n.l"
+	[[ $value == 1 ]]
+	for code in $got; do
+		[[ $code == 65 || $code == 73 || $code == 77 ]] || { echo "$got"; false; }
+	done
+}
+
 @test "no verb makes a file through a symbolic link to nothing, and none goes round and round" {
 	mkdir d
 	ln -s ../made d/x
-	every_verb ./d/x >verbs
+	{ every_verb ./d/x; shm_verbs ./d/x; } >verbs
 	while read -r -a v; do
 		code=0
 		timeout 20 "${v[@]}" </dev/null >out 2>&1 3>&- || code=$?
@@ -257,6 +348,23 @@ every_verb() {
 	kill "$PID"
 	wait "$PID" || :
 	[[ $(<pid) == 1 ]]
+}
+
+@test "ipc-bench: --svg goes where a link leads, and nothing else of it has a name that others may use" {
+	echo old >plot.svg
+	ln -s plot.svg link.svg
+	ipc-bench -q --quick -t pipe -S 64 --svg link.svg >/dev/null
+	[[ -L link.svg && $(head -c 4 plot.svg) != "old" ]]
+	need strace
+	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under strace"
+	umask 0
+	timeout 60 strace -f -qq -o log -e trace=openat,mknodat,mknod,mkdirat,mkdir,mq_open,msgget,bind,memfd_create \
+		ipc-bench -q --quick -S 64 >/dev/null
+	grep -q 'mq_open.*0600' log
+	# Whatever is made is made with 0600; and no socket has a path.
+	grep -E 'O_CREAT|mknod|mkdir|IPC_CREAT' log >made
+	absent ', 0[0-7]*[1-7][0-7]\?[,)]' made
+	absent 'sun_path="' log
 }
 
 # race MODE DIR TARGET OBJECT: all verbs on OBJECT for a good second, while the attacker swaps.
@@ -349,6 +457,79 @@ race() {
 	exec 7<>q/format
 	status 65 timeout 20 ipc-spool ls ./q
 	exec 7<&-
+}
+
+@test "a group shares a spool of mode 2770, and nobody else; rm takes nothing that is not a spool's" {
+	need_root
+	place
+	local member=(setpriv --reuid=65534 --regid=65533 --clear-groups) other=(setpriv --reuid=65534 --regid=65532 --clear-groups)
+	(umask 077 && ipc-spool create -m 2770 "$P/q" && chgrp -R 65533 "$P/q")
+	find "$P/q" -type d -exec chmod g+s {} +
+	ipc-spool put "$P/q" - <<<mine
+	status 77 "${other[@]}" "$BIN/ipc-spool" put "$P/q" /dev/null
+	status 77 "${other[@]}" "$BIN/ipc-spool" take -n "$P/q"
+	status 0 "${member[@]}" "$BIN/ipc-spool" run "$P/q" -- cat
+	[[ $output == mine ]]
+	status 0 "${member[@]}" "$BIN/ipc-spool" put "$P/q" /dev/null
+	status 0 ipc-spool run "$P/q" -- true
+	echo "not a job" >"$P/q/README"
+	ipc-spool rm --force "$P/q" 2>err || :
+	[[ $(<"$P/q/README") == "not a job" ]]
+}
+
+@test "names that another user has taken first: -x says so; queues, semaphores, segments" {
+	need_root
+	local n=posix:/ipcbox-sec-$$-$BATS_TEST_NUMBER k=sysv:$((0x5ec40000 + $$)) o v bad=
+	for o in "$n" "$k"; do
+		for v in "mq create --depth 1 -S 16" "sem create --value 1" "shm create -S 64"; do
+			# shellcheck disable=SC2086
+			as_nobody "$BIN/ipc-${v%% *}" ${v#* } -m 0666 "$o" 2>err || { cat err; bad="$bad nobody:$v:$o"; }
+			# shellcheck disable=SC2086
+			status 73 "ipc-${v%% *}" ${v#* } -x "$o" || bad="$bad $v:$o"
+			"ipc-${v%% *}" rm "$o"
+		done
+	done
+	[[ -z $bad ]] || { echo "$bad"; false; }
+}
+
+@test "whose command /proc hides from a user, that one is not named to him" {
+	need_root
+	place
+	unshare -m mount -t proc -o hidepid=2 proc /proc 2>/dev/null || skip "no /proc of our own"
+	(umask 022 && : >"$P/l")
+	mkfifo up
+	bg ipc-lock run "$P/l" -- sh -c 'echo >up; exec sleep 4321'
+	read -r -t 20 <up
+	status 75 as_nobody "$BIN/ipc-lock" run -n -s "$P/l" -- true
+	[[ $stderr == *"ipc-lock run"* ]]
+	status 75 unshare -m sh -c 'mount -t proc -o hidepid=2 proc /proc && exec "$@"' sh \
+		setpriv --reuid=65534 --regid=65534 --clear-groups "$BIN/ipc-lock" run -n -s "$P/l" -- true
+	[[ $stderr != *"ipc-lock run $P"* && $stderr != *4321* ]]
+}
+
+@test "a socket's path: a live server's is left alone, a dead one's replaced, another's file never" {
+	ready ipc-sock serve --echo --ready-fd 8 ./s
+	status 75 ipc-sock serve --echo ./s
+	[[ $(echo live | ipc-sock connect ./s) == live ]]
+	kill -KILL "$PID"
+	wait "$PID" || :
+	[[ -S s ]]
+	ready ipc-sock serve --echo --ready-fd 8 ./s
+	[[ $(echo new | ipc-sock connect ./s) == new ]]
+	before=$(look victim)
+	ln -s victim link
+	for o in ./victim ./link; do
+		for v in "ipc-sock serve --echo" "ipc-door serve" "ipc-fdstore serve" "ipc-recvfd --listen" "ipc-sock recv -t dgram"; do
+			local rest=()
+			[[ $v != *door* ]] || rest=(-- true)
+			code=0
+			# shellcheck disable=SC2086
+			timeout 20 $v $o "${rest[@]}" </dev/null >out 2>&1 3>&- || code=$?
+			[[ $code != 0 && $code != 124 ]] || { echo "$v $o: $code"; false; }
+		done
+	done
+	untouched
+	[[ -L link ]]
 }
 
 @test "names with control characters cannot drive a terminal: errors, tables, plain lists, JSON" {
@@ -675,13 +856,36 @@ f.seek(0); f.write(b)' $seed
 	[[ -e $P/tmp/mine ]]
 }
 
+# gets COMMAND...: the CMD at its end has just the descriptors that one of a shell has.
+gets() {
+	"$@" sh -c 'ls /proc/self/fd' </dev/null >out 3>&- 4>&-
+	diff plain out || { echo "$*"; return 1; }
+}
+
 @test "a command gets no descriptor that it was not given" {
-	sh -c 'ls /proc/self/fd' </dev/null >plain
-	for v in "ipc-lock run ./l" "ipc-lock run --family dotlock ./m" "ipc-sem run ./s" "ipc-event wait ./e" \
-		"ipc-barrier wait -c 1 ./b" "ipc-signal run"; do
-		[[ $v != *event* ]] || ipc-event set ./e
-		# shellcheck disable=SC2086
-		$v -- sh -c 'ls /proc/self/fd' </dev/null >out
-		diff plain out || { echo "$v"; return 1; }
-	done
+	sh -c 'ls /proc/self/fd' </dev/null >plain 3>&- 4>&-
+	ipc-event set ./e
+	ipc-ring create -S 4096 ./r
+	ipc-ring put ./r x
+	echo job | ipc-spool put ./q >/dev/null
+	local q=/ipcbox-sec-$$-$BATS_TEST_NUMBER
+	gets ipc-lock run ./l --
+	gets ipc-lock run --family dotlock ./m --
+	gets ipc-sem run ./s --
+	gets ipc-event wait ./e --
+	gets ipc-barrier wait -c 1 ./b --
+	gets ipc-signal run --
+	gets ipc-ring get ./r --
+	gets ipc-spool run ./q --
+	if ipc-mq create --depth 1 -S 16 "$q"; then
+		ipc-mq send "$q" x
+		gets ipc-mq recv "$q" --
+		ipc-mq rm "$q"
+	fi
+	ready ipc-door serve --ready-fd 8 ./d -- sh -c 'ls /proc/self/fd'
+	ipc-door call ./d </dev/null >out
+	diff plain out
+	ready ipc-sock serve --ready-fd 8 ./k -- sh -c 'ls /proc/self/fd'
+	ipc-sock connect ./k </dev/null >out
+	diff plain out
 }

@@ -11,3 +11,12 @@ load helper
 		[[ $output == *"$what"*": "*" rounds, "*" 0 losses"* ]]
 	done
 }
+
+@test "FIFOs, socket servers and descriptor stores while participants are killed" {
+	need python3
+	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "a sanitizer's start is too slow for a fair number of kills"
+	status 0 timeout 100 "$ROOT/tests/torture/serve.py" 16
+	for what in fifo "sock serve --echo" "sock serve -- cat" fdstore; do
+		[[ $output == *"$what: "*" rounds, "*" 0 losses"* ]]
+	done
+}

@@ -118,7 +118,8 @@ int barrier_open(struct call *call, struct mapped **opened, const char *word, ui
 
 bool barrier_was_broken(const struct barrier *b, uint32_t gen)
 {
-	return (b->outcome[gen / 64 % 16] >> (gen % 64) & 1) != 0;
+	uint64_t outcome = __atomic_load_n(&b->outcome[gen / 64 % 16], __ATOMIC_RELAXED);
+	return (outcome >> (gen % 64) & 1) != 0;
 }
 
 int64_t barrier_dead(struct barrier *b)
@@ -137,9 +138,10 @@ void barrier_end(struct mapped *m, bool broken)
 	uint32_t gen = b->gen, n = b->arrived <= b->parties ? b->arrived : 0;
 	uint64_t bit = UINT64_C(1) << (gen % 64);
 	uint64_t *outcome = &b->outcome[gen / 64 % 16];
-	*outcome = broken ? *outcome | bit : *outcome & ~bit;
+	/* Parties of this and earlier generations look at these two without the lock. */
+	__atomic_store_n(outcome, broken ? *outcome | bit : *outcome & ~bit, __ATOMIC_RELAXED);
+	__atomic_store_n(&b->arrived, 0, __ATOMIC_RELAXED);
 	b->broken += broken;
-	b->arrived = 0;
 	b->leading = 0;
 	/* From here on the generation has ended, whatever happens to us. */
 	__atomic_store_n(&b->gen, gen + 1, __ATOMIC_RELEASE);
@@ -199,7 +201,13 @@ static int run_stat(struct call *call)
 	int status = barrier_open(call, &m, call->args[0].str, 0);
 	if (status != 0)
 		return status;
-	struct barrier *b = barrier_of(m), copy = *b;
+	struct barrier *b = barrier_of(m);
+	/* Not the head: others change its lock while we have it. */
+	struct barrier copy = {.parties = b->parties,
+		.arrived = b->arrived,
+		.gen = b->gen,
+		.leading = b->leading,
+		.broken = b->broken};
 	struct party *party = call_alloc(call, copy.arrived * sizeof *party + 1);
 	if (party != NULL)
 		memcpy(party, barrier_party(b, copy.gen, 0), copy.arrived * sizeof *party);
@@ -245,10 +253,5 @@ static int remove_one(struct call *call, const char *word)
 
 static int run_rm(struct call *call)
 {
-	int worst = 0;
-	for (unsigned i = 0; i < call->nargs; i++) {
-		int status = remove_one(call, call->args[i].str);
-		worst = status > worst ? status : worst;
-	}
-	return worst;
+	return call_each(call, remove_one);
 }

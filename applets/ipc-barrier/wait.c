@@ -26,9 +26,7 @@ static void name_missing(struct barrier *b, uint32_t gen, uint32_t here, char *t
 		int n = snprintf(text + len, size - len, "%s%d %.*s",
 			named++ == 0 ? "; last time there was also " : ", ", p->owner,
 			(int)sizeof p->command, p->command);
-		if (n < 0 || (size_t)n >= size - len)
-			return;
-		len += (size_t)n;
+		len += (size_t)n; /* four such fit */
 	}
 }
 
@@ -84,19 +82,30 @@ static int sleep_out(
 }
 
 /* Take the next slot. Under the lock. */
-static uint32_t arrive(struct mapped *m)
+static uint32_t arrive(const struct call *call, struct mapped *m)
 {
 	struct barrier *b = barrier_of(m);
 	uint32_t slot = b->arrived;
 	struct party *p = barrier_party(b, b->gen, slot);
 	memset(p->command, 0, sizeof p->command);
 	p->pid = getpid();
-	p->owner = getppid();
+	p->owner = call->host != NULL ? getpid() : getppid(); /* the shell */
 	p->start = proc_start(p->owner);
 	proc_command(p->owner, p->command, sizeof p->command);
 	futex_hold(&m->shared.robust, &p->word);
 	__atomic_store_n(&b->arrived, slot + 1, __ATOMIC_RELEASE);
 	return slot;
+}
+
+static int ended(struct call *call, struct mapped *m, uint32_t gen)
+{
+	struct barrier *b = barrier_of(m);
+	if (!shared_intact(&m->shared))
+		return ST_DATA; /* mapped_done says so */
+	if (!barrier_was_broken(b, gen))
+		return ST_OK;
+	return call_fail(call, ST_BROKEN, 0,
+		"%s: broken: another party timed out, died, failed or broke it", m->obj.text);
 }
 
 static int lead(struct call *call, struct mapped *m, uint32_t gen)
@@ -112,23 +121,12 @@ static int lead(struct call *call, struct mapped *m, uint32_t gen)
 	int status = spawn_run(call, &s), locked;
 	if (mapped_lock(call, m, DEADLINE_NONE, &locked) < 0)
 		return locked;
-	if (b->gen != gen) {
+	if (b->gen != gen) { /* broken while CMD ran */
 		shared_unlock(&m->shared);
-		return call_fail(call, ST_BROKEN, 0, "%s: was broken while CMD ran", m->obj.text);
+		return ended(call, m, gen);
 	}
 	barrier_end(m, status != 0);
 	return status;
-}
-
-static int ended(struct call *call, struct mapped *m, uint32_t gen)
-{
-	struct barrier *b = barrier_of(m);
-	if (!shared_intact(&m->shared))
-		return mapped_done(call, m, 0);
-	if (!barrier_was_broken(b, gen))
-		return ST_OK;
-	return call_fail(call, ST_BROKEN, 0,
-		"%s: broken: another party timed out, died, failed or broke it", m->obj.text);
 }
 
 /* The wait did not end well: break the generation for all, unless it has ended in the meantime. */
@@ -136,6 +134,8 @@ static int gave_up(struct call *call, struct mapped *m, uint32_t gen, int err)
 {
 	char why[512];
 	int status = 0;
+	if (!shared_intact(&m->shared)) /* nothing there to be broken */
+		return ended(call, m, gen);
 	int broke = break_it(call, m, gen, why, sizeof why, &status);
 	if (broke < 0)
 		return status;
@@ -169,7 +169,7 @@ static int run(struct call *call, struct mapped *m, int64_t deadline)
 		return call_waited(
 			call, EAGAIN, "wait at %s (%u of %u came)", m->obj.text, here, b->parties);
 	}
-	uint32_t gen = b->gen, slot = arrive(m);
+	uint32_t gen = b->gen, slot = arrive(call, m);
 	bool leader = slot + 1 == b->parties;
 	int status = call_ready(call);
 	if (status != 0 || (leader && call->command == NULL)) {
@@ -179,6 +179,7 @@ static int run(struct call *call, struct mapped *m, int64_t deadline)
 	} else {
 		/* The first party watches the last one: tell it that there is a new last one. */
 		shared_unlock(&m->shared);
+		mapped_waits(m);
 		if (slot > 0)
 			futex_wake(&barrier_party(b, gen, slot - 1)->word, 1);
 		status = sleep_out(call, m, gen, slot, deadline) < 0 ? gave_up(call, m, gen, errno)

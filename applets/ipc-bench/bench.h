@@ -65,6 +65,7 @@ struct mech {
 	/* In place of send and recv, where a question and its answer are one thing. */
 	int (*call)(struct bench *b);
 	int (*serve)(struct bench *b);
+	const struct slots_way *way; /* mech_shared.c: how one side waits for the other */
 };
 
 extern const struct mech *const mechs[]; /* from simple to intricate, NULL at the end */

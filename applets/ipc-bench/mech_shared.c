@@ -58,52 +58,54 @@ static int slots_open(struct bench *b, struct chan *to, struct chan *back)
 	return slots_one(to) < 0 ? -1 : slots_one(back);
 }
 
-typedef int sleep_fn(struct chan *c, struct end *mine, bool writer);
-typedef void wake_fn(struct chan *c, struct end *other, bool writer);
+/* One side sleeps until the other rouses it. WRITER: which side does so. */
+struct slots_way {
+	int (*nap)(struct chan *c, struct end *mine, bool writer);
+	void (*rouse)(struct chan *c, struct end *other, bool writer);
+};
 
 /* Wait until OTHER's count is not SEEN any more. */
-static inline int await(struct chan *c, struct end *mine, struct end *other, uint32_t seen,
-	bool writer, sleep_fn *nap)
+static inline int await(
+	struct chan *c, struct end *mine, struct end *other, uint32_t seen, bool writer)
 {
 	while (__atomic_load_n(&other->count, __ATOMIC_ACQUIRE) == seen) {
 		__atomic_store_n(&mine->sleeps, 1, __ATOMIC_SEQ_CST);
 		if (__atomic_load_n(&other->count, __ATOMIC_SEQ_CST) == seen &&
-			nap(c, mine, writer) < 0)
+			c->b->mech->way->nap(c, mine, writer) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static inline void rouse(struct chan *c, struct end *other, bool writer, wake_fn *wake)
+static inline void rouse(struct chan *c, struct end *other, bool writer)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&other->sleeps, __ATOMIC_RELAXED) != 0 &&
 		__atomic_exchange_n(&other->sleeps, 0, __ATOMIC_SEQ_CST) != 0)
-		wake(c, other, writer);
+		c->b->mech->way->rouse(c, other, writer);
 }
 
-static inline int put(
-	struct chan *c, const unsigned char *msg, size_t size, sleep_fn *nap, wake_fn *wake)
+static int slots_send(struct chan *c, const unsigned char *msg, size_t size)
 {
 	struct slots *s = c->mem;
 	uint32_t at = s->writer.count;
-	if (await(c, &s->writer, &s->reader, at - s->n, true, nap) < 0)
+	if (await(c, &s->writer, &s->reader, at - s->n, true) < 0)
 		return -1;
 	memcpy(s->data + (at & (s->n - 1)) * c->b->size, msg, size);
 	__atomic_store_n(&s->writer.count, at + 1, __ATOMIC_RELEASE);
-	rouse(c, &s->reader, true, wake);
+	rouse(c, &s->reader, true);
 	return 0;
 }
 
-static inline int get(struct chan *c, unsigned char *msg, size_t size, sleep_fn *nap, wake_fn *wake)
+static int slots_recv(struct chan *c, unsigned char *msg, size_t size)
 {
 	struct slots *s = c->mem;
 	uint32_t at = s->reader.count;
-	if (await(c, &s->reader, &s->writer, at, false, nap) < 0)
+	if (await(c, &s->reader, &s->writer, at, false) < 0)
 		return -1;
 	memcpy(msg, s->data + (at & (s->n - 1)) * c->b->size, size);
 	__atomic_store_n(&s->reader.count, at + 1, __ATOMIC_RELEASE);
-	rouse(c, &s->writer, false, wake);
+	rouse(c, &s->writer, false);
 	return 0;
 }
 
@@ -124,35 +126,17 @@ static void futex_rouse(struct chan *c, struct end *other, bool writer)
 	futex_wake(&other->sleeps, 1);
 }
 
-static int futex_send(struct chan *c, const unsigned char *msg, size_t size)
-{
-	return put(c, msg, size, futex_nap, futex_rouse);
-}
-
-static int futex_recv(struct chan *c, unsigned char *msg, size_t size)
-{
-	return get(c, msg, size, futex_nap, futex_rouse);
-}
-
 const struct mech mech_futex = {.name = "futex",
 	.label = "shared memory, futex",
 	.what = "slots in shared memory, waiting by futex(2)",
 	.applet = "ipc-shm",
 	.good = "no system call at all while neither side has to wait",
 	.open = slots_open,
-	.send = futex_send,
-	.recv = futex_recv};
+	.send = slots_send,
+	.recv = slots_recv,
+	.way = &(const struct slots_way){futex_nap, futex_rouse}};
 
 /* ---- spinning */
-
-static void pause_cpu(void)
-{
-#if defined __x86_64__ || defined __i386__
-	__builtin_ia32_pause();
-#elif defined __aarch64__
-	__asm__ volatile("yield");
-#endif
-}
 
 static int spin_open(struct bench *b, struct chan *to, struct chan *back)
 {
@@ -173,7 +157,7 @@ static inline void spin(const uint32_t *word, uint32_t seen)
 		if (i % YIELD == 0)
 			sched_yield();
 		else
-			pause_cpu();
+			futex_pause();
 	}
 }
 
@@ -239,24 +223,15 @@ static void eventfd_rouse(struct chan *c, struct end *other, bool writer)
 	(void)fd_write(writer ? c->in : c->out, &one, sizeof one);
 }
 
-static int eventfd_send(struct chan *c, const unsigned char *msg, size_t size)
-{
-	return put(c, msg, size, eventfd_nap, eventfd_rouse);
-}
-
-static int eventfd_recv(struct chan *c, unsigned char *msg, size_t size)
-{
-	return get(c, msg, size, eventfd_nap, eventfd_rouse);
-}
-
 const struct mech mech_eventfd = {.name = "eventfd",
 	.label = "shared memory, eventfd",
 	.what = "slots in shared memory, waiting at an eventfd(2)",
 	.applet = "ipc-event",
 	.good = "waking goes through a descriptor, which poll(2) can wait for beside others",
 	.open = eventfd_open,
-	.send = eventfd_send,
-	.recv = eventfd_recv};
+	.send = slots_send,
+	.recv = slots_recv,
+	.way = &(const struct slots_way){eventfd_nap, eventfd_rouse}};
 
 /* ---- signal: SIGUSR1, blocked, says "look again"; it need not be counted */
 
@@ -286,16 +261,6 @@ static void signal_rouse(struct chan *c, struct end *other, bool writer)
 	kill(c->b->ctl->pid[writer ? c->to : c->from], SIGUSR1);
 }
 
-static int signal_send(struct chan *c, const unsigned char *msg, size_t size)
-{
-	return put(c, msg, size, signal_nap, signal_rouse);
-}
-
-static int signal_recv(struct chan *c, unsigned char *msg, size_t size)
-{
-	return get(c, msg, size, signal_nap, signal_rouse);
-}
-
 const struct mech mech_signal = {.name = "signal",
 	.label = "shared memory, signal",
 	.what = "slots in shared memory, waiting for SIGUSR1",
@@ -303,5 +268,6 @@ const struct mech mech_signal = {.name = "signal",
 	.good = "a process can be woken by its id alone",
 	.open = slots_open,
 	.join = signal_join,
-	.send = signal_send,
-	.recv = signal_recv};
+	.send = slots_send,
+	.recv = slots_recv,
+	.way = &(const struct slots_way){signal_nap, signal_rouse}};

@@ -203,9 +203,7 @@ int run_door_serve(struct call *call)
 	if (status == 0)
 		status = start(d);
 	if (status == 0)
-		status = call_pidfile(call);
-	if (status == 0)
-		status = call_ready(call);
+		status = call_serving(call);
 	if (status != 0)
 		return status;
 	if (loop_run(&d->loop) < 0)

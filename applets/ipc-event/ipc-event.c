@@ -75,21 +75,21 @@ static const struct verb verbs[] = {
 		OPTS(set_opts),
 		.operands = one_event,
 		.std = STD(MODE),
-		.flags = VERB_INPROC, /* one short lock */
+		.flags = VERB_INPROC | VERB_SILENT, /* one short lock */
 		.run = run_set},
 	{.name = "clear",
 		.summary = "clear the event",
 		OPTS(set_opts),
 		.operands = one_event,
 		.std = STD(MODE),
-		.flags = VERB_INPROC, /* one short lock */
+		.flags = VERB_INPROC | VERB_SILENT, /* one short lock */
 		.run = run_clear},
 	{.name = "pulse",
 		.summary = "wake those who wait now (one, if automatic) and leave the state",
 		OPTS(set_opts),
 		.operands = one_event,
 		.std = STD(MODE),
-		.flags = VERB_INPROC, /* one short lock */
+		.flags = VERB_INPROC | VERB_SILENT, /* one short lock */
 		.run = run_pulse},
 	{.name = "stat",
 		.summary = "show state, sequence number and waiters",
@@ -222,10 +222,5 @@ static int remove_one(struct call *call, const char *word)
 
 static int run_rm(struct call *call)
 {
-	int worst = 0;
-	for (unsigned i = 0; i < call->nargs; i++) {
-		int status = remove_one(call, call->args[i].str);
-		worst = status > worst ? status : worst;
-	}
-	return worst;
+	return call_each(call, remove_one);
 }

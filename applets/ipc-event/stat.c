@@ -12,13 +12,14 @@ struct show {
 	struct table *table;
 	struct json *json;
 	pid_t self;
+	const struct stat *st;
 };
 
 static int show_waiter(void *arg, const struct proc_fd *fd)
 {
 	const struct show *show = arg;
 	char command[256];
-	if (fd->pid == show->self || proc_fd_pos(fd->pid, fd->fd) == MAPPED_IDLE)
+	if (fd->pid == show->self || proc_stands(fd->pid, show->st, KEPT_IDLE))
 		return 0;
 	proc_command(fd->pid, command, sizeof command);
 	if (show->json == NULL) {
@@ -42,8 +43,10 @@ static void show_waiters(struct call *call, const struct mapped *m, struct show 
 {
 	struct stat st;
 	bool hidden = false;
+	show->st = &st;
 	if (fstat(m->shared.fd, &st) == 0)
 		(void)proc_each_fd(&st, false, show_waiter, show, &hidden);
+	show->st = NULL;
 	if (hidden)
 		call_note(call, 1, "some processes cannot be looked into");
 }
@@ -101,7 +104,10 @@ int event_stat(struct call *call)
 	int status = event_open(call, &m, call->args[0].str, 0);
 	if (status != 0)
 		return status;
-	struct event ev = *event_of(m);
+	const struct event *e = event_of(m);
+	/* Not the whole head: others change its lock while we have it. */
+	struct event ev = {
+		.head.repairs = e->head.repairs, .kind = e->kind, .set = e->set, .seq = e->seq};
 	shared_unlock(&m->shared);
 	struct show show = {.self = getpid()};
 	if (call->opt[STAT_COLUMN].count > 0)

@@ -46,10 +46,10 @@ static int wait_passing(struct call *call, struct mapped *m, const struct waiter
 			return 0;
 		if (gone)
 			return call_fail(call, ST_NOOBJ, 0, "%s: was removed", m->obj.text);
-		if (futex_wait(&ev->bell, bell, deadline, &call->stop) < 0)
-			return call_waited(call, errno, "wait for %s", m->obj.text);
-		if (!shared_intact(&m->shared))
-			return mapped_done(call, m, 0);
+		if (shared_wait(&m->shared, &ev->bell, bell, deadline, &call->stop) < 0)
+			return errno == EBADMSG /* mapped_done says so */
+				? ST_DATA
+				: call_waited(call, errno, "wait for %s", m->obj.text);
 		if (mapped_lock(call, m, deadline, &status) < 0)
 			return status;
 	}

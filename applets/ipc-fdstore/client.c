@@ -119,6 +119,12 @@ static int parse_to(struct call *call, struct got *got, size_t names)
 	return 0;
 }
 
+/* A shell that receives into a variable gets the descriptors themselves. */
+static bool for_shell(const struct call *call)
+{
+	return call->host != NULL && call->host->into;
+}
+
 static int check(struct call *call, struct got *got)
 {
 	size_t names = call->nargs - 1;
@@ -128,7 +134,7 @@ static int check(struct call *call, struct got *got)
 	for (size_t i = 1; i <= names; i++)
 		if (!fds_name_ok(call->args[i].str))
 			return bad_name(call, call->args[i].str);
-	if (call->command == NULL && names > 1)
+	if (call->command == NULL && names > 1 && !(for_shell(call) && call->host->batch))
 		return call_fail(call, ST_USAGE, 0, "several descriptors need -- CMD");
 	if (call->command == NULL && call->opt[RETRIEVE_TO].count > 0)
 		return call_fail(call, ST_USAGE, 0, "--to needs -- CMD");
@@ -213,7 +219,8 @@ static int print(struct call *call, int fd)
 		.out = call->out.fd,
 		.max = UINT64_MAX,
 		.idle = DEADLINE_NONE,
-		.as_is = true};
+		.as_is = true,
+		.stop = &call->stop};
 	const char *name = call->args[1].str;
 	if (sock_is_listening(fd))
 		return call_fail(call, ST_USAGE, 0,
@@ -224,7 +231,17 @@ static int print(struct call *call, int fd)
 		return call_stdout_error(call, errno);
 	if (errno == EBADF || errno == EISDIR || errno == EINVAL)
 		return call_fail(call, ST_USAGE, errno, "%s cannot be read; give -- CMD", name);
+	if (errno == EINTR)
+		return call_waited(call, errno, "read %s", name);
 	return call_fail(call, ST_IO, errno, "read %s", name);
+}
+
+static int give(struct call *call, struct got *got)
+{
+	for (size_t i = 0; i < got->n; i++)
+		if (host_give_fd(call, got->fds[i]))
+			got->fds[i] = -1;
+	return ST_OK;
 }
 
 int fdstore_retrieve(struct call *call)
@@ -243,5 +260,7 @@ int fdstore_retrieve(struct call *call)
 		status = receive(call, l, got);
 	if (status != 0)
 		return status;
-	return call->command != NULL ? become(call, got) : print(call, got->fds[0]);
+	return call->command != NULL ? become(call, got)
+		: for_shell(call)    ? give(call, got)
+				     : print(call, got->fds[0]);
 }

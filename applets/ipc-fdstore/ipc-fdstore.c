@@ -98,7 +98,7 @@ static const struct verb verbs[] = {
 		OPTS(serve_opts),
 		.operands = sock_operand,
 		.std = STD(TIMEOUT) | STD(MODE) | STD(READY_FD) | STD(PIDFILE),
-		.flags = VERB_INPROC | VERB_GRACEFUL,
+		.flags = VERB_GRACEFUL,
 		.example = "ipc-fdstore serve --takeover ./store",
 		.example_says = "as successor of the one that runs, or the first",
 		.run = fdstore_serve},

@@ -328,9 +328,7 @@ static int serve(struct store *s)
 	s->quiet.due = still_quiet;
 	fds_store_listen(s, true);
 	fds_store_left(s);
-	status = call_pidfile(call);
-	if (status == 0)
-		status = call_ready(call);
+	status = call_serving(call);
 	if (status != 0)
 		return status;
 	if (loop_run(&s->loop) < 0)

@@ -60,6 +60,15 @@ int fifo_silent(struct call *call, const struct fifo *f, int e, bool moved);
 /* Read whole records (records.c) from F, leaving those that follow to the next reader. */
 int fifo_records(struct call *call, struct fifo *f);
 
+/* A pipe of our own, empty (scratch.c). */
+struct fifo_scratch {
+	int out, in; /* ends to read from and to write to */
+	int *slots;  /* its capacity, 0: not known */
+	int own;
+};
+/* *P must stay where it is. What it takes is given back when the call ends, or kept by the host. 0 or -1. */
+int fifo_scratch(struct call *call, struct fifo_scratch *p);
+
 /* Sleeping until more is written to a FIFO that has something in it (more.c). Zeroed, .fd -1. */
 struct fifo_more {
 	bool started;

@@ -34,8 +34,7 @@ static int start(struct fifo_more *m, struct call *call)
 	sigset_t io;
 	sigemptyset(&io);
 	sigaddset(&io, SIGIO);
-	if (sigprocmask(SIG_BLOCK, &io, &m->old) < 0)
-		return -1;
+	sigprocmask(SIG_BLOCK, &io, &m->old);
 	m->signals = signalfd(-1, &io, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (m->signals < 0) {
 		sigprocmask(SIG_SETMASK, &m->old, NULL);
@@ -48,7 +47,8 @@ static int start(struct fifo_more *m, struct call *call)
 		m->stop.mask = &m->mask;
 	}
 	m->started = true;
-	return call_undo(call, undo_more, m, 0);
+	call_undo(call, undo_more, m, 0);
+	return 0;
 }
 
 int fifo_more_start(struct fifo_more *m, struct call *call, int fd)
@@ -57,8 +57,8 @@ int fifo_more_start(struct fifo_more *m, struct call *call, int fd)
 		return -1;
 	int flags = fcntl(fd, F_GETFL);
 	m->fd = fd;
-	return fcntl(fd, F_SETOWN, getpid()) < 0 || fcntl(fd, F_SETFL, flags | O_ASYNC) < 0 ? -1
-											    : 0;
+	fcntl(fd, F_SETOWN, getpid());
+	return fcntl(fd, F_SETFL, flags | O_ASYNC);
 }
 
 int fifo_more_wait(struct fifo_more *m, int64_t deadline)

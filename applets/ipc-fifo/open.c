@@ -30,8 +30,7 @@ const char *fifo_type(mode_t mode)
 	case S_IFCHR:
 	case S_IFBLK: return "a device";
 	case S_IFLNK: return "a symbolic link";
-	case S_IFIFO: return "a FIFO";
-	default: return "another kind of file";
+	default: return "a FIFO";
 	}
 }
 
@@ -51,8 +50,8 @@ int fifo_find(struct call *call, const char *text, bool fd_too, bool create_dir,
 			fd_too ? ", fd:N" : "");
 	if (object_at(&f->obj, "fifo", create_dir, &f->at) < 0)
 		return call_error(call, errno, "open the directory of %s", text);
-	if (f->at.dirfd != AT_FDCWD && call_own(call, f->at.dirfd) < 0)
-		return call_error(call, errno, "open the directory of %s", text);
+	if (f->at.dirfd != AT_FDCWD)
+		call_own(call, f->at.dirfd);
 	return ST_OK;
 }
 
@@ -102,9 +101,7 @@ static int look_again(struct call *call, struct fifo *f)
 /* An inherited descriptor: take it as it is if it is open for what MODE asks. */
 static int borrow(struct call *call, struct fifo *f, int mode)
 {
-	int flags = fcntl(f->obj.fd, F_GETFL);
-	if (flags < 0)
-		return call_fail(call, ST_NOOBJ, errno, "%s", f->name);
+	int flags = fcntl(f->obj.fd, F_GETFL); /* it is open: fifo_look */
 	if ((flags & O_ACCMODE) != mode && (flags & O_ACCMODE) != O_RDWR)
 		return call_fail(call, ST_USAGE, 0, "%s is not open for %s", f->name,
 			mode == O_RDONLY ? "reading" : "writing");

@@ -116,8 +116,8 @@ int fifo_read(struct call *call)
 		status = fifo_open_read(call, f);
 	if (status != ST_OK)
 		return status;
-	if (unlinks && call_undo(call, undo_fifo, f, 0) < 0)
-		return call_error(call, errno, "read %s", f->name);
+	if (unlinks)
+		call_undo(call, undo_fifo, f, 0);
 	status = fifo_capacity(call, f, &call->opt[READ_CAPACITY]);
 	if (status == ST_OK)
 		status = call_ready(call);

@@ -39,9 +39,8 @@ struct taker {
 	uint64_t want, got; /* records */
 	const char *until;
 	size_t until_len;
-	int lock;    /* read end that carries the lock */
-	int peek[2]; /* the pipe that tee(2) fills */
-	int slots;   /* its capacity, that of the FIFO if possible */
+	int lock;                 /* read end that carries the lock */
+	struct fifo_scratch peek; /* what tee(2) fills; of the FIFO's capacity if possible */
 	struct fifo_more more;
 	const struct stop *stop;
 	bool edge; /* the FIFO holds the beginning of a record: wait for more */
@@ -65,9 +64,8 @@ static int start(struct taker *t)
 	struct stat st;
 	t->lock = t->more.fd = -1;
 	t->stop = &call->stop;
-	if (call_undo(call, undo_buf, t, 0) < 0 || pipe2(t->peek, O_CLOEXEC | O_NONBLOCK) < 0)
-		return -1;
-	if (call_own(call, t->peek[0]) < 0 || call_own(call, t->peek[1]) < 0)
+	call_undo(call, undo_buf, t, 0);
+	if (fifo_scratch(call, &t->peek) < 0)
 		return -1;
 	/* An inherited descriptor shares its lock with all who have it: lock one of our own. */
 	t->lock = t->f->fd;
@@ -100,23 +98,23 @@ static int grow(struct taker *t, size_t need)
 static void match_slots(struct taker *t)
 {
 	int size = fcntl(t->f->fd, F_GETPIPE_SZ);
-	if (size == t->slots)
+	if (size == *t->peek.slots)
 		return;
-	(void)fcntl(t->peek[1], F_SETPIPE_SZ, size);
-	t->slots = size;
+	(void)fcntl(t->peek.in, F_SETPIPE_SZ, size);
+	*t->peek.slots = size;
 }
 
 /* See what is in the FIFO, up to .look bytes, without taking it: behind the held bytes in .buf. */
 static int see(struct taker *t)
 {
 	struct pollfd in = {.fd = t->f->fd, .events = POLLIN};
-	struct pollfd ours = {.fd = t->peek[1], .events = POLLOUT};
+	struct pollfd ours = {.fd = t->peek.in, .events = POLLOUT};
 	t->len = t->held;
 	match_slots(t);
 	t->gone = poll(&in, 1, 0) > 0 && (in.revents & POLLHUP) != 0;
 	ssize_t n;
 	do
-		n = tee(t->f->fd, t->peek[1], t->look, SPLICE_F_NONBLOCK);
+		n = tee(t->f->fd, t->peek.in, t->look, SPLICE_F_NONBLOCK);
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && errno != EAGAIN)
 		return -1;
@@ -124,7 +122,7 @@ static int see(struct taker *t)
 	if (n <= 0)
 		return 0;
 	if (grow(t, t->held + (size_t)n + 1) < 0 ||
-		fd_read(t->peek[0], t->buf + t->held, (size_t)n) != n)
+		fd_read(t->peek.out, t->buf + t->held, (size_t)n) != n)
 		return -1;
 	t->len += (size_t)n;
 	return 0;

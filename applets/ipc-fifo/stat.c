@@ -75,8 +75,7 @@ static void look_in(struct view *v, const struct proc_fd *found)
 	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_ino == v->f.st.st_ino &&
 		st.st_dev == v->f.st.st_dev && S_ISFIFO(st.st_mode)) {
 		v->capacity = fcntl(fd, F_GETPIPE_SZ);
-		if (ioctl(fd, FIONREAD, &v->bytes) < 0)
-			v->bytes = -1;
+		(void)ioctl(fd, FIONREAD, &v->bytes);
 	}
 	fd_close(fd);
 	fd_close(pidfd);

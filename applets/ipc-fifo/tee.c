@@ -100,10 +100,11 @@ static int setup(struct tee *t)
 		struct branch *b = &t->branch[i];
 		b->out = b->pipe[0] = b->pipe[1] = -1;
 	}
-	if (call_undo(call, undo_tee, t, 0) < 0 || pipe2(t->source, O_CLOEXEC) < 0)
+	call_undo(call, undo_tee, t, 0);
+	if (pipe2(t->source, O_CLOEXEC) < 0)
 		return call_error(call, errno, "pipe");
-	if (call_own(call, t->source[0]) < 0 || call_own(call, t->source[1]) < 0)
-		return call_error(call, errno, "pipe");
+	call_own(call, t->source[0]);
+	call_own(call, t->source[1]);
 	for (unsigned i = 0; i < t->n; i++) {
 		int status = open_branch(t, &t->branch[i], call->args[i].str, deadline);
 		if (status != ST_OK)

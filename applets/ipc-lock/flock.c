@@ -157,8 +157,8 @@ static int run_command(struct call *call, struct request *r)
 	int status = call_flush(call);
 	if (status != 0)
 		return status;
-	if (!keep && fcntl(r->fd, F_SETFD, 0) < 0)
-		return call_fail(call, ST_LIMIT, errno, "%s", r->name);
+	if (!keep)
+		fcntl(r->fd, F_SETFD, 0);
 	if (given(call, FLOCK_NO_FORK))
 		return cannot(call, r->command[0], spawn_exec(&s.spawn), 1);
 	if (keep && r->op != LOCK_UN) {

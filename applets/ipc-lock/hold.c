@@ -34,9 +34,7 @@ static struct held *of_kept(struct kept *k)
 static void end_held(struct kept *k)
 {
 	struct held *h = of_kept(k);
-	struct stat st;
-	bool ours = fstat(k->fd, &st) == 0 && st.st_dev == k->dev && st.st_ino == k->ino;
-	h->lock.fd = ours ? k->fd : -1;
+	h->lock.fd = kept_open(k) ? k->fd : -1;
 	lock_close(&h->lock);
 	free(h);
 }
@@ -95,7 +93,7 @@ static struct held *new_held(struct call *call, const struct lock *model, unsign
 	}
 	h->lock = *model;
 	*status = lock_open(&h->lock) < 0 ? refused(call, &h->lock, "open", errno) : 0;
-	h->kept = (struct kept){.fd = h->lock.fd, .end = end_held};
+	h->kept = (struct kept){.fd = h->lock.fd, .end = end_held, .quiet = true};
 	if (*status == 0 &&
 		!kept_add(call, &h->kept, &type, model->obj.text, how, &model->obj, "lock"))
 		*status = call_fail(call, ST_LIMIT, 0, "%s: this shell holds %d objects already",

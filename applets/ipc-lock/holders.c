@@ -204,16 +204,15 @@ ssize_t kernel_locks(const struct stat *st,
 		(unsigned long long)st->st_ino);
 	if (fd_slurp(AT_FDCWD, "/proc/locks", 64 << 20, &text, &len) < 0)
 		return -1;
-	for (char *line = text, *p; (p = strchr(line, ':')) != NULL; line = strchr(p, '\n') + 1) {
+	for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
 		struct proc_fd lock;
 		char dev_ino[48];
-		p += 1 + strspn(p + 1, " ");
+		const char *p = line + strcspn(line, ": \n"); /* behind the number: "1: -> FLOCK" */
+		p += strspn(p, ": ");
 		bool waits = strncmp(p, "-> ", 3) == 0;
 		if (proc_parse_lock(waits ? p + 3 : p, &lock, dev_ino) != NULL &&
 			strcmp(dev_ino, ours) == 0)
 			fn(arg, waits, &lock);
-		if (strchr(p, '\n') == NULL)
-			break;
 	}
 	fd_slurp_free(text);
 	return (ssize_t)len;

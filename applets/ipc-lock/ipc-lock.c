@@ -165,7 +165,7 @@ static const struct verb verbs[] = {
 		OPTS(hold_opts),
 		.operands = object,
 		.std = STD_WAIT | STD(MODE),
-		.flags = VERB_INPROC | VERB_SILENT,
+		.flags = VERB_INPROC | VERB_SILENT | VERB_SMALL,
 		.example = "exec 9>/run/lock/backup; ipc-lock acquire 9",
 		.example_says = "the lock lives as long as descriptor 9 of the shell",
 		.run = ipc_lock_acquire},

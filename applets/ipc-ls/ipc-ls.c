@@ -26,6 +26,7 @@ static const struct opt opts[] = {
 		.name = "kind",
 		.arg = ARG_LIST,
 		.metavar = "KINDS",
+		.choices = inv_kind_names,
 		.help = "only these: mq,shm,sem,sock,fifo,pipe,lock,... or all"},
 	[LS_OUTPUT] = {.letter = 'o',
 		.name = "output",

@@ -38,8 +38,8 @@ static void holders(struct json *j, const struct inv_object *o)
 		unsigned first = i;
 		for (; i < o->nuses && o->uses[i].proc == proc; i++) {
 			const struct inv_use *u = &o->uses[i];
-			fd = fd || u->how == INV_FD;
-			map = map || u->how == INV_MAP;
+			fd = fd || (u->how == INV_FD && !u->idle);
+			map = map || (u->how == INV_MAP && !u->idle);
 			lock = lock || u->how == INV_LOCKED;
 			reads = reads || u->reads;
 			writes = writes || u->writes;

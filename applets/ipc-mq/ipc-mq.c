@@ -368,19 +368,19 @@ static int run_wait(struct call *call)
 	return call_waited(call, errno, "%s: wait for a message", q->name);
 }
 
+static int remove_one(struct call *call, const char *word)
+{
+	int status = 0;
+	struct queue *q = mq_queue(call, word, &status);
+	if (q == NULL)
+		return status;
+	status = q->be->remove(q);
+	call_keep(call, undo_queue, q, 0); /* there may be more of them than undo slots */
+	free(q->buf);
+	return status;
+}
+
 static int run_rm(struct call *call)
 {
-	int worst = 0;
-	for (unsigned i = 0; i < call->nargs; i++) {
-		int status = 0;
-		struct queue *q = mq_queue(call, call->args[i].str, &status);
-		if (q != NULL) {
-			status = q->be->remove(q);
-			call_keep(call, undo_queue, q,
-				0); /* there may be more of them than undo slots */
-			free(q->buf);
-		}
-		worst = status > worst ? status : worst;
-	}
-	return worst;
+	return call_each(call, remove_one);
 }

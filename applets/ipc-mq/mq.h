@@ -84,9 +84,10 @@ struct queue {
 	struct call *call;
 	const struct backend *be;
 	struct object obj;
-	const char *name;  /* as the user wrote it */
-	int id;            /* mqd or msqid, -1: not open */
-	bool own;          /* id is a descriptor that is ours */
+	const char *name;        /* as the user wrote it */
+	int id;                  /* mqd or msqid, -1: not open */
+	bool own;                /* id is a descriptor that is ours */
+	struct kept_queue *kept; /* id is one that a host keeps */
 	bool blocking;     /* POSIX: the descriptor blocks, so that send waits in mq_send itself */
 	size_t max;        /* longest message the queue takes */
 	const char *limit; /* where .max comes from */

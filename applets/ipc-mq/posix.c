@@ -37,6 +37,7 @@ static int open_raw(const struct queue *q, int flags, unsigned mode, struct mq_a
 struct kept_queue {
 	struct kept kept;
 	size_t max;
+	bool waits;
 };
 static const char kept_type; /* its address is the type */
 
@@ -46,12 +47,28 @@ static void end_kept(struct kept *k)
 	free(k);
 }
 
+static void rest_kept(struct kept *k)
+{
+	struct kept_queue *kq = (struct kept_queue *)(void *)k;
+	if (kq->waits)
+		(void)lseek(k->fd, KEPT_IDLE, SEEK_SET);
+	kq->waits = false;
+}
+
+/* From now on this call is a user of the queue, and its handle no idle one. */
+static void waits(const struct queue *q)
+{
+	if (q->kept != NULL && !q->kept->waits)
+		q->kept->waits = lseek(q->id, 0, SEEK_SET) == 0;
+}
+
 static bool find_kept(struct queue *q, enum access access)
 {
 	struct kept *k = kept_find(q->call, &kept_type, q->name, access);
 	if (k == NULL)
 		return false;
 	q->id = k->fd;
+	q->kept = (struct kept_queue *)(void *)k;
 	q->max = ((struct kept_queue *)(void *)k)->max;
 	q->limit = "its mq_msgsize";
 	return true;
@@ -65,13 +82,15 @@ static bool offer(struct queue *q, enum access access)
 	if (kq == NULL)
 		return false;
 	*kq = (struct kept_queue){
-		.kept = {.fd = q->id, .end = end_kept, .fixed = true, .forks = true},
+		.kept = {.fd = q->id, .end = end_kept, .rest = rest_kept, .fixed = true},
 		.max = q->max};
 	if (!kept_add(q->call, &kq->kept, &kept_type, q->name, access, NULL, NULL)) {
 		free(kq);
 		return false;
 	}
+	q->kept = kq;
 	q->id = kq->kept.fd;
+	(void)lseek(q->id, KEPT_IDLE, SEEK_SET);
 	return true;
 }
 
@@ -93,8 +112,8 @@ static int posix_open(struct queue *q, enum access access)
 	}
 	q->max = (size_t)attr.mq_msgsize;
 	q->limit = "its mq_msgsize";
-	if (!offer(q, access) && call_own(q->call, q->id) < 0)
-		return call_error(q->call, errno, "open %s", q->name);
+	if (!offer(q, access))
+		call_own(q->call, q->id);
 	return 0;
 }
 
@@ -176,6 +195,7 @@ static int posix_send(struct queue *q, const struct message *msg, int64_t deadli
 			continue;
 		if (errno != EAGAIN || deadline == DEADLINE_NOW)
 			return -1;
+		waits(q);
 		if (wait_fd(q->id, POLLOUT, deadline, &q->call->stop) < 0)
 			return -1;
 	}
@@ -186,6 +206,7 @@ static int wait_readable(struct queue *q, int64_t deadline, bool watch)
 {
 	struct pollfd p[2] = {
 		{.fd = q->id, .events = POLLIN}, {.fd = watch ? q->call->out.fd : -1}};
+	waits(q);
 	for (;;) {
 		if (wait_poll(p, 2, deadline, &q->call->stop) < 0)
 			return -1;
@@ -276,8 +297,10 @@ static int posix_info(struct queue *q, struct info *info)
 
 static int posix_remove(struct queue *q)
 {
-	if (syscall(SYS_mq_unlink, q->obj.name + 1) == 0)
+	if (syscall(SYS_mq_unlink, q->obj.name + 1) == 0) {
+		kept_forget(q->call, &kept_type, q->name);
 		return 0;
+	}
 	return call_error(q->call, errno, "remove %s", q->name);
 }
 
@@ -323,15 +346,22 @@ int mq_posix_each(mq_seen *fn, void *arg)
 		fd_close(fd);
 		return -1;
 	}
-	for (struct dirent *e; r == 0 && (e = readdir(dir)) != NULL;) {
+	for (struct dirent *e; r == 0;) {
 		char name[sizeof e->d_name + 1];
 		struct info info;
+		errno = 0;
+		if ((e = readdir(dir)) == NULL) {
+			r = errno != 0 ? -1 : 0;
+			break;
+		}
 		if (e->d_name[0] == '.' && (e->d_name[1] == '\0' || strcmp(e->d_name, "..") == 0))
 			continue;
 		name[0] = '/';
 		strcpy(name + 1, e->d_name);
 		if (look(fd, e->d_name, &info) == 0)
 			r = fn(arg, name, &info);
+		else if (errno != ENOENT) /* removed meanwhile */
+			r = -1;
 	}
 	int saved = errno;
 	closedir(dir);

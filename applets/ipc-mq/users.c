@@ -23,12 +23,13 @@ struct scan {
 	mq_used *fn;
 	void *arg;
 	bool *hidden;
+	const struct stat *st;
 };
 
 static int opened(void *arg, const struct proc_fd *fd)
 {
 	struct scan *scan = arg;
-	if (fd->pid != getpid())
+	if (fd->pid != getpid() && !proc_stands(fd->pid, scan->st, KEPT_IDLE))
 		scan->fn(scan->arg, fd->pid, "open");
 	return 0;
 }
@@ -102,5 +103,6 @@ int mq_each_user(const struct queue *q, mq_used *fn, void *arg, bool *hidden)
 		return each_sleeper(&scan);
 	if (fstat(q->id, &st) < 0)
 		return -1;
+	scan.st = &st;
 	return proc_each_fd(&st, false, opened, &scan, hidden);
 }

@@ -141,8 +141,7 @@ int pipe_run(struct call *call)
 		status = pipe_report_check(call);
 	if (status != 0)
 		return status;
-	if (wait_hold(&run.held) < 0)
-		return call_fail(call, ST_EARLY, errno, "block signals");
+	wait_hold(&run.held);
 	status = run_held(call, &run);
 	wait_release(&run.held);
 	return status;

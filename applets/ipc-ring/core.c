@@ -175,15 +175,6 @@ void ring_wake(struct ring *r, enum ring_what what)
 		*idle = asleep;
 }
 
-static void pause_cpu(void)
-{
-#if defined __x86_64__ || defined __i386__
-	__builtin_ia32_pause();
-#elif defined __aarch64__
-	__asm__ volatile("yield");
-#endif
-}
-
 /* Look for a while whether the state changes, as long as that has paid lately. */
 static bool spin(struct ring *r)
 {
@@ -192,7 +183,7 @@ static bool spin(struct ring *r)
 			r->spin = r->spin < SPIN_MAX / 2 ? r->spin * 2 : SPIN_MAX;
 			return true;
 		}
-		pause_cpu();
+		futex_pause();
 	}
 	r->spin = r->spin > SPIN_MIN * 2 ? r->spin / 2 : r->spin;
 	return false;
@@ -223,9 +214,10 @@ int ring_wait(struct call *call, struct ring *r, enum ring_what what, int64_t de
 	uint32_t bell = __atomic_load_n(bell_of(r, what), __ATOMIC_ACQUIRE);
 	__atomic_add_fetch(sleep_of(r, what), 1, __ATOMIC_RELEASE);
 	ring_unlock(r);
-	if (futex_wait(bell_of(r, what), bell, deadline, &call->stop) < 0)
-		return call_waited(call, errno, "%s: %s", word, why);
-	if (!shared_intact(&r->m->shared))
-		return mapped_done(call, r->m, 0);
+	mapped_waits(r->m);
+	if (shared_wait(&r->m->shared, bell_of(r, what), bell, deadline, &call->stop) < 0)
+		return errno == EBADMSG /* mapped_done says so */
+			? ST_DATA
+			: call_waited(call, errno, "%s: %s", word, why);
 	return ring_lock(call, r, deadline);
 }

@@ -81,7 +81,7 @@ static const struct verb verbs[] = {
 		OPTS(put_opts),
 		.operands = put_operands,
 		.std = STD_WAIT | STD_FRAME | STD(MODE),
-		.flags = VERB_INPROC, /* sleeps in lib/futex */
+		.flags = VERB_INPROC | VERB_SILENT, /* sleeps in lib/futex */
 		.run = ring_put},
 	{.name = "get",
 		.summary =
@@ -171,10 +171,5 @@ static int remove_one(struct call *call, const char *word)
 
 static int run_rm(struct call *call)
 {
-	int worst = 0;
-	for (unsigned i = 0; i < call->nargs; i++) {
-		int status = remove_one(call, call->args[i].str);
-		worst = status > worst ? status : worst;
-	}
-	return worst;
+	return call_each(call, remove_one);
 }

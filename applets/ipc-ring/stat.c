@@ -8,13 +8,14 @@
 struct show {
 	struct table *table;
 	struct json *json;
+	const struct stat *st;
 };
 
 static int show_user(void *arg, const struct proc_fd *fd)
 {
 	const struct show *show = arg;
 	char command[256];
-	if (fd->pid == getpid())
+	if (fd->pid == getpid() || proc_stands(fd->pid, show->st, KEPT_IDLE))
 		return 0;
 	proc_command(fd->pid, command, sizeof command);
 	if (show->json != NULL) {
@@ -37,8 +38,10 @@ static void show_users(struct call *call, const struct ring *r, struct show *sho
 {
 	struct stat st;
 	bool hidden = false;
+	show->st = &st;
 	if (fstat(r->m->shared.fd, &st) == 0)
 		(void)proc_each_fd(&st, false, show_user, show, &hidden);
+	show->st = NULL;
 	if (hidden)
 		call_note(call, 1, "some processes cannot be looked into");
 }

@@ -26,6 +26,7 @@ static const struct opt opts[] = {
 		.name = "kind",
 		.arg = ARG_LIST,
 		.metavar = "KINDS",
+		.choices = inv_kind_names,
 		.help = "only objects of these kinds, as ipc-ls shows them"},
 	[RM_STALE] = {.name = "stale", .help = "those that nobody needs, as ipc-ls --stale"},
 	[RM_DRY] = {.name = "dry-run", .help = "only say what would be removed"},

@@ -88,13 +88,17 @@ static bool is_guard(const struct sem *s, pid_t pid, unsigned slot)
 	return named && proc_pid_fds(pid, &st, true, is_holder, &c, NULL) >= 0 && c.holds;
 }
 
-/* The guards of up to K slots that OWNER has, as pidfds, those taken last first. */
-static unsigned find(struct sem *s, unsigned k, pid_t owner, int *pidfds)
+/* The guards of up to K slots that OWNER has, as pidfds, those taken last first. *OWN: how many it holds itself. */
+static unsigned find(struct sem *s, unsigned k, pid_t owner, int *pidfds, unsigned *own)
 {
 	unsigned found = 0;
+	*own = 0;
 	for (unsigned i = s->top; i-- > 0 && found < k;) {
 		struct claim c;
 		if (slots_taken(s, i) <= 0 || !slots_claimed(s, i, &c) || c.owner != owner)
+			continue;
+		*own += c.pid == owner;
+		if (c.pid == owner)
 			continue;
 		int fd = call_own(s->call, wait_pidfd(c.pid));
 		if (fd >= 0 && is_guard(s, c.pid, i))
@@ -127,15 +131,20 @@ int guard_post(struct sem *s, unsigned k, pid_t owner)
 			s->call, ST_USAGE, 0, "--take %u: at most %d for an owner", k, GUARDED_MAX);
 	if (slots_gate(s) < 0)
 		return sem_waited(s, k, errno);
-	unsigned found = find(s, k, owner, pidfds);
+	unsigned own, found = find(s, k, owner, pidfds, &own);
 	if (found == k)
 		status = end(s, pidfds, k);
+	else if (own > 0 && owner != getpid())
+		status = call_fail(s->call, ST_NOPEER, 0,
+			"%s: the %u slots of process %ld are held by itself, a shell: only it gives "
+			"them back",
+			s->text, own, (long)owner);
 	else
 		status = call_fail(s->call, ST_NOPEER, 0,
 			"%s: process %ld has %u slots, not %u (--owner says whose to give back; "
 			"ipc-sem set changes how many there are)",
 			s->text, (long)owner, found, k);
 	slots_ungate(s);
-	slots_ring(s);
+	slots_ring(s->fd);
 	return status;
 }

@@ -2,7 +2,8 @@
  *
  * A bare word or a file is a file of slots: N kernel locks. SIGKILL of whoever holds one, at any instant,
  * gives it back. run holds slots for a command; wait (also: acquire) for another process, usually the shell
- * that calls it, by a keeper that ends with that process; post gives back what the same process holds.
+ * that calls it, by a keeper that ends with that process; post gives back what the same process holds. A
+ * shell that has loaded us holds its slots itself (shell.c).
  * posix:/NAME and sysv:KEY are the semaphores of C programs, which count and know no owner.
  *
  * What surprises: a slot must be held by somebody, so post cannot raise a semaphore of slots above N (set
@@ -95,7 +96,8 @@ static const struct verb verbs[] = {
 		OPTS(take_opts),
 		.operands = one_sem,
 		.std = STD_WAIT | STD(MODE),
-		.flags = VERB_INPROC | VERB_SILENT, /* slots: elsewhere, a keeper is started */
+		.flags = VERB_INPROC |
+			VERB_SILENT, /* slots for an --owner: elsewhere, a keeper is started */
 		.run = run_wait},
 	{.name = "acquire",
 		.summary = "another name for wait",
@@ -128,7 +130,7 @@ static const struct verb verbs[] = {
 		.summary = "print the value: how many are free",
 		OPTS(plain_opts),
 		.operands = one_sem,
-		.flags = VERB_INPROC, /* reads */
+		.flags = VERB_INPROC | VERB_SMALL, /* reads */
 		.run = run_get},
 	{.name = "set",
 		.summary = "change how many slots there are, or the value",
@@ -172,9 +174,19 @@ static unsigned taken(const struct call *call)
 	return call->opt[OPT_TAKE].count > 0 ? (unsigned)call->opt[OPT_TAKE].num : 1;
 }
 
+/* By default the calling shell: our parent, or our own process, into which it has loaded us. */
 static pid_t owner(const struct call *call)
 {
-	return call->opt[OPT_OWNER].count > 0 ? (pid_t)call->opt[OPT_OWNER].num : getppid();
+	if (call->opt[OPT_OWNER].count > 0)
+		return (pid_t)call->opt[OPT_OWNER].num;
+	return call->host != NULL ? getpid() : getppid();
+}
+
+/* Does the shell that we are in hold its slots itself? */
+static bool in_shell(const struct call *call)
+{
+	return call->host != NULL &&
+		(call->opt[OPT_OWNER].count == 0 || call->opt[OPT_OWNER].num == getpid());
 }
 
 static int no_owner(struct sem *s)
@@ -186,12 +198,13 @@ static int no_owner(struct sem *s)
 		s->kind == SEM_POSIX ? "POSIX" : "System V");
 }
 
-/* Slots are held by a keeper, which is a child: of a shell that runs us in its process it would be one that
- * it does not know. */
+/* A slot for another process is held by a keeper, which is a child: of a shell that runs us in its process it
+ * would be one that it does not know. */
 static bool elsewhere(const struct call *call)
 {
 	struct object obj;
-	return call->host != NULL && object_parse(&obj, call->args[0].str) == NULL &&
+	return call->host != NULL && !in_shell(call) &&
+		object_parse(&obj, call->args[0].str) == NULL &&
 		(obj.kind == OBJECT_WORD || obj.kind == OBJECT_FILE);
 }
 
@@ -205,7 +218,8 @@ static int take(struct call *call, int64_t deadline)
 	if (s == NULL || (status = no_owner(s)) != 0)
 		return status;
 	if (s->kind == SEM_SLOTS)
-		return guard_take(s, k, owner(call), deadline);
+		return in_shell(call) ? shell_take(s, k, deadline)
+				      : guard_take(s, k, owner(call), deadline);
 	if (s->kind == SEM_SYSV && deadline == DEADLINE_NOW)
 		sysv_settle(s);
 	r = s->kind == SEM_POSIX ? psem_wait(&s->posix, k, deadline, &call->stop)
@@ -231,10 +245,14 @@ static int run_post(struct call *call)
 {
 	int status, r;
 	unsigned k = taken(call);
-	if (elsewhere(call))
-		return ST_ELSEWHERE;
+	bool own = in_shell(call) && call->opt[OPT_INDEX].count == 0;
+	/* What it holds by this word is known without a look at the file. */
+	if (own && (status = shell_post(call, NULL, k)) >= 0)
+		return status;
 	struct sem *s = sem_open_word(call, call->args[0].str, 0, 0, NULL, &status);
 	if (s == NULL || (status = no_owner(s)) != 0)
+		return status;
+	if (s->kind == SEM_SLOTS && own && (status = shell_post(call, s, k)) >= 0)
 		return status;
 	if (s->kind == SEM_SLOTS)
 		return guard_post(s, k, owner(call));
@@ -329,7 +347,7 @@ static int remove_one(struct call *call, const char *word)
 {
 	struct stat st;
 	int status, r;
-	struct sem *s = sem_open_word(call, word, SEM_READ, 0, NULL, &status);
+	struct sem *s = sem_open_word(call, word, SEM_READ | SEM_NAME, 0, NULL, &status);
 	if (s == NULL)
 		return status;
 	if (s->kind == SEM_POSIX)
@@ -341,15 +359,11 @@ static int remove_one(struct call *call, const char *word)
 	if (r < 0)
 		status = call_error(call, errno, "remove %s", word);
 	sem_shut(s);
+	sem_forget(call, word);
 	return status;
 }
 
 static int run_rm(struct call *call)
 {
-	int worst = 0;
-	for (unsigned i = 0; i < call->nargs; i++) {
-		int status = remove_one(call, call->args[i].str);
-		worst = status > worst ? status : worst;
-	}
-	return worst;
+	return call_each(call, remove_one);
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static void undo_sem(void *arg, intptr_t n)
 {
@@ -28,6 +29,11 @@ static void end_kept(struct kept *k)
 	struct kept_sem *ks = (struct kept_sem *)(void *)k;
 	psem_close(&ks->posix);
 	free(ks);
+}
+
+void sem_forget(struct call *call, const char *word)
+{
+	kept_forget(call, &kept_type, word);
 }
 
 static bool find_kept(struct sem *s)
@@ -54,6 +60,7 @@ static void offer(struct sem *s)
 		return;
 	}
 	s->posix.fd = ks->kept.fd;
+	(void)lseek(s->posix.fd, KEPT_IDLE, SEEK_SET);
 	ks->posix = s->posix;
 }
 
@@ -154,7 +161,7 @@ struct sem *sem_open_word(struct call *call, const char *word, unsigned flags, u
 	}
 	s->call = call; /* the rest is zero; no need to touch all pages of slots */
 	s->text = word;
-	s->fd = s->ino = s->posix.fd = -1;
+	s->fd = s->hold = s->ino = s->posix.fd = -1;
 	s->at.dirfd = AT_FDCWD;
 	s->obj = obj;
 	if (why != NULL) {

@@ -61,8 +61,7 @@ static int command(struct sem *s, unsigned k)
 		sp.flags |= SPAWN_DIE;
 	if (s->kind == SEM_SLOTS)
 		(void)keeper_with(&keeper, &sp, &s->fd, 1);
-	if (wait_hold(&w) < 0)
-		return call_fail(call, ST_EARLY, errno, "block signals");
+	wait_hold(&w);
 	status = spawn_call(call, &sp, &pid);
 	if (status == 0 && s->kind == SEM_SLOTS)
 		slots_kept(s, keeper.pid);

@@ -23,16 +23,18 @@ struct sem {
 	struct object obj;
 	enum sem_kind kind;
 	const char *text;
+	bool kept; /* posix and slots: by the host, not ours to close */
 	/* SEM_SLOTS */
 	struct object_at at;
-	int fd;          /* the gate's, the turn's, and of slots that are not guarded */
+	int fd;          /* the gate's, the turn's, and of slots that nobody else holds for us */
+	int hold;        /* what a shell holds its slots by; -1: fd */
+	bool removed;    /* it had lost its name at the last look */
 	unsigned n, top; /* how many slots; none at or above top was ever taken */
 	int ino;         /* inotify(7), -1: none */
 	unsigned taken;  /* at the last look for free ones */
 	unsigned held;   /* how many we hold */
 	/* SEM_POSIX */
 	struct psem posix;
-	bool kept; /* by the host: not ours to close */
 	/* SEM_SYSV */
 	int id;
 	unsigned short index;
@@ -47,19 +49,22 @@ struct sem {
 #define SEM_READ 4u
 #define SEM_CREATE_SLOTS \
 	8u /* made when it is missing and of slots: what counts is made by who knows the value */
+#define SEM_NAME 16u /* its name is wanted as well: no handle that a host keeps will do */
 struct sem *sem_open_word(struct call *call, const char *word, unsigned flags, unsigned value,
 	bool *made, int *status);
 
 /* Close it before the host does. */
 void sem_shut(struct sem *s);
+/* WORD is gone: a host need not keep what it meant. */
+void sem_forget(struct call *call, const char *word);
 
 /* ---- slots.c: a file of slots. -1 with errno where nothing else is said. */
 
 /* What stands in the file for a slot: hints, believed as far as /proc and the locks agree. */
 struct claim {
-	int64_t since;  /* CLOCK_REALTIME, seconds */
-	int32_t pid;    /* the one that took it, or the keeper of an owner's slot */
-	int32_t owner;  /* the process that a keeper holds it for; 0: none */
+	int64_t since; /* CLOCK_REALTIME, seconds */
+	int32_t pid;   /* the one that took it, or the keeper of an owner's slot */
+	int32_t owner; /* the process that a keeper holds it for, or pid: a shell that holds it itself; 0: none */
 	int32_t keeper; /* of run: the end of it is the end of the slot's use; 0: none yet */
 	char command[108];
 };
@@ -69,12 +74,12 @@ void slots_close(struct sem *s);
 /* The gate: held by whoever looks for slots, for microseconds. */
 int slots_gate(struct sem *s);
 void slots_ungate(struct sem *s);
-/* Take K slots for S->fd, or one each for FDS when not NULL. OWNER as in a claim.
+/* Take K slots for S->fd, for S->hold if there is one, or one each for FDS when not NULL. OWNER as in a claim.
  * ETIMEDOUT, EAGAIN, EINTR; ENOENT: the file was removed; ERANGE: there are not so many. */
 int slots_take(struct sem *s, unsigned k, const int *fds, int32_t owner, int64_t deadline);
 /* Give back all that S->fd holds, and wake who waits. */
 void slots_give(struct sem *s);
-void slots_ring(struct sem *s);
+void slots_ring(int fd);
 int slots_claim(struct sem *s, unsigned slot, pid_t pid, pid_t owner);
 /* KEEPER keeps the slots that we hold. */
 void slots_kept(struct sem *s, pid_t keeper);
@@ -101,6 +106,16 @@ void watch_start(struct watch *w);
 /* Until something may have changed since the last look; HOLDERS: since that of slots_take. 0; -1 with
  * ETIMEDOUT, EAGAIN, EINTR. */
 int watch_wait(struct watch *w, struct sem *s, bool holders, int64_t deadline);
+
+/* ---- shell.c: what a shell, our process, keeps: S->fd, from call to call ... */
+bool shell_recall(struct sem *s, unsigned how);
+void shell_offer(struct sem *s, unsigned how);
+/* Others tell by the position of a kept descriptor whether its process waits. */
+void shell_sleeps(const struct sem *s, bool yes);
+/* ... and the slots that it holds itself. A status. */
+int shell_take(struct sem *s, unsigned k, int64_t deadline);
+/* -1: it holds none of the semaphore that the first operand names; S: that one, opened, or NULL: by its word alone. */
+int shell_post(struct call *call, struct sem *s, unsigned k);
 
 /* ---- guard.c: slots held for a process that is not our child. A status. */
 int guard_take(struct sem *s, unsigned k, pid_t owner, int64_t deadline);

@@ -85,6 +85,7 @@ static int look(struct sem *s)
 	if (got != sizeof h || memcmp(h.magic, MAGIC "\0", 8) != 0 || h.version != VERSION ||
 		h.abi != ABI || h.n > SLOTS_MAX || h.top > SLOTS_MAX)
 		return bad(EBADMSG);
+	s->removed = st.st_nlink == 0;
 	s->n = h.n;
 	s->top = h.top > h.n ? h.top : h.n;
 	return 0;
@@ -129,18 +130,25 @@ static int open_file(struct sem *s, unsigned flags, unsigned n, bool *made)
 
 int slots_open(struct sem *s, unsigned flags, unsigned n, bool *made)
 {
+	bool keep = s->call->host != NULL && (flags & (SEM_EXCL | SEM_NAME)) == 0;
+	*made = false;
 	s->at.dirfd = AT_FDCWD;
 	s->fd = -1;
+	if (keep && shell_recall(s, flags & SEM_READ))
+		return look(s);
 	if (object_at(&s->obj, "sem", (flags & SEM_CREATE) != 0, &s->at) < 0)
 		return -1;
-	if (open_file(s, flags, n, made) < 0)
+	if (open_file(s, flags, n, made) < 0 || look(s) < 0)
 		return -1;
-	return look(s);
+	if (keep)
+		shell_offer(s, flags & SEM_READ);
+	return 0;
 }
 
 void slots_close(struct sem *s)
 {
-	fd_close(s->fd);
+	if (!s->kept)
+		fd_close(s->fd);
 	fd_close(s->ino);
 	s->fd = s->ino = -1;
 	object_at_close(&s->at);
@@ -173,9 +181,7 @@ static int any_taken(struct sem *s, unsigned slot, unsigned len)
 {
 	struct flock fl = {
 		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = SLOT0 + slot, .l_len = len};
-	if (fcntl(s->fd, F_OFD_GETLK, &fl) < 0)
-		return -1;
-	return fl.l_type != F_UNLCK;
+	return fcntl(s->fd, F_OFD_GETLK, &fl) < 0 ? -1 : fl.l_type != F_UNLCK;
 }
 
 int slots_taken(struct sem *s, unsigned slot)
@@ -224,7 +230,7 @@ static int pick(struct sem *s, unsigned k, const int *fds, int32_t owner)
 	if (choose(s, k) < 0)
 		return -1;
 	for (unsigned i = 0; i < k; i++) {
-		int fd = fds != NULL ? fds[i] : s->fd;
+		int fd = fds != NULL ? fds[i] : s->hold >= 0 ? s->hold : s->fd;
 		if (lock_fcntl(fd, LOCK_OFD, false, SLOT0 + s->slot[i], 1, DEADLINE_NOW, NULL) == 0)
 			continue;
 		/* Somebody locks the file by himself, without the gate. */
@@ -272,11 +278,11 @@ bool slots_claimed(struct sem *s, unsigned slot, struct claim *c)
 	return c->pid > 0;
 }
 
-void slots_ring(struct sem *s)
+void slots_ring(int fd)
 {
 	uint32_t bell = 1;
 	int e = errno;
-	(void)fd_pwrite(s->fd, &bell, sizeof bell, offsetof(struct head, bell));
+	(void)fd_pwrite(fd, &bell, sizeof bell, offsetof(struct head, bell));
 	errno = e;
 }
 
@@ -285,14 +291,8 @@ void slots_give(struct sem *s)
 	for (unsigned i = 0; i < s->held; i++)
 		lock_fcntl_free(s->fd, LOCK_OFD, SLOT0 + s->slot[i], 1);
 	if (s->held > 0)
-		slots_ring(s);
+		slots_ring(s->fd);
 	s->held = 0;
-}
-
-static bool removed(const struct sem *s)
-{
-	struct stat st;
-	return fstat(s->fd, &st) == 0 && st.st_nlink == 0;
 }
 
 /* We have the turn. */
@@ -304,7 +304,7 @@ static int wait_turn(struct sem *s, unsigned k, const int *fds, int32_t owner, i
 	for (;;) {
 		r = slots_gate(s);
 		if (r == 0) {
-			r = removed(s) ? bad(ENOENT) : pick(s, k, fds, owner);
+			r = s->removed ? bad(ENOENT) : pick(s, k, fds, owner);
 			slots_ungate(s);
 		}
 		if (r == 0 || errno != EAGAIN || (r = watch_wait(&w, s, true, deadline)) < 0)
@@ -320,7 +320,7 @@ int slots_take(struct sem *s, unsigned k, const int *fds, int32_t owner, int64_t
 	int turn = -1, r;
 	if (deadline != DEADLINE_NOW)
 		turn = lock_fcntl(s->fd, LOCK_OFD, false, TURN, 1, DEADLINE_NOW, NULL);
-	if (removed(s))
+	if (s->removed)
 		r = bad(ENOENT);
 	else if (deadline == DEADLINE_NOW || turn == 0)
 		r = pick(s, k, fds, owner);
@@ -328,10 +328,12 @@ int slots_take(struct sem *s, unsigned k, const int *fds, int32_t owner, int64_t
 		r = bad(k > s->n ? ERANGE : EAGAIN);
 	slots_ungate(s);
 	if (r < 0 && errno == EAGAIN && deadline != DEADLINE_NOW) {
+		shell_sleeps(s, true);
 		if (turn < 0)
 			turn = lock_fcntl(
 				s->fd, LOCK_OFD, false, TURN, 1, deadline, &s->call->stop);
 		r = turn < 0 ? -1 : wait_turn(s, k, fds, owner, deadline);
+		shell_sleeps(s, false);
 	}
 	if (turn == 0)
 		lock_fcntl_free(s->fd, LOCK_OFD, TURN, 1);
@@ -356,12 +358,14 @@ int slots_zero(struct sem *s, int64_t deadline)
 	struct watch w;
 	int r;
 	watch_start(&w);
+	shell_sleeps(s, true);
 	for (;;) {
 		int count = look(s) < 0 ? -1 : slots_count(s);
-		r = count < 0 ? -1 : removed(s) ? bad(ENOENT) : 0;
+		r = count < 0 ? -1 : s->removed ? bad(ENOENT) : 0;
 		if (r < 0 || (unsigned)count >= s->n ||
 			(r = watch_wait(&w, s, false, deadline)) < 0)
 			break;
 	}
+	shell_sleeps(s, false);
 	return r;
 }

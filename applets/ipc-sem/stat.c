@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "sem.h"
 
+#include "fd.h"
 #include "num.h"
 #include "proc.h"
 
@@ -24,6 +25,7 @@ union semun {
 
 struct seen {
 	struct sem *s;
+	const struct stat *st;
 	struct json *json;
 	struct table *table;
 	pid_t *first; /* per slot: the first process found to hold it */
@@ -55,7 +57,7 @@ static int waiter(void *arg, const struct proc_fd *fd)
 {
 	struct seen *x = arg;
 	char command[256];
-	if (fd->pid == getpid())
+	if (fd->pid == getpid() || proc_stands(fd->pid, x->st, KEPT_IDLE))
 		return 0;
 	for (unsigned i = 0; i < x->npids; i++)
 		if (x->pids[i] == fd->pid)
@@ -123,7 +125,7 @@ static int stat_slots(struct sem *s)
 	struct json json;
 	struct table table;
 	bool as_json = call->std[STD_JSON].count > 0, hidden = false;
-	struct seen x = {.s = s, .top = s->top, .cap = 4 * SLOTS_MAX, .table = &table};
+	struct seen x = {.s = s, .st = &st, .top = s->top, .cap = 4 * SLOTS_MAX, .table = &table};
 	x.first = call_alloc(call, (s->top + 1) * sizeof *x.first);
 	x.pids = call_alloc(call, x.cap * sizeof *x.pids);
 	if (x.first == NULL || x.pids == NULL)
@@ -299,9 +301,9 @@ static int slots_row(void *arg, const char *name, const char *kind)
 	(void)kind;
 	if (s == NULL)
 		return 0;
-	*s = (struct sem){.call = l->call, .fd = -1, .ino = -1};
-	if (object_parse(&s->obj, name) == NULL && slots_open(s, SEM_READ, 0, &made) == 0 &&
-		fstat(s->fd, &st) == 0) {
+	*s = (struct sem){.call = l->call, .fd = -1, .hold = -1, .ino = -1};
+	if (object_parse(&s->obj, name) == NULL &&
+		slots_open(s, SEM_READ | SEM_NAME, 0, &made) == 0 && fstat(s->fd, &st) == 0) {
 		int count = slots_count(s);
 		int64_t value = count < 0 ? -1 : count < (int)s->n ? (int)s->n - count : 0;
 		row(l, name, "slots", value, st.st_uid, st.st_mode);
@@ -310,14 +312,26 @@ static int slots_row(void *arg, const char *name, const char *kind)
 	return 0;
 }
 
-static void posix_rows(struct listing *l)
+static int named_rows(struct listing *l)
 {
-	DIR *dir = opendir(PSEM_DIR);
-	for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;) {
+	int fd = fd_open(AT_FDCWD, PSEM_DIR, O_RDONLY | O_DIRECTORY, 0);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	if (dir == NULL) {
+		fd_close(fd);
+		return errno == ENOENT ? 0 : -1;
+	}
+	int r = 0;
+	for (;;) {
+		errno = 0;
+		struct dirent *e = readdir(dir);
+		if (e == NULL) {
+			r = errno != 0 ? -1 : 0;
+			break;
+		}
 		const char *file = psem_file(e->d_name), *name;
 		struct psem p = {.fd = -1};
 		struct stat st;
-		if (file == NULL || fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		if (file == NULL || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 			!S_ISREG(st.st_mode) || st.st_size != 32)
 			continue;
 		if ((name = call_fmt(l->call, "posix:/%s", file)) == NULL)
@@ -326,8 +340,10 @@ static void posix_rows(struct listing *l)
 		psem_close(&p);
 		row(l, name, "posix", value, st.st_uid, st.st_mode);
 	}
-	if (dir != NULL)
-		closedir(dir);
+	int saved = errno;
+	closedir(dir);
+	errno = saved;
+	return r;
 }
 
 static int sysv_row(void *arg, int id)
@@ -362,7 +378,8 @@ int sem_ls(struct call *call)
 	}
 	if (object_each("sem", slots_row, &l) < 0)
 		call_warn(call, errno, "semaphores in $IPC_DIR are hidden");
-	posix_rows(&l);
+	if (named_rows(&l) < 0)
+		call_warn(call, errno, "POSIX semaphores are hidden");
 	if (sysv_each(sysv_row, &l) < 0)
 		call_warn(call, errno, "System V semaphores are hidden");
 	if (l.json != NULL)

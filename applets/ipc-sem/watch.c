@@ -50,16 +50,17 @@ static bool watch_holders(struct watch *w, struct sem *s, bool *unknown)
 	unsigned taken = 0;
 	*unknown = false;
 	for (unsigned i = 0; i < s->top; i++) {
-		struct claim c;
+		struct claim c = {0};
 		if (slots_taken(s, i) <= 0)
 			continue;
 		taken++;
 		int fd = -1;
 		if (w->n <= PIDFDS && slots_claimed(s, i, &c))
 			fd = wait_pidfd(c.keeper > 0 ? c.keeper : c.pid);
-		if (fd < 0)
+		/* A shell that holds it itself may give it back and live on. */
+		if (fd < 0 || c.owner == c.pid)
 			*unknown = true;
-		else
+		if (fd >= 0)
 			w->p[w->n++] = (struct pollfd){.fd = fd, .events = POLLIN};
 	}
 	return taken != s->taken;

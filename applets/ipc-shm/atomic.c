@@ -30,7 +30,7 @@ static int word_open(struct call *call, struct word *w, bool write)
 		return call_fail(call, ST_USAGE, 0,
 			"offset %llu: a word of %u bytes is at a multiple of %u",
 			(unsigned long long)w->off, w->type.width, w->type.width);
-	int status = segment_open(call, &w->seg, word, write ? SEGMENT_WRITE : 0);
+	int status = segment_open(call, &w->seg, word, SEGMENT_KEEP | (write ? SEGMENT_WRITE : 0));
 	if (status == 0)
 		status = segment_fits(call, w->seg, w->off, w->type.width);
 	if (status == 0 && write) /* a hole in a file: its store could find the disk full */
@@ -195,6 +195,8 @@ int shm_wait(struct call *call)
 			word_print(&call->out, w.type, now);
 			break;
 		}
+		if (step == RECHECK_FIRST)
+			segment_waits(w.seg);
 		if (sleep_on(call, futex, seen, deadline, &step) < 0)
 			status = call_waited(call, errno, "wait for %s at %llu %s %s",
 				call->args[0].str, (unsigned long long)w.off, call->args[2].str,

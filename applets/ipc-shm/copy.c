@@ -152,7 +152,7 @@ int shm_write(struct call *call)
 	struct source src;
 	struct progress progress;
 	uint64_t off = (uint64_t)call->opt[COPY_OFFSET].num;
-	int status = segment_open(call, &seg, call->args[0].str, SEGMENT_WRITE);
+	int status = segment_open(call, &seg, call->args[0].str, SEGMENT_KEEP | SEGMENT_WRITE);
 	if (status == 0)
 		status = segment_fits(call, seg, off, 0);
 	if (status == 0)
@@ -255,7 +255,7 @@ int shm_read(struct call *call)
 	struct stat st;
 	bool string = call->opt[COPY_STRING].count > 0;
 	uint64_t off = (uint64_t)call->opt[COPY_OFFSET].num;
-	int status = segment_open(call, &seg, call->args[0].str, 0);
+	int status = segment_open(call, &seg, call->args[0].str, SEGMENT_KEEP);
 	if (status == 0)
 		status = segment_lock(call, seg, true, 0);
 	if (status == 0)

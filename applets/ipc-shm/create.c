@@ -125,12 +125,16 @@ int shm_create(struct call *call)
 
 struct mappers {
 	struct call *call;
+	const struct stat *st;
 	const char *text;
 };
 
 static int note_mapper(void *arg, pid_t pid)
 {
 	struct mappers *m = arg;
+	/* A shell that only keeps it for its next call will look at its size first. */
+	if (segment_idle(pid, m->st))
+		return 0;
 	m->text = m->text == NULL ? call_fmt(m->call, "%ld", (long)pid)
 				  : call_fmt(m->call, "%s, %ld", m->text, (long)pid);
 	return m->text == NULL;
@@ -141,17 +145,17 @@ static int unmapped(struct call *call, const struct segment *seg)
 {
 	struct stat st;
 	struct maps_key key;
-	struct mappers m = {.call = call};
+	struct mappers m = {.call = call, .st = &st};
 	bool hidden = false;
-	if (maps_file(seg->fd, &key) < 0 || maps_each(&key, note_mapper, &m, &hidden) < 0)
+	if (fstat(seg->fd, &st) < 0 || maps_file(seg->fd, &key) < 0 ||
+		maps_each(&key, note_mapper, &m, &hidden) < 0)
 		return call_error(call, errno, "look who has %s mapped", seg->obj.text);
 	if (m.text != NULL)
 		return call_fail(call, ST_BUSY, 0,
 			"%s: mapped by process %s, which would meet SIGBUS; --force shrinks it all "
 			"the same",
 			seg->obj.text, m.text);
-	if (hidden &&
-		(fstat(seg->fd, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 066) != 0))
+	if (hidden && (st.st_uid != geteuid() || (st.st_mode & 066) != 0))
 		return call_fail(call, ST_BUSY, 0,
 			"%s: other users may use it, and whether they have it mapped cannot be seen; "
 			"--force shrinks it all the same",
@@ -192,13 +196,9 @@ int shm_resize(struct call *call)
 
 /* ---- rm */
 
-static int remove_one(struct call *call, struct segment **out, const char *word)
+static int remove_it(struct call *call, struct segment *seg, const char *word)
 {
 	struct stat st;
-	int status = segment_name(call, out, word);
-	struct segment *seg = *out;
-	if (status != 0)
-		return status;
 	if (seg->sysv)
 		return shm_sysv_rm(call, seg);
 	if (seg->obj.kind == OBJECT_FD)
@@ -206,21 +206,26 @@ static int remove_one(struct call *call, struct segment **out, const char *word)
 	if (fstatat(seg->at.dirfd, seg->at.rel, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		!S_ISREG(st.st_mode))
 		return call_fail(call, ST_DATA, 0, "%s: not a regular file", word);
-	if (unlinkat(seg->at.dirfd, seg->at.rel, 0) == 0)
+	if (unlinkat(seg->at.dirfd, seg->at.rel, 0) == 0) {
+		segment_forget(call, word);
 		return 0;
+	}
 	if (errno == ENOENT || errno == ENOTDIR)
 		return call_fail(call, ST_NOOBJ, 0, "%s: no such segment", word);
 	return call_error(call, errno, "remove %s", word);
 }
 
+static int remove_one(struct call *call, const char *word)
+{
+	struct segment *seg;
+	int status = segment_name(call, &seg, word);
+	if (status == 0)
+		status = remove_it(call, seg, word);
+	segment_close(call, seg);
+	return status;
+}
+
 int shm_rm(struct call *call)
 {
-	int worst = 0;
-	for (unsigned i = 0; i < call->nargs; i++) {
-		struct segment *seg;
-		int status = remove_one(call, &seg, call->args[i].str);
-		segment_close(call, seg);
-		worst = status > worst ? status : worst;
-	}
-	return worst;
+	return call_each(call, remove_one);
 }

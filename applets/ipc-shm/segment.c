@@ -21,12 +21,9 @@ static void undo_at(void *at, intptr_t n)
 	object_at_close(at);
 }
 
-int segment_name(struct call *call, struct segment **out, const char *word)
+/* Where WORD is. 0 or a status. */
+static int name_it(struct call *call, struct segment *seg, const char *word)
 {
-	struct segment *seg = *out = call_alloc(call, sizeof *seg);
-	if (seg == NULL)
-		return call_error(call, errno, "open %s", word);
-	*seg = (struct segment){.at.dirfd = AT_FDCWD, .fd = -1, .id = -1};
 	if (strncmp(word, "memfd:", 6) == 0)
 		return call_fail(
 			call, ST_USAGE, 0, "%s: nobody else can name it: only run takes it", word);
@@ -54,6 +51,22 @@ int segment_name(struct call *call, struct segment **out, const char *word)
 			word);
 	}
 	return seg->at.rel != NULL ? 0 : call_error(call, ENOMEM, "%s", word);
+}
+
+static struct segment *new_segment(struct call *call)
+{
+	struct segment *seg = call_alloc(call, sizeof *seg);
+	if (seg == NULL)
+		return NULL;
+	seg->at.dirfd = AT_FDCWD;
+	seg->fd = seg->id = -1;
+	return seg;
+}
+
+int segment_name(struct call *call, struct segment **out, const char *word)
+{
+	struct segment *seg = *out = new_segment(call);
+	return seg != NULL ? name_it(call, seg, word) : call_error(call, errno, "open %s", word);
 }
 
 void segment_close(struct call *call, struct segment *seg)
@@ -105,16 +118,14 @@ static int try_open(struct call *call, struct segment *seg, unsigned flags)
 	return seg->sysv ? shm_sysv_open(call, seg) : open_file(call, seg, flags);
 }
 
-int segment_open(struct call *call, struct segment **out, const char *word, unsigned flags)
+/* Open SEG, whose name is known. */
+static int open_named(struct call *call, struct segment *seg, const char *word, unsigned flags)
 {
-	int status = segment_name(call, out, word);
-	struct segment *seg = *out;
+	int status;
 	bool create = call->opt[MAKE_CREATE].count > 0;
 	uint64_t size =
 		call->opt[MAKE_SIZE].count > 0 ? (uint64_t)call->opt[MAKE_SIZE].num : SHM_PAGE;
 	unsigned mode = call->std[STD_MODE].count > 0 ? (unsigned)call->std[STD_MODE].num : 0600;
-	if (status != 0 || seg == NULL)
-		return status;
 	if (seg->sysv && seg->obj.sysv == SYSV_PRIVATE && call->verb->run != shm_run)
 		return call_fail(call, ST_USAGE, 0,
 			"%s always means a new segment; use the sysv:id=N that create prints",
@@ -135,10 +146,29 @@ int segment_open(struct call *call, struct segment **out, const char *word, unsi
 	return call_fail(call, ST_EXISTS, 0, "%s: comes and goes", word);
 }
 
+int segment_open(struct call *call, struct segment **out, const char *word, unsigned flags)
+{
+	bool keep = call->host != NULL && (flags & SEGMENT_KEEP) != 0;
+	struct segment *seg = *out = new_segment(call);
+	flags &= ~(unsigned)SEGMENT_KEEP;
+	if (seg == NULL)
+		return call_error(call, errno, "open %s", word);
+	if (keep && segment_recall(call, seg, word, flags))
+		return 0;
+	int status = name_it(call, seg, word);
+	if (status == 0)
+		status = open_named(call, seg, word, flags);
+	if (status == 0 && keep)
+		segment_offer(call, seg, word, flags);
+	return status;
+}
+
 /* Is the name still that of what is open? */
 static bool current(const struct segment *seg)
 {
 	struct stat a, b;
+	if (seg->kept != NULL)
+		return kept_current(&seg->kept->kept);
 	if (seg->obj.kind == OBJECT_FD)
 		return true;
 	if (seg->sysv)
@@ -162,6 +192,23 @@ static int take(struct call *call, struct segment *seg, int fd, bool shared, int
 	return call_waited(call, errno, "lock %s", seg->obj.text);
 }
 
+/* Another file has the name by now, or none. 0, -1, or a status. */
+static int open_anew(struct call *call, struct segment *seg, unsigned flags)
+{
+	if (seg->kept == NULL) {
+		call_close(call, seg->fd);
+		seg->fd = -1;
+		return try_open(call, seg, flags);
+	}
+	const char *word = seg->obj.text;
+	lock_fcntl_free(seg->fd, LOCK_OFD, 0, 0);
+	kept_drop(call, &seg->kept->kept, true);
+	object_at_close(&seg->at);
+	*seg = (struct segment){.at.dirfd = AT_FDCWD, .fd = -1, .id = -1};
+	int status = name_it(call, seg, word);
+	return status != 0 ? status : try_open(call, seg, flags);
+}
+
 int segment_lock(struct call *call, struct segment *seg, bool shared, unsigned flags)
 {
 	int64_t deadline = call_deadline(call);
@@ -175,12 +222,14 @@ int segment_lock(struct call *call, struct segment *seg, bool shared, unsigned f
 			return status;
 		if (seg->sysv)
 			seg->fd = fd;
+		if (seg->kept != NULL)
+			seg->kept->locked = true;
 		if (current(seg))
 			break;
-		/* Removed or replaced while we waited: the name counts. */
-		call_close(call, fd);
-		seg->fd = -1;
-		status = try_open(call, seg, flags);
+		/* Removed or replaced while we waited: the name counts. It may be replaced again and again. */
+		if (call_stopped(call) != 0)
+			return call_waited(call, EINTR, "lock %s", seg->obj.text);
+		status = open_anew(call, seg, flags);
 		if (status < 0)
 			return call_fail(call, ST_NOOBJ, 0, "%s: was removed", seg->obj.text);
 		if (status != 0)
@@ -195,6 +244,14 @@ void segment_unlock(struct call *call, struct segment *seg)
 {
 	(void)call;
 	lock_fcntl_free(seg->fd, LOCK_OFD, 0, 0);
+	if (seg->kept != NULL)
+		seg->kept->locked = false;
+}
+
+void segment_waits(struct segment *seg)
+{
+	if (seg->kept != NULL)
+		seg->kept->waits = lseek(seg->fd, 0, SEEK_SET) == 0;
 }
 
 int segment_fits(struct call *call, const struct segment *seg, uint64_t off, uint64_t len)
@@ -212,7 +269,7 @@ static void undo_map(void *arg, intptr_t n)
 	(void)n;
 	if (seg->sysv)
 		shmdt(seg->base);
-	else
+	else if (seg->kept == NULL)
 		munmap(seg->base, seg->maplen);
 	shared_unguard(&seg->oldbus);
 }
@@ -223,6 +280,9 @@ int segment_map(struct call *call, struct segment *seg, uint64_t off, size_t len
 		int status = shm_sysv_attach(call, seg, write);
 		if (status != 0)
 			return status;
+	} else if (seg->kept != NULL) {
+		if (segment_map_kept(seg, off, len, write) < 0)
+			return call_error(call, errno, "map %s", seg->obj.text);
 	} else {
 		uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 		seg->from = off / page * page;
@@ -287,8 +347,10 @@ int segment_back(struct call *call, const struct segment *seg, uint64_t from, ui
 	struct stat st;
 	if (seg->sysv || from >= to)
 		return 0;
+	if (seg->kept != NULL)
+		st = seg->kept->kept.st;
 	/* Nothing missing anywhere: the usual case, and asking page by page takes time. */
-	if (fstat(seg->fd, &st) == 0 && (uint64_t)st.st_size >= to &&
+	if ((seg->kept != NULL || fstat(seg->fd, &st) == 0) && (uint64_t)st.st_size >= to &&
 		(uint64_t)st.st_blocks * 512 >= (uint64_t)st.st_size)
 		return 0;
 	/* The kernel would say it by SIGXFSZ. */

@@ -34,10 +34,22 @@ struct segment {
 	uint64_t from;
 	size_t maplen;
 	struct sigaction oldbus;
+	struct kept_segment *kept; /* files: a host keeps .fd and the mapping, which are not ours */
+};
+
+/* What a shell that has loaded us keeps of a segment from call to call: the file, and what was last mapped of it. */
+struct kept_segment {
+	struct kept kept;
+	bool waits, locked;
+	void *base;
+	uint64_t from;
+	size_t maplen;
+	bool writable;
 };
 
 #define SEGMENT_WRITE 1  /* it must be writable */
 #define SEGMENT_EITHER 2 /* writable if it can be */
+#define SEGMENT_KEEP 4   /* a host may keep it open */
 
 /* ---- segment.c */
 
@@ -65,6 +77,22 @@ int segment_back(struct call *call, const struct segment *seg, uint64_t from, ui
 void segment_close(struct call *call, struct segment *seg);
 /* A parsed and named object, without opening it; *OUT as above. 0 or a status. */
 int segment_name(struct call *call, struct segment **out, const char *word);
+
+/* This call waits for another: no idle handle of a shell's. */
+void segment_waits(struct segment *seg);
+
+/* ---- kept.c */
+
+/* Fill SEG with what the host has kept for WORD; false when there is nothing. */
+bool segment_recall(struct call *call, struct segment *seg, const char *word, unsigned flags);
+/* SEG, a file that is open and the call's: let the host have it. */
+void segment_offer(struct call *call, struct segment *seg, const char *word, unsigned flags);
+/* Have LEN bytes from OFF on mapped in it. -1 with errno. */
+int segment_map_kept(struct segment *seg, uint64_t off, size_t len, bool write);
+/* The name WORD is gone. */
+void segment_forget(struct call *call, const char *word);
+/* Does process PID hold the file ST only as an idle handle? */
+bool segment_idle(pid_t pid, const struct stat *st);
 
 /* ---- sysv.c */
 

@@ -16,6 +16,7 @@ struct holders {
 	bool *mapped;
 	size_t n, cap;
 	pid_t self;
+	const struct stat *st; /* files: NULL for System V */
 };
 
 static int add_holder(struct holders *h, pid_t pid, bool mapped)
@@ -25,6 +26,8 @@ static int add_holder(struct holders *h, pid_t pid, bool mapped)
 	for (size_t i = 0; i < h->n; i++)
 		if (h->pids[i] == pid)
 			return 0;
+	if (h->st != NULL && segment_idle(pid, h->st))
+		return 0;
 	if (h->n == h->cap) {
 		size_t cap = h->cap > 0 ? h->cap * 2 : 16;
 		pid_t *pids = realloc(h->pids, cap * sizeof *pids);
@@ -100,11 +103,13 @@ static int find_facts(struct call *call, const struct segment *seg, struct facts
 	f->uid = st.st_uid;
 	f->gid = st.st_gid;
 	f->nameless = seg->nameless;
+	f->holders.st = &st;
 	f->backed = (uint64_t)st.st_blocks * 512;
 	if (seg->size > 0 && maps_file(seg->fd, &key) == 0)
 		(void)maps_each(&key, add_mapper, &f->holders, &hidden);
 	(void)proc_each_fd(&st, false, add_opener, &f->holders, &f->hidden);
 	f->hidden = f->hidden || hidden;
+	f->holders.st = NULL;
 	return 0;
 }
 

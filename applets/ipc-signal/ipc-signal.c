@@ -10,14 +10,12 @@
  */
 #include "ipc-signal.h"
 
-#include "sig.h"
-
-#include <errno.h>
-
 int signal_send(struct call *call);
 int signal_wait(struct call *call);
 int signal_stop(struct call *call);
 int signal_run(struct call *call);
+int signal_hold(struct call *call);
+int signal_release(struct call *call);
 int signal_ls(struct call *call);
 
 static const struct opt send_opts[] = {
@@ -92,6 +90,10 @@ static const struct operand stop_operands[] = {
 	{.name = "PID", .arg = ARG_STR, .min = 1, .help = "process id, or PID:START (see ls)"},
 	{0},
 };
+static const struct operand release_operands[] = {
+	{.name = "SIGNAL", .arg = ARG_SIGNAL, .help = "as for hold; none: all that are held"},
+	{0},
+};
 static const struct operand ls_operands[] = {
 	{.name = "PID", .arg = ARG_STR, .min = 0, .help = "process id, or PID:START"},
 	{0},
@@ -114,6 +116,7 @@ static const struct verb verbs[] = {
 		OPTS(wait_opts),
 		.operands = wait_operands,
 		.std = STD_WAIT | STD(COUNT) | STD(FOLLOW) | STD(JSON) | STD(READY_FD),
+		.flags = VERB_INPROC,
 		.example = "ipc-signal wait -f USR1 RTMIN+1 | while read -r name rest; do :; done",
 		.example_says = "a line for each signal, as it comes",
 		.run = signal_wait},
@@ -138,6 +141,21 @@ static const struct verb verbs[] = {
 		.example = "ipc-signal run --grace 30 -- sh -c 'worker & worker & wait'",
 		.example_says = "TERM ends both workers; run returns when they are gone",
 		.run = signal_run},
+	{.name = "hold",
+		.summary = "keep signals for later waits: only in bash itself",
+		.usage = "SIGNAL...",
+		.operands = wait_operands,
+		.flags = VERB_INPROC | VERB_SILENT,
+		.example = "ipc-signal hold USR1; while ipc-signal wait USR1; do :; done",
+		.example_says =
+			"as builtins: none is lost, and none kills the shell, between two waits",
+		.run = signal_hold},
+	{.name = "release",
+		.summary = "let through what hold has kept",
+		.usage = "[SIGNAL...]",
+		.operands = release_operands,
+		.flags = VERB_INPROC | VERB_SILENT,
+		.run = signal_release},
 	{.name = "ls",
 		.summary = "show what processes do with signals",
 		.usage = "[--id] [-J] [PID...]",
@@ -155,24 +173,3 @@ const struct applet ipc_signal = {
 	.summary = "send, wait for, and stop with signals",
 	VERBS(verbs),
 };
-
-static void drop_and_restore(void *arg, intptr_t n)
-{
-	const uint64_t *set = arg; /* what we blocked, and what was blocked before */
-	siginfo_t info;
-	(void)n;
-	while (sig_take(set[0] & ~set[1], &info, DEADLINE_NOW) > 0)
-		;
-	sig_change(SIG_SETMASK, set[1], NULL);
-}
-
-int hold_signals(struct call *call, uint64_t set)
-{
-	uint64_t *held = call_alloc(call, 2 * sizeof *held);
-	if (held == NULL || sig_change(SIG_BLOCK, set, &held[1]) < 0)
-		return call_error(call, errno, "block signals");
-	held[0] = set;
-	if (!call->ends && call_undo(call, drop_and_restore, held, 0) < 0)
-		return call_error(call, errno, "block signals");
-	return 0;
-}

@@ -13,9 +13,7 @@ enum { LS_ID };
 
 #define GRACE (10 * NS_PER_S) /* unless --grace says otherwise */
 
-/* Block SET until the call ends; when the process ends with the call, until then: a signal that
- * comes behind the last one we took must not kill us on the way out. Those that are pending when the
- * mask is put back are dropped. 0, or a status. */
-int hold_signals(struct call *call, uint64_t set);
+/* The operands of CALL as a set of signals. 0, or a status. */
+int wanted_signals(struct call *call, uint64_t *set);
 
 #endif

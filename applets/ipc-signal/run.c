@@ -7,6 +7,7 @@
 #include "ipc-signal.h"
 
 #include "fd.h"
+#include "hold.h"
 #include "num.h"
 #include "sig.h"
 #include "spawn.h"
@@ -262,7 +263,7 @@ static int supervise(struct supervisor *s)
 static void undo_subreaper(void *arg, intptr_t was)
 {
 	(void)arg;
-	prctl(PR_SET_CHILD_SUBREAPER, was);
+	prctl(PR_SET_CHILD_SUBREAPER, was, 0L, 0L, 0L);
 }
 
 static void undo_chld(void *old, intptr_t n)
@@ -282,9 +283,10 @@ static int prepare(struct supervisor *s)
 	if (old == NULL || sigaction(SIGCHLD, &dfl, old) < 0 ||
 		call_undo(call, undo_chld, old, 0) < 0)
 		return call_fail(call, ST_EARLY, errno, "prepare for SIGCHLD");
-	if (hold_signals(call, s->set) != 0)
+	if (hold_for_call(call, s->set) != 0)
 		return ST_EARLY;
-	if (prctl(PR_GET_CHILD_SUBREAPER, &was) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1L) < 0 ||
+	if (prctl(PR_GET_CHILD_SUBREAPER, &was, 0L, 0L, 0L) < 0 ||
+		prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L) < 0 ||
 		call_undo(call, undo_subreaper, NULL, was) < 0)
 		return call_fail(call, ST_EARLY, errno, "become the parent of orphans");
 	return 0;

@@ -78,13 +78,32 @@ static void ask(struct stopping *s)
 			ask_one(&s->list[i], s->sig);
 }
 
+/* The init of our pid namespace has been asked, and no KILL of ours can reach it: we would wait for ever. */
+static void give_up(struct stopping *s, struct target *t)
+{
+	call_warn(s->call, 0,
+		"1 (%s) did not end, and the first process of a pid namespace cannot be killed from within it",
+		t->command);
+	fd_close(t->pidfd);
+	t->pidfd = -1;
+	s->running--;
+	t->fate = DENIED;
+	targets_report(s, t->task.id, t->command, DENIED);
+}
+
 static void kill_all(struct stopping *s)
 {
-	for (size_t i = 0; i < s->n; i++)
-		if (s->list[i].fate == RUNNING && !s->list[i].killed) {
-			(void)sig_send(s->list[i].pidfd, SIGKILL, NULL);
-			s->list[i].killed = true;
+	for (size_t i = 0; i < s->n; i++) {
+		struct target *t = &s->list[i];
+		if (t->fate != RUNNING || t->killed)
+			continue;
+		if (t->task.id.pid == 1) {
+			give_up(s, t);
+			continue;
 		}
+		(void)sig_send(t->pidfd, SIGKILL, NULL);
+		t->killed = true;
+	}
 }
 
 /* Wait until one ends, or DEADLINE. 0; -1 with errno as wait_poll. */
@@ -141,6 +160,8 @@ static int wait_all(struct stopping *s, int64_t grace, int64_t limit)
 			kill_all(s);
 		else
 			ask(s);
+		if (s->running == 0) /* all that were left cannot be killed */
+			return 0;
 		if (wait_some(s, killing || limit < grace ? limit : grace) == 0)
 			collect(s);
 		else if (errno != ETIMEDOUT && errno != EAGAIN)

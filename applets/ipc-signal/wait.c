@@ -2,6 +2,7 @@
  * lost in between: a blocked signal stays with the process until it is asked for. */
 #include "ipc-signal.h"
 
+#include "hold.h"
 #include "num.h"
 #include "sig.h"
 
@@ -138,21 +139,26 @@ static int take(struct call *call, uint64_t set, int fd, siginfo_t *info, int64_
 	}
 }
 
-/* The signals asked for as a set. 0, or a status. */
-static int wanted(struct call *call, uint64_t *set)
+/* Take the signals of SET and print each, as many as are wanted; for an array what is there, once there is
+ * something. */
+static int receive(struct call *call, uint64_t set, int fd, int64_t deadline)
 {
-	char name[NUM_BUF];
-	*set = 0;
-	for (unsigned i = 0; i < call->nargs; i++) {
-		int sig = (int)call->args[i].num;
-		if (sig == 0)
-			return call_fail(call, ST_USAGE, 0, "signal 0 is never received");
-		if (sig == SIGKILL || sig == SIGSTOP)
-			return call_fail(call, ST_USAGE, 0, "%s cannot be waited for",
-				num_signal_name(sig, name));
-		*set |= SIG_BIT(sig);
+	bool follow = call->std[STD_FOLLOW].count > 0, batch = call_batch(call), some = false;
+	int64_t left = call->std[STD_COUNT].count > 0 ? call->std[STD_COUNT].num : 1;
+	int status = ST_OK;
+	for (; status == ST_OK && (follow || batch || left > 0); left--) {
+		siginfo_t info;
+		int sig = take(call, set, fd, &info, batch && some ? DEADLINE_NOW : deadline);
+		if (sig < 0 && errno == EAGAIN && batch && some)
+			return ST_OK;
+		some = true;
+		status = sig > 0         ? print(call, sig, &info)
+			: errno == EPIPE ? ST_SIGPIPE
+			: follow         ? call_waited(call, errno, "wait for a signal")
+				 : call_waited(call, errno, "wait for a signal, %lld to come",
+					   (long long)left);
 	}
-	return 0;
+	return status;
 }
 
 int signal_wait(struct call *call)
@@ -168,9 +174,9 @@ int signal_wait(struct call *call)
 	if (bad != NULL)
 		return call_fail(call, ST_USAGE, 0,
 			"--format: %.2s is none of %%n %%s %%p %%u %%v %%c %%%%", bad);
-	int status = wanted(call, &set);
+	int status = wanted_signals(call, &set);
 	if (status == 0)
-		status = hold_signals(call, set);
+		status = hold_for_call(call, set);
 	if (status != 0)
 		return status;
 	int fd = call_own(call, sig_fd(set));
@@ -178,15 +184,5 @@ int signal_wait(struct call *call)
 		return call_error(call, errno, "make a descriptor for signals");
 	int64_t deadline = call_deadline(call);
 	status = call_ready(call);
-	int64_t left = call->std[STD_COUNT].count > 0 ? call->std[STD_COUNT].num : 1;
-	for (; status == 0 && (follow || left > 0); left--) {
-		siginfo_t info;
-		int sig = take(call, set, fd, &info, deadline);
-		status = sig > 0         ? print(call, sig, &info)
-			: errno == EPIPE ? ST_SIGPIPE
-			: follow         ? call_waited(call, errno, "wait for a signal")
-				 : call_waited(call, errno, "wait for a signal, %lld to come",
-					   (long long)left);
-	}
-	return status;
+	return status != 0 ? status : receive(call, set, fd, deadline);
 }

@@ -217,7 +217,7 @@ static const struct verb verbs[] = {
 		.std = STD(TIMEOUT) | STD(MODE) | STD(JSON) | STD(READY_FD) | STD(PIDFILE),
 		OPTS(relay_opts),
 		.operands = relay_operands,
-		.flags = VERB_INPROC | VERB_GRACEFUL,
+		.flags = VERB_GRACEFUL,
 		.example = "ipc-sock relay tcp:127.0.0.1:5432 /run/postgresql/.s.PGSQL.5432",
 		.example_says = "reach a unix socket over TCP",
 		.run = run_sock_relay},

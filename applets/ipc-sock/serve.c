@@ -273,9 +273,7 @@ int server_run(struct server *s)
 	s->too_late.due = too_late;
 	if (loop_at(&s->loop, &s->too_late, s->deadline) < 0)
 		return call_error(call, ENOMEM, "serve");
-	status = call_pidfile(call);
-	if (status == 0)
-		status = call_ready(call);
+	status = call_serving(call);
 	if (status != 0)
 		return status;
 	if (loop_run(&s->loop) < 0)

@@ -19,7 +19,7 @@
 
 static void kill_all(struct runner *r, int sig)
 {
-	for (size_t i = 0; i < r->n; i++)
+	for (size_t i = 0; r->slots != NULL && i < r->n; i++)
 		if (r->slots[i].pid > 0)
 			kill(-r->slots[i].pid, sig);
 }
@@ -55,12 +55,12 @@ static int alloc_slots(struct runner *r)
 {
 	r->slots = calloc(r->n, sizeof *r->slots);
 	r->fds = calloc(2 * r->n + 1, sizeof *r->fds);
-	if (call_undo(r->sp.call, undo_slots, r, 0) < 0 || r->slots == NULL || r->fds == NULL)
-		return -1;
-	for (size_t i = 0; i < r->n; i++) {
+	for (size_t i = 0; r->slots != NULL && i < r->n; i++) {
 		struct slot *s = &r->slots[i];
 		s->pidfd = s->lease = s->err[0] = s->err[1] = s->out.fd = -1;
 	}
+	if (call_undo(r->sp.call, undo_slots, r, 0) < 0 || r->slots == NULL || r->fds == NULL)
+		return -1;
 	return 0;
 }
 
@@ -255,9 +255,7 @@ int run_run(struct call *call)
 		return call_error(call, errno, "run");
 	status = minder_start(r);
 	if (status == ST_OK)
-		status = call_pidfile(call);
-	if (status == ST_OK)
-		status = call_ready(call);
+		status = call_serving(call);
 	if (status == ST_OK)
 		status = loop(r);
 	if (r->sp.foreign > 0)

@@ -180,6 +180,13 @@ static int tally(void *arg, int dirfd, const struct job *job, const char *name)
 	return 0;
 }
 
+/* How long the oldest waits, ns. The time is the file's, which its owner may set to anything. */
+static int64_t oldest_age(const struct counts *c)
+{
+	int64_t now = now_ms() / 1000, since = c->since > 0 ? c->since : 0;
+	return now > since ? (now - since) * NS_PER_S : 0;
+}
+
 static void stat_json(struct spool *sp, const struct counts *c)
 {
 	struct json j;
@@ -190,7 +197,7 @@ static void stat_json(struct spool *sp, const struct counts *c)
 		json_uint(&j, shown_names[s], c->n[s]);
 	json_uint(&j, "bytes", c->bytes);
 	if (c->oldest > 0)
-		json_seconds(&j, "oldest", (now_ms() / 1000 - c->since) * NS_PER_S);
+		json_seconds(&j, "oldest", oldest_age(c));
 	json_uint(&j, "depth", sp->depth);
 	json_uint(&j, "max-attempts", sp->max_attempts);
 	json_uint(&j, "keep", sp->keep);
@@ -206,8 +213,7 @@ static void stat_text(struct spool *sp, const struct counts *c)
 		out_fmt(out, "%-13s %llu\n", shown_names[s], (unsigned long long)c->n[s]);
 	out_fmt(out, "%-13s %s\n", "bytes", num_show_size(c->bytes, text));
 	if (c->oldest > 0)
-		out_fmt(out, "%-13s %s\n", "oldest",
-			num_show_duration((now_ms() / 1000 - c->since) * NS_PER_S, text));
+		out_fmt(out, "%-13s %s\n", "oldest", num_show_duration(oldest_age(c), text));
 	out_fmt(out, "%-13s %llu\n", "depth", (unsigned long long)sp->depth);
 	out_fmt(out, "%-13s %llu\n", "max-attempts", (unsigned long long)sp->max_attempts);
 	out_fmt(out, "%-13s %llu%s\n", "keep", (unsigned long long)sp->keep,

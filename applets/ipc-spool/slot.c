@@ -79,6 +79,14 @@ static int prepare(struct runner *r, struct slot *s)
 	return r->keep_output ? draft_open(&r->sp, &s->out) : 0;
 }
 
+/* In the child, before it can start anything: the minder must know its group even when we are killed at once. */
+static int note_group(void *arg)
+{
+	volatile pid_t *group = arg;
+	*group = getpid();
+	return 0;
+}
+
 static int start_cmd(struct runner *r, struct slot *s)
 {
 	struct call *call = r->sp.call;
@@ -93,7 +101,9 @@ static int start_cmd(struct runner *r, struct slot *s)
 		.env = env,
 		.fds = fds,
 		.nfds = r->keep_output ? 3 : 2,
-		.flags = SPAWN_GROUP | SPAWN_DIE};
+		.flags = SPAWN_GROUP | SPAWN_DIE,
+		.hook = note_group,
+		.hook_arg = (void *)(uintptr_t)&r->groups[s - r->slots]};
 	int status = spawn_call(call, &spawn, &s->pid);
 	if (status != 0) {
 		s->pid = 0;
@@ -109,7 +119,6 @@ static int start_cmd(struct runner *r, struct slot *s)
 		s->pid = 0;
 		return status;
 	}
-	r->groups[s - r->slots] = s->pid;
 	r->busy++;
 	return ST_OK;
 }

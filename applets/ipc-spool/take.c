@@ -81,16 +81,18 @@ static int start_guard(struct spool *sp, int owner, int lease, const struct job 
 	return spawn_call(call, &spawn, &pid);
 }
 
-static void print_taken(struct spool *sp, const struct job *job, int lease)
+static int print_taken(struct spool *sp, const struct job *job, int lease)
 {
 	struct call *call = sp->call;
 	struct stat st;
 	struct json j;
 	char name[NAME_SIZE];
 	char *path = call_fmt(call, "%s/cur/%s", sp->path, job_name(job, name));
+	if (path == NULL)
+		return call_error(call, ENOMEM, "take job %012llu", (unsigned long long)job->id);
 	if (call->std[STD_JSON].count == 0) {
 		out_fmt(&call->out, "%012llu\t%s\n", (unsigned long long)job->id, path);
-		return;
+		return call_flush(call);
 	}
 	json_start(&j, &call->out);
 	json_open(&j, NULL, '{');
@@ -101,6 +103,7 @@ static void print_taken(struct spool *sp, const struct job *job, int lease)
 	json_uint(&j, "attempt", job->attempt);
 	json_int(&j, "size", fstat(lease, &st) == 0 ? (int64_t)st.st_size : -1);
 	json_close(&j, '}');
+	return call_flush(call);
 }
 
 static int hand_over(struct spool *sp, int owner, int lease, const struct job *job)
@@ -108,10 +111,8 @@ static int hand_over(struct spool *sp, int owner, int lease, const struct job *j
 	struct outcome back = {.uncounted = true};
 	bool dead;
 	int status = start_guard(sp, owner, lease, job);
-	if (status == ST_OK) {
-		print_taken(sp, job, lease);
-		status = call_flush(sp->call);
-	}
+	if (status == ST_OK)
+		status = print_taken(sp, job, lease);
 	if (status != ST_OK) /* nobody knows of it: it was not taken */
 		(void)job_failed(sp, job, &back, &dead);
 	return status;

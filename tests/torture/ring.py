@@ -1,5 +1,6 @@
-#!/usr/bin/env python3
-"""tests/torture/ring.py KILLS [SEED]: writers and readers of one ring, killed with SIGKILL at random moments.
+#!/usr/bin/env -S python3 -B
+"""tests/torture/ring.py KILLS [SEED]: writers and readers of one ring, killed with SIGKILL at random moments, and
+between that stopped and continued, or asked to end by TERM, INT or HUP (which loses nothing).
 
 Each put of one record by one process is acknowledged by its exit status 0. What must hold: every
 acknowledged record is got exactly once, except those that a killed reader had taken (readers take one at
@@ -14,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+
+from fire import FIRED
 
 KILLS = int(sys.argv[1])
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else random.randrange(1 << 30)
@@ -55,7 +58,7 @@ def writer(w):
         if status == 0:
             with lock:
                 acknowledged.add((w, n))
-        elif status != -signal.SIGKILL:
+        elif status not in FIRED:
             print(f"a put ended with {status}")
             os._exit(1)
 
@@ -71,7 +74,7 @@ def reader(follow):
                 os._exit(1)
         if (status == 0 and follow) or status == 69:
             return
-        if status not in (0, -signal.SIGKILL):
+        if status not in {0} | FIRED:
             print(f"a get ended with {status}")
             os._exit(1)
 
@@ -80,13 +83,24 @@ writers = [threading.Thread(target=writer, args=(w,)) for w in range(3)]
 readers = [threading.Thread(target=reader, args=(r == 0,)) for r in range(3)]
 for t in writers + readers:
     t.start()
-pause = threading.Event()
+pause, others = threading.Event(), 0
 while sum(kills.values()) < KILLS:
     pause.wait(random.uniform(0, 0.004))
     with lock:
         if alive:
             p, kind = random.choice(list(alive))
-            if p.poll() is None:
+            how = random.random()
+            if p.poll() is not None:
+                continue
+            if how < 0.1:
+                p.send_signal(signal.SIGSTOP)
+                pause.wait(random.uniform(0, 0.01))
+                p.send_signal(signal.SIGCONT)
+                others += 1
+            elif how < 0.25:
+                p.send_signal(random.choice((signal.SIGTERM, signal.SIGINT, signal.SIGHUP)))
+                others += 1
+            else:
                 p.send_signal(signal.SIGKILL)
                 kills[kind] += 1
 done.set()
@@ -108,7 +122,7 @@ for line in got:
 missing = len(acknowledged - seen)
 lost = max(0, missing - kills["get"])
 repairs = subprocess.run(["ipc-ring", "stat", ring], capture_output=True, text=True).stdout.split("dead holders ")[1]
-print(f"seed {SEED}: {sum(kills.values())} kills ({kills['put']} of writers, {kills['get']} of readers), "
+print(f"seed {SEED}: {sum(kills.values())} kills ({kills['put']} of writers, {kills['get']} of readers), {others} stops and signals, "
       f"{len(acknowledged)} acknowledged, {len(seen)} got, {missing} gone with a killed reader, "
       f"{repairs.strip()} killed in the lock: lost {lost}, torn {torn}, twice {twice}")
 subprocess.run(["ipc-ring", "rm", ring])

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """spool_kill.py COUNT [SEED]: put COUNT jobs and run them while putters, runners and workers are killed
-with SIGKILL at random. Works in the current directory with ipc-spool on PATH.
+with SIGKILL at random, or stopped for a moment. Works in the current directory with ipc-spool on PATH.
 
 Holds: every job whose id was printed is done at least once; ids are unique; at most one extra attempt per
 kill; at the end nothing is leased, abandoned or left over in tmp/ but drafts of killed putters."""
-import collections, os, random, subprocess, sys, time
+import collections, os, random, signal, subprocess, sys, time
 
 count, seed = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else os.getpid()
 random.seed(seed)
@@ -39,7 +39,7 @@ def kill_worker(pid):
     return 0
 
 
-given, kills, put_kills, putters, runners = 0, 0, 0, [], [runner(), runner()]
+given, kills, put_kills, stops, putters, runners = 0, 0, 0, 0, [], [runner(), runner()]
 while given < count or putters:
     if given < count and len(putters) < 3:
         n = min(random.randint(1, 40), count - given)
@@ -60,6 +60,13 @@ while given < count or putters:
         kills += 2  # it had up to two jobs
     elif what < 0.3:
         kills += kill_worker(runners[random.randrange(2)].pid)
+    elif what < 0.4:
+        p = random.choice(putters + runners)
+        if p.poll() is None:
+            p.send_signal(signal.SIGSTOP)
+            time.sleep(random.random() * 0.01)
+            p.send_signal(signal.SIGCONT)
+            stops += 1
     for p in putters:
         if p.poll() not in (None, 0, -9):
             sys.exit('put ended with %d (seed %d)' % (p.returncode, seed))
@@ -85,8 +92,8 @@ for line in open('log'):
     (starts if words[1] == 'start' else ends)[words[0]] += 1
 missing = [i for i in printed if ends[i] == 0]
 extra = sum(n - 1 for n in starts.values())
-print('%d jobs printed, %d done, %d extra attempts, %d kills of runners\' jobs and workers, %d of putters, seed %d'
-      % (len(printed), len(ends), extra, kills, put_kills, seed))
+print('%d jobs printed, %d done, %d extra attempts, %d kills of runners\' jobs and workers, %d of putters, %d stops, seed %d'
+      % (len(printed), len(ends), extra, kills, put_kills, stops, seed))
 assert not missing, 'lost: %s' % missing
 assert len(printed) == len(set(printed)), 'an id was given twice'
 assert extra <= kills, '%d extra attempts after %d kills' % (extra, kills)

@@ -1,54 +1,26 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -B
 """tests/torture/state.py [ROUNDS]: locks, slots, barriers, events, message queues, shared counters under fire.
 
-Participants are killed with SIGKILL, stopped and continued at random; the state must hold all the same:
+Participants are killed with SIGKILL, sent other signals, stopped and continued at random; the state must hold:
   lock     never two CMDs that live inside, also when the supervisor died; free at the end
   sem      never more than two inside; both slots back at the end
   barrier  who is left goes on or is told (76), nobody hangs; the next generation meets
   event    who waited before the set goes on; the state is what was set last
-  mq       no message twice; lost at most one for each receiver that was killed
-  shm      a counter is what was acknowledged, and at most one more for each adder that was killed
-Prints rounds, kills and losses of each; status 1 when anything is lost. ROUNDS (default 40) bounds it all.
+  mq       no message twice; lost at most one for each receiver that was shot at
+  shm      a counter is what was acknowledged, and at most one more for each adder that was shot at
+Prints rounds, shots and losses of each; status 1 when anything is lost. ROUNDS (default 40) bounds it all.
 """
-import os, random, signal, subprocess, sys, tempfile, time
+import os, random, signal, subprocess, sys, time
+
+import fire as torture
+from fire import FIRED, call, fire, home, pause, say, shots, start
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 40
-random.seed(os.environ.get("SEED"))
-work = tempfile.mkdtemp(prefix="ipc-torture.")
-os.chdir(work)
-os.environ["IPC_DIR"] = work + "/ipc"
-losses = 0
-
-
-def start(*words, **more):
-    return subprocess.Popen(words, stdin=subprocess.DEVNULL, **more)
-
-
-def call(*words, limit=30):
-    return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=limit)
+work = home()
 
 
 def value(*words):
     return int(call(*words).stdout)
-
-
-def pause():
-    time.sleep(random.random() * 0.03)
-
-
-def fire(processes):
-    """Kill one of them, or stop it and let it go on. How many were killed."""
-    p = random.choice(processes)
-    try:
-        if random.random() < 0.3:
-            p.send_signal(signal.SIGSTOP)
-            pause()
-            p.send_signal(signal.SIGCONT)
-            return 0
-        p.send_signal(signal.SIGKILL)
-        return 1
-    except ProcessLookupError:
-        return 0
 
 
 def children(pid):
@@ -70,12 +42,6 @@ def settle(what, wanted, *words):
     return 1
 
 
-def say(what, rounds, kills, lost):
-    global losses
-    losses += lost
-    print(f"{what}: {rounds} rounds, {kills} kills, {lost} losses", flush=True)
-
-
 # Who is inside leaves a file with its pid as name. More than $1 of them alive is a loss.
 INSIDE = """
 >inside.$$
@@ -93,19 +59,19 @@ rm -f inside.$$
 def inside(what, most, *words):
     """Contend for WORDS, with CMDs and supervisors killed."""
     open("violations", "w").close()
-    kills, running = 0, []
+    running = []
     for i in range(ROUNDS):
         running = [p for p in running if p.poll() is None]
         while len(running) < 6:
             running.append(start(*words, "--", "sh", "-c", INSIDE, "sh", str(most), stderr=subprocess.DEVNULL))
         pause()
         if random.random() < 0.5:
-            kills += fire(running)
+            fire(running)
         else:
             for child in children(random.choice(running).pid)[:1]:
                 try:
                     os.kill(child, signal.SIGKILL)
-                    kills += 1
+                    shots["kills"] += 1
                 except OSError:
                     pass
     for p in running:
@@ -114,57 +80,58 @@ def inside(what, most, *words):
     for f in os.listdir("."):
         if f.startswith("inside."):
             os.unlink(f)
-    return kills, bad
+    return bad
 
 
 def lock():
-    kills, bad = inside("lock", 1, "ipc-lock", "run", "-w", "30", "./l")
+    bad = inside("lock", 1, "ipc-lock", "run", "-w", "30", "./l")
     bad += call("ipc-lock", "run", "-w", "20", "./l", "--", "true").returncode != 0
-    say("lock", ROUNDS, kills, bad)
+    say("lock", ROUNDS, bad)
 
 
 def sem():
     call("ipc-sem", "create", "--value", "2", "s")
-    kills, bad = inside("sem", 2, "ipc-sem", "run", "-w", "30", "s")
+    bad = inside("sem", 2, "ipc-sem", "run", "-w", "30", "s")
     bad += settle("sem", "2", "ipc-sem", "get", "s")
-    say("sem", ROUNDS, kills, bad)
+    say("sem", ROUNDS, bad)
 
 
 def barrier():
-    kills = bad = 0
+    bad = 0
     for i in range(ROUNDS // 4):
         parties = [start("ipc-barrier", "wait", "-q", "-c", "3", "-w", "10", "b", stderr=subprocess.DEVNULL)
                    for _ in range(3)]
         pause()
-        kills += fire(parties)
+        fire(parties)
         for p in parties:
-            if p.wait(60) not in (0, 76, 124, -signal.SIGKILL):
+            if p.wait(60) not in {0, 76, 124} | FIRED:
                 bad += 1
         call("ipc-barrier", "rm", "b")
         parties = [start("ipc-barrier", "wait", "-c", "3", "-w", "20", "b") for _ in range(3)]
         bad += sum(p.wait(60) != 0 for p in parties)
-    say("barrier", ROUNDS // 4, kills, bad)
+    say("barrier", ROUNDS // 4, bad)
 
 
 def event():
-    kills = bad = 0
+    bad = 0
     for i in range(ROUNDS // 4):
         call("ipc-event", "clear", "e")
         waiters = [start("ipc-event", "wait", "-w", "20", "e") for _ in range(4)]
         others = [start("ipc-event", random.choice(("pulse", "clear")), "e") for _ in range(3)]
-        kills += fire(others) + fire(waiters)
+        fire(others)
+        fire(waiters)
         for p in others:
             p.wait(30)
         bad += call("ipc-event", "set", "e").returncode != 0
-        bad += sum(p.wait(30) not in (0, -signal.SIGKILL) for p in waiters)
+        bad += sum(p.wait(30) not in {0} | FIRED for p in waiters)
         bad += call("ipc-event", "wait", "-n", "e").returncode != 0
-    say("event", ROUNDS // 4, kills, bad)
+    say("event", ROUNDS // 4, bad)
 
 
 def mq(queue, *create):
     kills, n, sent, running = 0, 0, set(), []
     if call("ipc-mq", "create", *create, queue).returncode != 0:
-        return say("mq " + queue, 0, 0, 1)
+        return say("mq " + queue, 0, 1)
     try:
         out = open("got", "ab")
         for i in range(ROUNDS):
@@ -183,7 +150,7 @@ def mq(queue, *create):
         out.close()
         got = open("got").read().split()
         twice = len(got) - len(set(got))
-        say("mq " + queue, ROUNDS, kills, twice + max(0, len(sent - set(got)) - kills))
+        say("mq " + queue, ROUNDS, twice + max(0, len(sent - set(got)) - kills))
     finally:
         call("ipc-mq", "rm", queue)
         os.unlink("got")
@@ -191,16 +158,16 @@ def mq(queue, *create):
 
 def shm():
     call("ipc-shm", "create", "-S", "64", "./c")
-    kills = done = killed = 0
+    done = killed = 0
     for i in range(ROUNDS):
         adders = [start("ipc-shm", "add", "./c", "8", "1", stdout=subprocess.DEVNULL) for _ in range(6)]
         if random.random() < 0.7:
-            kills += fire(adders)
+            fire(adders)
         ends = [p.wait(30) for p in adders]
         done += ends.count(0)
         killed += len(ends) - ends.count(0)
     now = value("ipc-shm", "get", "./c", "8")
-    say("shm", ROUNDS, kills, 0 if done <= now <= done + killed else 1)
+    say("shm", ROUNDS, 0 if done <= now <= done + killed else 1)
 
 
 lock()
@@ -211,4 +178,4 @@ mq(f"/ipcbox-torture-{os.getpid()}", "--depth", "8", "-S", "64")
 mq(f"sysv:{0x61000000 + os.getpid()}")
 shm()
 subprocess.run(["rm", "-rf", work])
-sys.exit(losses != 0)
+sys.exit(torture.losses != 0)

@@ -79,6 +79,7 @@ static void json(void)
 	json_bool(&j, "t", true);
 	json_null(&j, "z");
 	json_seconds(&j, "d", 1500000000);
+	json_seconds(&j, "before", INT64_MIN);
 	json_open(&j, "a", '[');
 	json_int(&j, NULL, 1);
 	json_open(&j, NULL, '[');
@@ -92,7 +93,8 @@ static void json(void)
 	json_close(&j, '}');
 	expect(out, fd,
 		"{\"s\":\"q\\\"b\\\\n\\nt\\t\\u0001\\u007f\",\"none\":null,\"min\":-9223372036854775808,"
-		"\"max\":18446744073709551615,\"t\":true,\"z\":null,\"d\":1.500000000,\"a\":[1,[],2],\"o\":{}}\n"
+		"\"max\":18446744073709551615,\"t\":true,\"z\":null,\"d\":1.500000000,"
+		"\"before\":-9223372036.854775808,\"a\":[1,[],2],\"o\":{}}\n"
 		"{}\n");
 }
 

@@ -48,7 +48,7 @@ static void children(void)
 	struct wait_signals w;
 	struct wait_kid kids[2];
 	int st;
-	OK(wait_hold(&w) == 0);
+	wait_hold(&w);
 	pid_t pid = sleeper();
 	OK(wait_child(&w, pid, false, false, DEADLINE_NOW, &st) < 0 && errno == EAGAIN);
 	OK(wait_child(&w, pid, false, false, wait_until(NS_PER_MS), &st) < 0 && errno == ETIMEDOUT);
