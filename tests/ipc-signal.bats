@@ -1089,6 +1089,8 @@ S
 	# /proc is that of another namespace here
 	status 6 "${inherit[@]}" "$BIN/ipc-signal" run -- sh leave
 	has log clean
+	# What does not end is killed there, too.
+	status 3 "${ns[@]}" "$BIN/ipc-signal" run --grace 0.1 -- sh -c 'trap "" TERM; sleep 100 & setsid sleep 100 & exit 3'
 	# TERM from outside reaches CMD, though process 1 has no handler
 	bg "${ns[@]}" "$BIN/ipc-signal" run -- sh -c 'trap "echo term; exit 7" TERM; echo ready; while :; do sleep 0.05; done' >out
 	u=$!

@@ -320,7 +320,14 @@ static int named_rows(struct listing *l)
 		fd_close(fd);
 		return errno == ENOENT ? 0 : -1;
 	}
-	for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+	int r = 0;
+	for (;;) {
+		errno = 0;
+		struct dirent *e = readdir(dir);
+		if (e == NULL) {
+			r = errno != 0 ? -1 : 0;
+			break;
+		}
 		const char *file = psem_file(e->d_name), *name;
 		struct psem p = {.fd = -1};
 		struct stat st;
@@ -333,8 +340,10 @@ static int named_rows(struct listing *l)
 		psem_close(&p);
 		row(l, name, "posix", value, st.st_uid, st.st_mode);
 	}
+	int saved = errno;
 	closedir(dir);
-	return 0;
+	errno = saved;
+	return r;
 }
 
 static int sysv_row(void *arg, int id)
