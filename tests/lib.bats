@@ -31,6 +31,10 @@ group() {
 	group addr
 }
 
+@test "task: who is who in /proc, who is let in, and how a command is found and started" {
+	group task
+}
+
 @test "object: a user's default directory made by somebody else is refused" {
 	[[ $(id -u) == 0 ]] || skip "needs root"
 	unset IPC_DIR

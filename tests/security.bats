@@ -287,7 +287,7 @@ os.setxattr(sys.argv[1], "security.capability", struct.pack("<5I", 0x02000001, 1
 		"ipc-sem create --value 1"; do
 		code=0
 		# shellcheck disable=SC2086
-		timeout 20 $v "posix:/$n.l" </dev/null >out 2>err || code=$?
+		timeout -k 1 10 $v "posix:/$n.l" </dev/null >out 2>err || code=$?
 		got="$got $code"
 	done
 	value=$(ipc-sem get "posix:/$n")

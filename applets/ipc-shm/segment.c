@@ -232,6 +232,8 @@ int segment_lock(struct call *call, struct segment *seg, bool shared, unsigned f
 			return call_fail(call, ST_NOOBJ, 0, "%s: was removed", seg->obj.text);
 		if (status != 0)
 			return status;
+		if (call_stopped(call) != 0) /* it may be replaced again and again */
+			return call_waited(call, EINTR, "lock %s", seg->obj.text);
 	}
 	if (!seg->sysv && fstat(seg->fd, &st) == 0)
 		seg->size = (uint64_t)st.st_size;

@@ -45,7 +45,8 @@ int main(int argc, char **argv)
 		void (*run)(void);
 	} groups[] = {{"num", test_num}, {"frame", test_frame}, {"object", test_object},
 		{"out", test_out}, {"call", test_call}, {"args", test_args}, {"fd", test_fd},
-		{"wait", test_wait}, {"addr", test_addr}, {"shared", test_shared}};
+		{"wait", test_wait}, {"addr", test_addr}, {"shared", test_shared},
+		{"task", test_task}};
 	for (size_t i = 0; argc == 2 && i < sizeof groups / sizeof *groups; i++) {
 		if (strcmp(argv[1], groups[i].name) != 0)
 			continue;
@@ -54,6 +55,6 @@ int main(int argc, char **argv)
 		printf("%d checks, %d failed\n", checks, failures);
 		return failures > 0;
 	}
-	fputs("usage: unit num|frame|object|out|call|args|fd|wait|addr|shared\n", stderr);
+	fputs("usage: unit num|frame|object|out|call|args|fd|wait|addr|shared|task\n", stderr);
 	return 64;
 }

@@ -23,5 +23,6 @@ void test_fd(void);
 void test_wait(void);
 void test_addr(void);
 void test_shared(void);
+void test_task(void);
 
 #endif
