@@ -417,3 +417,9 @@ let_go() {
 	wait "$p"
 	[[ $(<done) == 0 ]]
 }
+
+@test "a FIFO without a reader ends the verb, not the shell, also when its output would go to a variable" {
+	status 0 shell 'mkfifo f; exec {R}<>f; exec {W}>f; exec {R}<&-
+		ipc-fifo -v X write -q fd:$W record; echo "$?"'
+	[[ $output == 69 ]] || { echo "$output"; false; }
+}
