@@ -335,9 +335,11 @@ int call_stopped(const struct call *call)
 
 int call_stdout_error(struct call *call, int errnum)
 {
-	if (errnum == EPIPE)
-		return ST_SIGPIPE;
-	return call_fail(call, errnum == ENOMEM ? ST_LIMIT : ST_IO, errnum, "write stdout");
+	int status = errnum == EPIPE ? ST_SIGPIPE : errnum == ENOMEM ? ST_LIMIT : ST_IO;
+	if (status != ST_SIGPIPE && !call->told)
+		call_fail(call, status, errnum, "write stdout");
+	call->told = true;
+	return status;
 }
 
 int call_flush(struct call *call)

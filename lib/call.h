@@ -53,6 +53,7 @@ struct call {
 	char *const *command; /* NULL-terminated argv after "--", or NULL */
 	struct stop stop;     /* how waiting is interrupted; from the host */
 	struct host *host;    /* one that lives longer than this call (host.h), or NULL */
+	bool told;            /* that stdout cannot be written to: once is enough */
 	bool ends;    /* the process ends with this call: signals that were blocked may stay so */
 	bool starved; /* memory was refused: what is printed may lack something, and is not let out */
 	int in, err;  /* descriptors to read data from and write messages to */

@@ -192,6 +192,16 @@ let_go() {
 	(($(grep -cE 's\.sem|/proc/self/fd' trace) < 6))
 }
 
+@test "memory does not grow with the number of slots taken, words changed and records passed" {
+	status 0 shell 'mkfifo f; exec {F}<>f; ipc-sem create --value 2 s; ipc-shm create -S 4K m
+		grow() { for ((i = 0; i < $1; i++)); do ipc-sem wait -v A s; (( i % 3 )) || ipc-sem try s; ipc-sem post s; ipc-sem post -q s; ipc-shm add -v X m 0 1
+			ipc-shm write m text; ipc-shm read --length 4 -v X m; ipc-fifo write fd:$F x; ipc-fifo read -c 1 -v X fd:$F; ipc-shm get m 4096; done 2>/dev/null
+			sed -n "s/VmData:[^0-9]*\([0-9]*\).*/\1/p" /proc/$$/status; }
+		grow 100 >1; grow 600 >2; cat 1 2'
+	read -r -d '' one two <<<"$output" || :
+	((two - one <= 300)) || { echo "$one -> $two kB"; false; }
+}
+
 # ---- segments
 
 @test "segments stay open and mapped from call to call" {
@@ -319,8 +329,8 @@ let_go() {
 	mkfifo f
 	status 0 shell 'exec {F}<>f; for i in {1..200}; do ipc-fifo write fd:$F "record $i" extra; ipc-fifo read -c 1 -v X fd:$F; ipc-fifo read -c 1 -v Y fd:$F; [[ $X == "record $i" && $Y == extra ]] || echo "$X $Y"; done
 		ipc-fifo read -n -q -c 1 -v X fd:$F; echo $?; ipc-fifo write fd:$F a b c; ipc-fifo read -c 3 -a A fd:$F; echo "${A[*]}"
-		set -- /proc/$$/fd/*; (($# < 12)) && echo few'
-	[[ $output == $'75\na b c\nfew' ]] || { echo "$output $stderr"; false; }
+		before=(/proc/$$/fd/*); for i in {1..50}; do ipc-fifo write fd:$F x; ipc-fifo read -c 1 -v X fd:$F; done; after=(/proc/$$/fd/*); ((${#after[@]} == ${#before[@]})) && echo same'
+	[[ $output == $'75\na b c\nsame' ]] || { echo "$output $stderr"; false; }
 }
 
 @test "the pipe that records are looked at through is kept, and empty after every call" {

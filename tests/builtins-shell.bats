@@ -116,6 +116,12 @@ local_setup() {
 	[[ $(grep -c chld <<<"$output") == 2 ]] || { echo "$output"; false; }
 }
 
+@test "wait CHLD hands the signal on: the shell has reaped its child, and run its trap, by the next command" {
+	status 0 shell 'mkfifo b; exec 8<>b; { read -r _ <&8; exit 5; } & job=$!; trap "echo chld" CHLD
+		ipc-signal wait -w 20 --ready-fd 8 -v how --format "%p %c" CHLD; echo "after $?"; [[ $how == "$job exited" ]] && echo told; [[ -e /proc/$job ]] || echo reaped; wait $job; echo $?'
+	[[ $output == $'chld\nafter 0\ntold\nreaped\n5' ]] || { echo "$output"; false; }
+}
+
 @test "children that end while a verb waits do not end it; the CHLD trap runs for each behind it" {
 	status 0 shell 'trap "echo chld" CHLD
 		at_ready "(exit 0); ipc-event set e"; a=$!; sh -c "exit 3" & b=$!
@@ -144,9 +150,11 @@ local_setup() {
 		until grep -q USR1 names; do kill -USR1 $p; done; until grep -q USR2 names; do kill -USR2 $p; done
 		kill -TERM $p; wait $p; echo $?; sort -u names
 		(ipc-signal wait -w 20 --ready-fd 7 --format %n USR1; exit 4) & p=$!; read -r _ <&7; kill -USR1 $p; wait $p; echo $?
-		ipc-signal wait -c 1 --ready-fd 7 --format %n USR1 & p=$!; read -r _ <&7
-		while kill -USR1 $p 2>/dev/null; do :; done; wait $p; echo $?'
-	[[ $output == $'143\nUSR1\nUSR2\nUSR1\n4\nUSR1\n0' ]] || { echo "$output $stderr"; false; }
+		for i in {1..20}; do
+			ipc-signal wait -c 1 --ready-fd 7 --format %n USR1 >n & p=$!; read -r _ <&7
+			while kill -USR1 $p 2>/dev/null; do :; done; wait $p || echo $?
+		done; cat n'
+	[[ $output == $'143\nUSR1\nUSR2\nUSR1\n4\nUSR1' ]] || { echo "$output $stderr"; false; }
 }
 
 # ---------------------------------------------------------------- traps, options, contexts
@@ -178,8 +186,8 @@ local_setup() {
 	status 0 shell 'ipc-event set x; ipc-event stat -v S -o seq x; echo $S; ipc-event wait x -- echo ran; A=1 ipc-event set x; echo "${A-unset}"
 		ipc-event stat none 2>/dev/null || echo $?; readonly R; ipc-event stat -v R x 2>/dev/null; echo $?' --posix
 	[[ $output == $'1\nran\nunset\n66\n64' ]] || { echo "$output"; false; }
-	cat load >env
-	status 0 env BASH_ENV=./env PATH=/usr/bin:/bin bash -c 'type -t ipc-event; ipc-event set z; (ipc-event stat -o seq z); bash -c "ipc-event stat -o seq z"'
+	cat load >env.sh
+	status 0 env BASH_ENV=./env.sh PATH=/usr/bin:/bin bash -c 'type -t ipc-event; ipc-event set z; (ipc-event stat -o seq z); bash -c "ipc-event stat -o seq z"'
 	[[ $output == $'builtin\n1\n1' ]] || { echo "$output $stderr"; false; }
 	status 0 shell 'command ipc-event set y; builtin ipc-event stat -o seq y; time ipc-event set y; ! ipc-event wait -n y; echo $?
 		eval "ipc-event stat -o seq y"; ipc-event() { echo function; }; ipc-event set y; unset -f ipc-event; set -x; ipc-event set y; { set +x; } 2>/dev/null'
@@ -189,7 +197,7 @@ local_setup() {
 @test "pipelines, lastpipe, coprocesses, here-documents, process substitution" {
 	status 0 shell 'ipc-ring create -S 64K r; set -o pipefail; seq 3 | ipc-ring put r; ipc-ring get -c 3 r | sort -r | tr "\n" " "; echo $?
 		shopt -s lastpipe; ipc-ring put r x y; ipc-ring get -c 2 r | ipc-ring put r; ipc-ring get -a A r; echo "${A[*]}"; shopt -u lastpipe
-		echo z | ipc-event stat none 2>/dev/null; echo $? "${PIPESTATUS[@]}"
+		: | ipc-event stat none 2>/dev/null; echo $? "${PIPESTATUS[@]}"
 		coproc ipc-ring get -f r; ipc-ring put r one two; read -r V <&"${COPROC[0]}"; echo "$V"; kill $COPROC_PID; wait $COPROC_PID 2>/dev/null; echo $?
 		ipc-ring rm r; ipc-ring create -S 4K r
 		ipc-ring put r <<<"here string"; ipc-ring put r <<-X
@@ -294,9 +302,9 @@ local_setup() {
 }
 
 @test "the reader of --ready-fd has gone: the shell goes on; the descriptor stays open" {
-	status 0 shell 'ipc-event set e; mkfifo p; exec 8<>p 9>p; exec 8>&-; ipc-event wait --ready-fd 9 e; echo $?
+	status 0 shell 'ipc-event set e; mkfifo p; exec 8<>p 9>p; exec 8>&-; ipc-event wait --ready-fd 9 e; echo $?; ipc-event -v V wait --ready-fd 9 e; echo $?
 		exec 8<>p; ipc-event wait --ready-fd 9 e; echo $?; echo x >&9 && echo open'
-	[[ $output == $'0\n0\nopen' ]] || { echo "$output $stderr"; false; }
+	[[ $output == $'0\n0\n0\nopen' ]] || { echo "$output $stderr"; false; }
 }
 
 @test "with a closed stdout, stdin or stderr no object is taken for one of these" {
@@ -308,6 +316,9 @@ local_setup() {
 		ipc-shm get ./m 99999; echo $?; ipc-ring get -n ./r; echo $?; ipc-shm get ./m 0'
 	[[ $output == $'74\n74\n74\n74\n74\n0\n64\n74 0 2\n64\n75\n7' ]] || { echo "$output $stderr"; false; }
 	cmp m m.was
+	status 0 shell 'ipc-fifo create ./f; exec 5<>./f; ipc-fifo write ./f x; ipc-fifo read -n ./f >&- ; echo $?; ipc-fifo read -q -n ./f; echo $?
+		ipc-signal hold USR1; kill -USR1 $$; ipc-signal wait USR1 >&-; echo $?'
+	[[ $output == $'74\nx\n0\n74' && $(grep -c "write stdout: Bad file descriptor" <<<"$stderr") == 2 ]] || { echo "$output $stderr"; false; }
 }
 
 @test "hold outlives errors that make bash give up a command" {
@@ -338,4 +349,33 @@ local_setup() {
 	status 0 zsh -c 'zmodload zsh/system; : >l; zsystem flock -f fd l; ipc-lock run -q -n ./l -- true; echo $?; zsystem flock -u $fd; ipc-lock run -n ./l -- echo free
 		ipc-event set ./e; sysopen -r -o cloexec -u fd ./e && echo opened'
 	[[ $output == $'75\nfree\nopened' ]]
+}
+
+@test "an interactive shell: ^C ends a wait and not the shell, and what is held stays held" {
+	timeout 60 python3 - "$SO" 3>&- <<-'EOS'
+		import os, pty, select, sys, time
+		pid, fd = pty.fork()
+		if pid == 0:
+		    os.environ["PS1"] = "$ "
+		    os.execvp("bash", ["bash", "--norc", "--noediting", "-i"])
+		seen = b""
+		def until(text):
+		    global seen
+		    end = time.time() + 25
+		    while text not in seen:
+		        r, _, _ = select.select([fd], [], [], end - time.time() if end > time.time() else 0)
+		        assert r, (text, seen)
+		        seen += os.read(fd, 4096)
+		    seen = seen[seen.index(text) + len(text):]
+		def say(text):
+		    os.write(fd, text.encode() + b"\n")
+		say("enable -f '%s' ipc-signal; mkfifo rea''dy; exec 7<>ready; ipc-signal hold USR1 RTMIN+2; echo load''ed" % sys.argv[1]); until(b"loaded")
+		say("{ read -r _ <&7; echo waiti''ng; } & ipc-signal wait --ready-fd 7 USR2"); until(b"waiting")
+		os.write(fd, b"\x03"); until(b"$ "); say("echo status $?."); until(b"status 130.")
+		say("kill -USR1 $$; kill -RTMIN+2 $$; echo $((1 +))"); until(b"syntax error")
+		until(b"$ "); os.write(fd, b"unfinished"); until(b"unfinished"); os.write(fd, b"\x03"); until(b"^C"); until(b"$ ")
+		say("ipc-signal wait -c 2 -w 20 -a both --format %n USR1 RTMIN+2; echo got ${both[@]}."); until(b"got USR1 RTMIN+2.")
+		say("ipc-signal wait -n --format %n-taken INT; echo status $?."); until(b"status 75.")
+		say("exit 0"); assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+	EOS
 }

@@ -286,6 +286,52 @@ two_cpus() {
 	[[ $stderr == *"start a process: "* ]]
 }
 
+@test "whatever call a mechanism is refused is named; nothing hangs, nothing is left" {
+	need strace
+	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "no strace under the sanitizer"
+	local mech call error text
+	while read -r mech call error text; do
+		status 71 timeout 60 strace -f -qq -o /dev/null -e "inject=$call:error=$error" ipc-bench -q --quick -J -t "$mech" -S 64
+		[[ $output == *"\"error\":\"$text"* ]] || { echo "$mech, $call: $output"; return 1; }
+	done <<-'END'
+		mq mq_timedsend EBADMSG mq_send:
+		mq mq_timedreceive EBADMSG mq_receive:
+		sysv msgsnd ENOMEM msgsnd:
+		sysv msgrcv EACCES msgrcv:
+		sysv msgget ENOSPC make a queue (kernel.msgmni
+		sysv pidfd_open EMFILE open a pidfd:
+		pipe pipe2 EMFILE make a pipe:
+		fifo mknodat,mknod EACCES make a FIFO:
+		fifo mkdir,mkdirat EACCES make a directory in $TMPDIR
+		file pwrite64 ENOSPC make a file in $TMPDIR
+		file pwrite64 ENOSPC:when=3+ write to the file:
+		file pread64 EIO read the file:
+		ring futex EINVAL wait for the others:
+		eventfd eventfd2 EMFILE make an eventfd:
+		eventfd read EIO read from an eventfd:
+		signal rt_sigtimedwait EINVAL wait for SIGUSR1:
+		stream socketpair EMFILE make a socket pair:
+		stream sendto ENOBUFS send:
+		seqpacket recvfrom EIO receive:
+		dgram getsockopt ENOBUFS read the buffer's size:
+		tcp connect ECONNREFUSED connect to 127.0.0.1:
+		sendfd sendmsg EIO send a descriptor:
+		sendfd recvmsg EIO receive a descriptor:
+		door bind EADDRINUSE listen:
+		door connect ECONNREFUSED connect:
+		door accept4 EMFILE accept:
+		door getsockname ENOBUFS find the door:
+		door sendmsg EIO send descriptors:
+		door recvmsg EIO receive descriptors:
+		door vfork EAGAIN run cat:
+	END
+	# EINTR changes nothing at all.
+	status 0 timeout 60 strace -f -qq -o /dev/null \
+		-e inject=mq_timedsend,mq_timedreceive,msgsnd,msgrcv,sendto,recvfrom,recvmsg,sendmsg:error=EINTR:when=3+7 \
+		ipc-bench -q --quick -J -t mq,sysv,stream,seqpacket,sendfd -S 64
+	json "all(r[p]['error'] is None for r in R.values() for p in ('stream', 'round') if p in r)"
+}
+
 @test "a machine that is too noisy is told so, with status 0" {
 	need strace
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under strace"

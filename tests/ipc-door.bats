@@ -796,6 +796,42 @@ for s in socks: s.close()
 	stop
 }
 
+@test "serve: told three times to stop it kills at once; who has said nothing yet is told; --grace inf waits" {
+	serve --grace inf ./d -- sh -c 'trap "" TERM; echo up >up; while :; do sleep 100; done'
+	ipc-door call ./d 2>call.err 3>&- &
+	local c=$! st=0
+	until_true test -e up
+	# shellcheck disable=SC2016
+	peer '
+s = door(); print("in", flush=True)
+type, status, text = answer(s)
+assert (type, status, text) == (5, 69, "the server ends"), (type, status, text)' >peer.out 2>peer.err 3>&- &
+	local p=$!
+	until_true is running 1
+	until_true grep -q in peer.out
+	kill "$PID"
+	wait $p || { cat peer.err; return 1; }
+	until_true eval "kill $PID; ! kill -0 $PID"
+	wait "$PID" || st=$?
+	[[ $st == 0 ]]
+	st=0
+	wait $c || st=$?
+	[[ $st == 137 || $st == 69 ]]
+}
+
+@test "bad peers: more arguments than a process can have; fewer than they say" {
+	serve ./d -- true
+	peer '
+s = door(); r = request([b""] * 400000)
+sendfds(s, r[:1]); s.sendall(r[1:])
+a = answer(s); assert a[:2] == (5, 71) and "arguments longer" in a[2], a
+a = call([b"aaaaaaaaaaaaaaaa"], argc=5); assert a[:2] == (5, 65), a'
+	status 71 ipc-door call --pass "$(seq -s , -f V%g 300)" ./d
+	[[ $stderr == *"at most 256 variables"* ]]
+	status 64 env "IPC_DIR=/$(printf 'd%.0s' {1..4090})" ipc-door call word
+	stop
+}
+
 @test "serve: no more processes is said to the caller, and passes" {
 	need strace
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "strace and the sanitizers do not go together"

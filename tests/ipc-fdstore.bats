@@ -9,6 +9,7 @@ local_setup() {
 		import array, os, random, socket, struct, sys, time
 		STORE, RETRIEVE, DONE, LIST, REMOVE, TAKEOVER, ENTRIES, CLIENTS, COMMIT = range(9)
 		LAST = 0x80000000
+		GIVE_CLAIMED = 1
 		HEAD = "=IIHHIIIq"
 		def head(op, body=b"", flags=0, count=1, num=0, magic=0x73666469, version=1, size=None, reason=0):
 		    n = struct.calcsize(HEAD) + len(body) if size is None else size
@@ -514,6 +515,108 @@ for i in range(400):
 	wait $p
 }
 
+# fake SCRIPT: a store of ours at ./bad that runs SCRIPT in python3 for each connection c, in turn; its pid in $FAKE.
+fake() {
+	python3 -c "
+import socket
+from raw import *
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.bind('./bad'); s.listen()
+def give(c, *a, fds=(), **kw): socket.send_fds(c, [head(*a, **kw)], list(fds))
+$1" 3>&- &
+	FAKE=$!
+	status 0 ipc-sock wait -w 20 -t seqpacket ./bad
+}
+
+@test "what a store refuses, and what it must not answer, is said" {
+	local want
+	fake '
+for r in 2, 10, 11, 12, 1:
+    c, _ = s.accept(); c.recv(9999); give(c, 4, reason=r, num=7); c.close()
+f = os.open("file", os.O_RDWR | os.O_CREAT); os.write(f, b"kept\n"); os.lseek(f, 0, 0)
+c, _ = s.accept(); c.recv(9999); give(c, 1, fds=[f, f]); c.close()
+c, _ = s.accept(); c.recv(9999); give(c, 1); c.close()
+c, _ = s.accept(); c.recv(9999); give(c, 1, flags=GIVE_CLAIMED, fds=[f]); c.recv(9999); c.close()'
+	for want in "65 another version" "71 no descriptor left (ulimit -n 7)" "71 are on their way (ulimit -n 7)" "71 memory" "65 did not understand"; do
+		status "${want%% *}" ipc-fdstore rm ./bad x
+		[[ $stderr == *"${want#* }"* ]]
+	done
+	status 71 ipc-fdstore retrieve ./bad x # more than it has room for
+	status 65 ipc-fdstore retrieve ./bad x
+	[[ $stderr == *"0 descriptors came, not 1"* ]]
+	status 0 ipc-fdstore retrieve ./bad x
+	[[ $output == kept && $stderr == *"ended before it said that it let go"* ]]
+	wait "$FAKE"
+}
+
+@test "--takeover of one that answers wrongly: 65, and nothing of it is served; of one that just ends: the first" {
+	fake '
+l = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); l.bind("./l"); l.listen()
+hand = struct.pack("7Q", 1, 1, 9, 0, 0, 0, 0)
+rec = lambda name, n=80: struct.pack("=6I3Q4q", n, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1) + name + b"\0" * 6
+none = dict(body=b"", count=0)
+for answers in (
+    [dict(body=hand)],
+    [dict(body=hand[:8], fds=[l.fileno()])],
+    [dict(body=hand, fds=[l.fileno()]), dict(body=rec(b"a"), count=1)],
+    [dict(body=hand, fds=[l.fileno()]), dict(body=rec(b"a:b"), count=1, fds=[0])],
+    [dict(body=hand, fds=[l.fileno()]), dict(body=rec(b"a")[:60], count=1, fds=[0])],
+    [dict(body=hand, fds=[l.fileno()]), none, dict(body=b"\1\0\0\0\0\0\0\0", count=1)],
+    [dict(body=hand, fds=[l.fileno()]), none, dict(body=b"\0" * 8, count=1, fds=[0])],
+    [dict(body=hand, fds=[l.fileno()]), none, dict(body=b"\5" + b"\0" * 7, count=1, fds=[0]), none, dict(reason=1)]):
+    c, _ = s.accept()
+    for a in answers:
+        r = c.recv(9999); give(c, 5, **a)
+    c.recv(9999); c.close()
+c, _ = s.accept(); s.close(); c.recv(9999); c.close()'
+	local i
+	for i in 1 2 3 4 5 6 7 8; do
+		status 65 timeout 20 ipc-fdstore serve --takeover ./bad
+	done
+	status 0 timeout 20 ipc-fdstore serve --takeover --idle 20ms ./bad
+	wait "$FAKE"
+}
+
+@test "odd descriptors, long lists, given sockets; a kernel that takes no more of them" {
+	serve --max 4 --notify-socket ./n ./s 2>err
+	status 0 python3 -c '
+import os, socket, subprocess
+os.symlink("nowhere", "link")
+def store(name, fd): subprocess.run(["ipc-fdstore", "store", "./s", name, str(fd)], pass_fds=[fd], check=True)
+store("link", os.open("link", os.O_PATH | os.O_NOFOLLOW))
+n = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW); store("netlink", n.fileno())
+l = socket.socket(socket.AF_UNIX); l.bind("./listens"); l.listen(); store("listens", l.fileno())
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect("./s")
+print(subprocess.run(["ipc-fdstore", "ls", "-J", "fd:%d" % s.fileno()], pass_fds=[s.fileno()], capture_output=True, check=True).stdout.decode())'
+	[[ $output == *'"type":"symlink"'* && $output == *'"type":"socket"'* ]]
+	status 64 ipc-fdstore retrieve ./s listens
+	[[ $stderr == *"cannot be read; give -- CMD"* ]]
+	status 64 ipc-fdstore store --allow "$(printf 'uid:1%03d,' {1..200})any" ./s x 0
+	# shellcheck disable=SC2046
+	status 64 ipc-fdstore retrieve ./s $(seq 70) -- true
+	status 64 ipc-fdstore ls '@bad\xZZ'
+	raw '
+n = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); n.connect("./n")
+a, b = os.pipe()
+socket.send_fds(n, [b"FDSTORE=1\nFDPOLL=0\nFDNAME=link2"], [a]); socket.send_fds(n, [b"FDSTORE=1\nFDNAME=link"], [b])'
+	until_true grep -q 'of uid .* is not kept: the limit is 4' err
+	names_are ./s "link link2 listens netlink"
+	stop
+	python3 -c '
+import os, socket
+s = socket.socket(socket.AF_UNIX); s.bind("./stream"); s.listen(); os.dup2(s.fileno(), 9); os.dup2(9, 3); os.close(9)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execvp("ipc-fdstore", ["ipc-fdstore", "serve", "fd:3"])' 2>err || [[ $? == 64 ]]
+	grep -q 'a stream socket, not a seqpacket one' err
+	command -v strace >/dev/null && [[ -z ${IPCBOX_SANITIZE-} ]] || return 0
+	ready strace -qq -o /dev/null -e inject=sendmsg:error=ETOOMANYREFS:when=2 ipc-fdstore serve --ready-fd 8 ./s2
+	ipc-fdstore store ./s2 x 0
+	status 71 ipc-fdstore retrieve ./s2 x
+	[[ $stderr == *"too many of the server's descriptors are on their way"* ]]
+	status 0 ipc-fdstore retrieve ./s2 x
+	status 71 strace -qq -o /dev/null -e inject=sendmsg:error=ETOOMANYREFS ipc-fdstore store ./s2 y 0
+	[[ $stderr == *"too many of this user's descriptors are on their way"* ]]
+}
+
 @test "--idle: ends when nothing is kept and nobody came, not before" {
 	serve --idle 1 ./s
 	ipc-fdstore store ./s x 0
@@ -595,6 +698,28 @@ print(s.recv(100).decode())' >told 3>&- &
 	names_are ./s "exp f"
 	stop
 	[[ ! -e s && ! -e pid ]]
+}
+
+@test "--takeover: an abstract notify socket goes over to who names it, and is closed by who does not" {
+	serve --notify-socket "@n$$" ./s
+	local old=$PID
+	notify() {
+		raw '
+n = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); n.connect("\0n" + sys.argv[1])
+socket.send_fds(n, [b"FDSTORE=1\nFDPOLL=0\nFDNAME=" + sys.argv[2].encode()], [0])' $$ "$1"
+	}
+	notify first
+	until_true names_are ./s first
+	serve --takeover --notify-socket "@n$$" ./s
+	wait "$old"
+	old=$PID
+	notify second
+	until_true names_are ./s "first second"
+	serve --takeover ./s
+	wait "$old"
+	names_are ./s "first second"
+	status 1 notify third
+	stop
 }
 
 @test "--takeover: with nobody there it is the first; a dead socket is replaced" {

@@ -360,6 +360,7 @@ signal.pause()"
 }
 
 @test "stale: a queue that is empty and whose users are gone; not with a message, not when never used" {
+	program "its last user would be the shell, which lives on"
 	MSGS=$(ipcmk -Q | grep -o '[0-9]*$')
 	query '[o["stale"] for o in L if o.get("id") == int(A) and o["kind"] == "mq"] == [None]' "$MSGS"
 	ipc-mq send "sysv:id=$MSGS" x
@@ -418,6 +419,7 @@ s = socket.socket(socket.AF_UNIX); s.bind('ipc/dead.sock')"
 	query 'all(one(n)["stale"] is None for n in ("r", "e", "s", "q"))'
 	ipc-ring get r >/dev/null
 	ipc-ring close r
+	unused
 	query '"closed and empty" in one("r")["stale"]'
 }
 

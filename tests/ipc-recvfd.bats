@@ -270,6 +270,25 @@ print(*[os.path.basename(os.readlink("/proc/self/fd/" + n)) for n in sys.argv[1]
 	status 66 sh -c 'exec ipc-recvfd fd:0 <&-'
 }
 
+@test "fd:N that listens, does not, or is not connected; names that are none; -v says what was left" {
+	timeout 40 python3 - 3>&- <<-'PY'
+		import socket, subprocess
+		def run(s, *options):
+		    return subprocess.run(["ipc-recvfd", *options, "fd:%d" % s.fileno()], pass_fds=[s.fileno()], capture_output=True, text=True)
+		def want(r, status, text): assert r.returncode == status and text in r.stderr, r
+		l = socket.socket(socket.AF_UNIX); l.bind("./l"); l.listen()
+		a, b = socket.socketpair()
+		want(run(l), 64, "is a listening socket; use --listen")
+		want(run(a, "--listen"), 64, "is not a listening socket")
+		want(run(socket.socket(socket.AF_UNIX)), 69, "is not connected")
+	PY
+	status 64 ipc-recvfd '@bad\xZZ'
+	echo one >f
+	bg ipc-sendfd --listen ./h 5 6 5<f 6</dev/null
+	status 0 ipc-recvfd -v --retry 20 ./h
+	[[ $output == one && $stderr == *"2 descriptors came; the first one is printed"* ]]
+}
+
 @test "nc -F hands over its connection" {
 	need nc
 	nc -h 2>&1 | grep -q -- '-F' || skip "this nc has no -F"

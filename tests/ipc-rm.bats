@@ -132,6 +132,69 @@ s = socket.socket(socket.AF_UNIX); s.bind('dead')"
 	[[ $st == 66 && ! -e $IPC_DIR/r.ring ]]
 }
 
+@test "what is marked for removal already, keys of no file, files that may not be looked at" {
+	status 0 ipc-shm run -S 4096 sysv:private -- sh -c 'timeout 60 ipc-rm "$IPC_OBJECT" 2>&1; echo $?'
+	[[ $output == *"removed already, it goes with its last holder"*$'\n66' ]]
+	rm_ 66 "sysv:./none#1"
+	[[ $(id -u) == 0 ]] || return 0
+	OPEN=$(mktemp -d /tmp/ipcrm.XXXXXX)
+	mkdir -m 700 "$OPEN/closed"
+	mkfifo "$OPEN/closed/f"
+	chmod 755 "$OPEN"
+	cp "$(readlink -f "$BIN/ipc-rm")" "$OPEN/ipc-rm"
+	as_nobody "$OPEN/ipc-rm" --help >/dev/null || skip "nobody does not get here"
+	status 77 as_nobody timeout 60 "$OPEN/ipc-rm" "$OPEN/closed/f"
+	[[ $stderr == *"look at $OPEN/closed/f"* ]]
+	# A directory that may be written to and searched, but not read.
+	mkdir "$OPEN/blind"
+	mkfifo "$OPEN/blind/f"
+	chown 65534 "$OPEN/blind/f"
+	chmod 733 "$OPEN/blind"
+	status 0 as_nobody timeout 60 "$OPEN/ipc-rm" "$OPEN/blind/f"
+	[[ ! -e $OPEN/blind/f ]]
+}
+
+@test "what becomes another, or is taken into use, between the look and the removal is spared" {
+	python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("./dead")'
+	# A server that starts holds the directory.
+	mkfifo hold
+	flock . sh -c 'echo >held; read -r x <hold' 3>&- &
+	local p=$!
+	until_true test -e held
+	rm_ 75 ./dead
+	[[ $stderr == *"was taken into use meanwhile"* && -S dead ]]
+	echo >hold
+	wait $p
+	rm_ 0 ./dead
+	need strace
+	[[ -z ${IPCBOX_SANITIZE-}${IPCBOX_COVERAGE-} ]] || skip "no strace under the sanitizer"
+	: >l
+	: >new
+	strace -qq -o trace -e trace=flock -e inject=flock:delay_enter=3000000:when=1 ipc-rm -t lock ./l 2>err 3>&- &
+	p=$!
+	local st=0
+	until_true grep -q flock trace
+	mv new l
+	wait $p || st=$?
+	[[ $st == 75 && -e l ]]
+	grep -q 'has become another meanwhile' err
+	SHMS=$(ipcmk -M 4096 | grep -o '[0-9]*$')
+	python3 -c '
+import ctypes, sys, time
+libc = ctypes.CDLL(None); libc.shmat.restype = ctypes.c_void_p
+print(flush=True); open("hold").read(); libc.shmat(int(sys.argv[1]), None, 0); time.sleep(60)' "$SHMS" 3>&- >up &
+	local user=$!
+	until_true test -s up
+	strace -qq -o trace -e trace=shmctl -e inject=shmctl:delay_enter=3000000:when=1 ipc-rm "sysv:id=$SHMS" 2>err 3>&- &
+	p=$! st=0
+	until_true grep -q shmctl trace
+	echo >hold
+	wait $p || st=$?
+	kill $user
+	[[ $st == 75 ]]
+	grep -q 'was taken into use meanwhile' err
+}
+
 @test "a spool with jobs goes only by force" {
 	ipc-spool create ./q
 	ipc-spool put ./q >/dev/null <<<job

@@ -573,7 +573,7 @@ tkill pid=N value=-" ]]
 	ready ipc-signal wait --ready-fd 8 USR1 >/dev/full 2>err
 	kill -USR1 "$PID"
 	ends 74 "$PID"
-	has err "write stdout: No space left"
+	[[ $(<err) == "ipc-signal wait: write stdout: No space left on device" ]]
 	ready ipc-signal wait --ready-fd 8 USR1 >&- 2>err
 	kill -USR1 "$PID"
 	ends 74 "$PID"
@@ -1089,6 +1089,8 @@ S
 	# /proc is that of another namespace here
 	status 6 "${inherit[@]}" "$BIN/ipc-signal" run -- sh leave
 	has log clean
+	# What does not end is killed there, too.
+	status 3 "${ns[@]}" "$BIN/ipc-signal" run --grace 0.1 -- sh -c 'trap "" TERM; sleep 100 & setsid sleep 100 & exit 3'
 	# TERM from outside reaches CMD, though process 1 has no handler
 	bg "${ns[@]}" "$BIN/ipc-signal" run -- sh -c 'trap "echo term; exit 7" TERM; echo ready; while :; do sleep 0.05; done' >out
 	u=$!

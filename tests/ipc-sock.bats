@@ -1568,8 +1568,14 @@ assert s.recv(100) == b"short"'
 	stop
 	status 64 ipc-sock serve -t dgram --echo --allow any ./d
 	[[ $stderr == *"datagrams have none"* ]]
+	local p st=0
+	ready ipc-sock recv --ready-fd 8 ./d >/dev/full 2>err
+	ipc-sock send ./d lost
+	wait "$PID" || st=$?
+	[[ $st == 74 ]]
+	grep -q 'No space left' err
 	bg ipc-sock recv ./d
-	local p=$! st=0
+	p=$! st=0
 	until_true test -S d
 	until_true blocked $p
 	kill $p

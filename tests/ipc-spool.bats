@@ -232,6 +232,70 @@ worker() {
 	is "$(counts)" "100 0 0 0 0 0"
 }
 
+@test "the last id, and one that is taken by a foreign file" {
+	echo one | ipc-spool put ./q >/dev/null
+	sed -i 's/next [0-9]*/next 999999999999/' q/seq
+	is "$(echo last | ipc-spool put ./q)" 999999999999
+	status 71 eval 'echo more | ipc-spool put ./q'
+	[[ $stderr == *"all 999999999999 ids are used up; start a new spool"* ]]
+	# The last id again, where a file stands in its place.
+	sed -i 's/next [0-9]*/next 999999999999/' q/seq
+	status 71 eval 'echo more | ipc-spool put ./q'
+	tmp_empty
+	# Numbers that cannot be: counted anew.
+	echo 'next 0 dirs synced credit 0 boot x' >q/seq
+	status 71 eval 'echo more | ipc-spool put ./q'
+}
+
+@test "put goes on with what it has when descriptors end sooner than they should, or names cannot be moved" {
+	need strace
+	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under a sanitizer"
+	ipc-spool create ./q
+	printf 'a\nb\nc\n' >three
+	strace -qq -o log -e trace=openat -P q/tmp ipc-spool put ./q <three >/dev/null
+	local n
+	n=$(grep -n O_CREAT log | sed -n '2s/:.*//p')
+	strace -qq -o log -e trace=openat -P q/tmp -e inject=openat:error=EMFILE:when=$n ipc-spool put ./q <three >ids 2>err
+	grep -q INJECTED log
+	is "$(wc -l <ids)" 3
+	strace -qq -o log -e trace=renameat2 -e inject=renameat2:error=EINVAL ipc-spool put ./q <three >ids
+	is "$(wc -l <ids)" 3
+	is "$(counts)" "9 0 0 0 0 0"
+	tmp_empty
+}
+
+@test "a put that fails says how many of its jobs a worker has already" {
+	need strace
+	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under a sanitizer"
+	echo one | ipc-spool put ./q >/dev/null
+	ipc-spool run ./q -- true
+	echo two >two
+	local n pid
+	n=$(strace -qq -e trace=fsync ipc-spool put --sync full ./q two 2>&1 >/dev/null | grep -c fsync)
+	ipc-spool run ./q -- true
+	# Its last fsync fails, and it is stopped there.
+	start strace -qq -o log -e trace=fsync -e inject=fsync:error=EIO:signal=STOP:when=$n ipc-spool put --sync full ./q two 2>err
+	pid=$PID
+	until_true grep -qs 'stopped by SIGSTOP' log
+	ipc-spool run ./q -- true
+	kill -CONT "$(pgrep -P $pid ipc-spool)"
+	status 74 wait $pid
+	grep -q '1 of the jobs that fail now had been taken by workers already' err
+}
+
+@test "a full spool in the middle of a batch, of files, of a directory" {
+	ipc-spool create --depth 2 ./q
+	echo one | ipc-spool put ./q >/dev/null
+	status 75 eval "printf 'a\\nb\\nc\\n' | ipc-spool put -n ./q"
+	echo a >a
+	status 75 ipc-spool put -n ./q a a a
+	[[ $stderr == *"no room, 2 jobs are unfinished (--depth)"* ]]
+	is "$(counts)" "1 0 0 0 0 0"
+	status 66 ipc-spool put ./q /
+	[[ $stderr == *"read /: Is a directory"* ]]
+	tmp_empty
+}
+
 @test "putters at once: ids are unique and in order of publication, no record is torn" {
 	for i in 1 2 3 4; do
 		start sh -c 'for n in $(seq 50); do echo "'$i' $n"; done | ipc-spool put --sync none ./q >ids'$i
@@ -590,6 +654,119 @@ open("go").read()'
 	ipc-spool rm ./q 1
 	wait
 	is "$(cat st)" 66
+}
+
+@test "what is asked of jobs that are leased, missing or without output" {
+	printf 'one\ntwo\n' | ipc-spool put ./q >/dev/null
+	worker
+	status 75 ipc-spool requeue ./q 1
+	[[ $stderr == *"is leased; nack it"* ]]
+	status 66 ipc-spool requeue ./q 99
+	status 66 ipc-spool nack ./q 99
+	status 0 ipc-spool ack --sync full ./q 1
+	kill $WORKER
+	status 0 ipc-spool wait --output ./q 1
+	is "$output" ""
+	echo junk >>q/format
+	status 0 ipc-spool stat ./q
+	# Verbs that are started by others only.
+	status 64 eval 'ipc-spool guard x 4>&- 5>&-'
+	status 64 eval 'ipc-spool minder 1 4>&- 5>&-'
+	status 124 ipc-spool run -f -w 0.3 ./q -- true
+	is "$(counts)" "0 0 0 0 0 2"
+}
+
+@test "delayed jobs are looked at in their order; INT ends a run at once" {
+	echo later | ipc-spool put --delay 1000 ./q >/dev/null
+	echo still later | ipc-spool put --delay 2000 ./q >/dev/null
+	status 75 ipc-spool take -n ./q
+	echo now | ipc-spool put ./q >/dev/null
+	start env --default-signal=INT ipc-spool run ./q -- sh -c '>began; exec sleep 1000'
+	until_true test -e began
+	kill -INT $PID
+	status 130 wait $PID
+	is "$(counts)" "1 0 0 2 0 0"
+}
+
+@test "only one of two watches: a waiter still looks again" {
+	need strace
+	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under a sanitizer"
+	ipc-spool create ./q
+	local verb
+	for verb in 'run -f -c 1 ./q -- true' 'take -w 60 ./q'; do
+		start strace -qq -o log -e trace=inotify_add_watch -e inject=inotify_add_watch:error=ENOSPC:when=2 ipc-spool $verb
+		until_true grep -qs INJECTED log
+		echo job | ipc-spool put ./q >/dev/null
+		wait $PID
+		rm log
+	done
+}
+
+@test "a result whose bucket is in the way, pruned meanwhile, or beside foreign things" {
+	printf '%s\n' one two | ipc-spool put ./q >/dev/null
+	# The first one's bucket goes while the second one runs.
+	status 0 ipc-spool run ./q -- rm -rf q/done/00000000
+	is "$(find q/done -type f | wc -l)" 1
+	rm -rf q/done/*
+	: >q/done/00000000
+	echo three | ipc-spool put ./q >/dev/null
+	ipc-spool run -c 1 --output keep ./q -- echo out 2>err || :
+	grep -q 'keep the output of job 000000000003' err
+	grep -q 'job 000000000003: note its end (exited with 0); it will run again' err
+	rm q/done/00000000
+	status 0 ipc-spool run ./q -- true
+	# Foreign names do not keep old results from being forgotten.
+	ipc-spool create --keep 1 ./q
+	: >q/done/0
+	sed -i 's/next [0-9]*/next 450/' q/seq
+	mkdir q/done/00000000/01
+	ln -s /etc q/done/00000000/02
+	printf '%s\n' a b | ipc-spool put ./q >/dev/null
+	status 0 ipc-spool run ./q -- true
+	[[ ! -e q/done/00000000/00 && ! -e q/done/00000000/01 && -h q/done/00000000/02 && -e q/done/0 ]]
+}
+
+@test "the end of a long stderr is what is kept" {
+	ipc-spool create --max-attempts 1 ./q
+	echo one | ipc-spool put ./q >/dev/null
+	status 1 ipc-spool run ./q -- python3 -c 'import os; os.write(2, b"x" * 10000 + b"last words"); os._exit(3)'
+	local why
+	why=$(find q/dead -name '*.why')
+	[[ $(tail -c 10 "$why") == "last words" && $(stat -c %s "$why") -lt 4300 ]]
+}
+
+@test "names that are damaged, and foreign things where rm looks" {
+	echo one | ipc-spool put ./q >/dev/null
+	touch q/new/5/00000000/00/0000000000{09.99.0,09.5.99999999,09.5.x,09.5.0x}
+	mkdir -p q/delayed/0000000001/001 q/done/00000000/00
+	touch q/delayed/0000000001/001/000000000001.5.0.{x5,t99999999999999999999} q/done/00000000/00/000000000001.5.0.{s999,x1}
+	status 0 ipc-spool ls -a ./q
+	is "$(grep -c 000000000001 .out)" 1
+	ipc-spool run ./q -- true
+	: >q/tmp/1.1
+	: >q/new/foreign
+	status 73 ipc-spool rm ./q
+	[[ -e q/new/foreign && ! -e q/tmp/1.1 ]]
+	rm -rf q
+	ipc-spool create --max-attempts 1 ./q
+	echo one | ipc-spool put ./q >/dev/null
+	ipc-spool run -q ./q -- false || :
+	is "$(counts)" "0 0 0 0 1 0"
+	status 0 ipc-spool rm --dead ./q
+	is "$(counts)" "0 0 0 0 0 0"
+}
+
+@test "a long list to a full stdout" {
+	ipc-spool create ./q
+	python3 - <<-'EOF'
+		import os
+		for i in range(1, 3000):
+		    d = "q/new/5/%08d/%02d" % (i // 10000, i // 100 % 100)
+		    os.makedirs(d, exist_ok=True)
+		    open("%s/%012d.5.0" % (d, i), "w").close()
+	EOF
+	status 74 eval 'ipc-spool ls ./q >/dev/full'
+	status 74 eval 'ipc-spool ls -J ./q >/dev/full'
 }
 
 @test "results: --keep N of the newest, with their data on request" {

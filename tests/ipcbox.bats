@@ -98,6 +98,21 @@ local_setup() {
 	[[ $(ls shut) == '' ]]
 }
 
+@test "--install and --bash without /proc, --install where nothing may be replaced" {
+	if [[ $(id -u) == 0 ]]; then
+		mkdir d
+		ln -s elsewhere d/ipc-lock
+		chmod 755 . d
+		status 77 as_nobody ipcbox --install -s ./d
+		[[ $stderr == *"replace ./d/ipc-lock: Permission denied"* ]]
+	fi
+	need strace
+	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under a sanitizer"
+	status 77 strace -qq -o log -e trace=readlink -e inject=readlink:error=EACCES ipcbox --install .
+	[[ $stderr == *"read /proc/self/exe: Permission denied"* ]]
+	status 77 strace -qq -o log -e trace=readlink -e inject=readlink:error=EACCES ipcbox --bash
+}
+
 @test "--install across file systems says the way out" {
 	[[ -w /dev/shm && $(stat -c %d /dev/shm) != $(stat -c %d "$IPCBOX_BUILD/ipcbox") ]] || skip "one file system"
 	d=$(mktemp -d /dev/shm/install.XXXXXX)

@@ -226,14 +226,14 @@ int segment_lock(struct call *call, struct segment *seg, bool shared, unsigned f
 			seg->kept->locked = true;
 		if (current(seg))
 			break;
-		/* Removed or replaced while we waited: the name counts. It may be replaced again and again. */
-		if (call_stopped(call) != 0)
-			return call_waited(call, EINTR, "lock %s", seg->obj.text);
+		/* Removed or replaced while we waited: the name counts. */
 		status = open_anew(call, seg, flags);
 		if (status < 0)
 			return call_fail(call, ST_NOOBJ, 0, "%s: was removed", seg->obj.text);
 		if (status != 0)
 			return status;
+		if (call_stopped(call) != 0) /* it may be replaced again and again */
+			return call_waited(call, EINTR, "lock %s", seg->obj.text);
 	}
 	if (!seg->sysv && fstat(seg->fd, &st) == 0)
 		seg->size = (uint64_t)st.st_size;

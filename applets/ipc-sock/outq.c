@@ -14,9 +14,11 @@
 
 #define SPLICE_MOST (1024 * 1024)
 
+/* Also behind the last record, when the end has come already: what was received and not passed on is lost. */
 static void failed(struct server *s, int err)
 {
-	server_end(s, call_stdout_error(s->call, err));
+	s->status = call_stdout_error(s->call, err);
+	server_end(s, s->status);
 	buf_free(&s->outq.buf);
 }
 

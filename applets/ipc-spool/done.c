@@ -46,12 +46,13 @@ static void prune(struct spool *sp, uint64_t limit)
 		return;
 	for (size_t i = 0; i < big.n; i++) {
 		uint64_t base = strtoull(big.v[i], NULL, 10) * BIG_STEP;
-		int fd = base + BUCKET > limit ? -1
-					       : fd_open(sp->dirs[JOB_DONE], big.v[i],
-							 O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+		if (base + BUCKET > limit)
+			break;
+		int fd = fd_open(
+			sp->dirs[JOB_DONE], big.v[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 		if (fd < 0 || names_read(sp, &small, fd, all_digits) < 0) {
 			fd_close(fd);
-			break;
+			continue;
 		}
 		for (size_t k = 0; k < small.n; k++)
 			if (base + (strtoull(small.v[k], NULL, 10) + 1) * BUCKET <= limit)

@@ -185,8 +185,9 @@ int run_put(struct call *call)
 	put->limit = getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur : UINT64_MAX;
 	put->most = put->sp.depth > 0 && put->sp.depth < GROUP ? put->sp.depth : GROUP;
 	/* tmp/ is opened first: drop_all needs it. */
-	if (tmp_fd(&put->sp) < 0 || call_undo(call, drop_all, put, 0) < 0)
+	if (tmp_fd(&put->sp) < 0)
 		return call_error(call, errno, "open %s/tmp", put->sp.path);
+	call_undo(call, drop_all, put, 0);
 	for (unsigned i = 1; i < call->nargs && status == ST_OK; i++)
 		status = put_file(put, call->args[i].str);
 	if (call->nargs == 1 && call->std[STD_RAW].count > 0)

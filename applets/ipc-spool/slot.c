@@ -22,12 +22,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* LEN is not more than TAIL. */
 static void keep_tail(struct slot *s, const char *p, size_t len)
 {
-	if (len > TAIL) {
-		p += len - TAIL;
-		len = TAIL;
-	}
 	size_t keep = s->tail_len + len > TAIL ? TAIL - len : s->tail_len;
 	memmove(s->tail, s->tail + s->tail_len - keep, keep);
 	memcpy(s->tail + keep, p, len);
@@ -36,7 +33,7 @@ static void keep_tail(struct slot *s, const char *p, size_t len)
 
 void slot_stderr(struct runner *r, struct slot *s)
 {
-	char buf[4096];
+	char buf[TAIL];
 	ssize_t n;
 	while ((n = read(s->err[0], buf, sizeof buf)) > 0 || (n < 0 && errno == EINTR)) {
 		if (n < 0)
