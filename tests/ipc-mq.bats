@@ -298,7 +298,7 @@ sysv_depth() { ipc-mq stat -J "$K" | sed 's/.*"messages":\([0-9]*\).*/\1/'; }
 	[[ $stderr == *"RLIMIT_MSGQUEUE (ulimit -q) is "* ]]
 	local first
 	first=$(grep '^fcntl' log | grep -n 'F_DUPFD_CLOEXEC, 3)' | cut -d: -f1)
-	status 71 strace -o log -e inject=mq_open:error=EMFILE -e "inject=fcntl:error=EMFILE:when=$first+" ipc-mq create "$Q"
+	status 71 strace -o log -e inject=mq_open:error=EMFILE -e "inject=fcntl:error=EMFILE:when=$first" ipc-mq create "$Q"
 	[[ $stderr == *"RLIMIT_NOFILE (ulimit -n) is $(ulimit -n)" ]]
 }
 

@@ -46,7 +46,7 @@ static char *many(const char *head, char c, size_t n, const char *tail)
 	char *s = calloc(1, len + n + strlen(tail) + 1);
 	if (s == NULL)
 		exit(70);
-	memcpy(s, head, len);
+	strcpy(s, head);
 	memset(s + len, c, n);
 	strcpy(s + len + n, tail);
 	return s;

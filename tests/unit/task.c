@@ -80,7 +80,7 @@ static void tasks(void)
 	for (size_t i = 0; i < n; i++)
 		at = list[i].id.pid == pid ? i : at;
 	OK(at > 0 && at < n && list[at].parent == getpid() && list[at - 1].id.pid < pid);
-	bool *mark = calloc(n, sizeof *mark);
+	bool *mark = calloc(n + 1, sizeof *mark);
 	for (size_t i = 0; mark != NULL && i < n; i++)
 		mark[i] = list[i].id.pid == getpid();
 	if (mark != NULL)
