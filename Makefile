@@ -112,7 +112,7 @@ coverage:
 lint:
 	@tests/lint $(BUILD)
 
-bench: all
+bench: all builtins
 	@IPCBOX_BUILD=$(abspath $(BUILD)) BENCH_CC="$(CC)" tests/bench/run $(B)
 
 # Longer than check: kills at random (N of them), and the models (spin).

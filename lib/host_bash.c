@@ -179,9 +179,10 @@ static int run_verb(struct call *call, const struct into *into)
 {
 	struct sigaction old, ignore = {.sa_handler = SIG_IGN};
 	bool small = (call->verb->flags & VERB_SMALL) != 0;
-	bool quiet = (call->verb->flags & VERB_SILENT) != 0 || into->name != NULL;
-	bool guard =
-		!quiet || call->std[STD_VERBOSE].count > 0 || call->std[STD_READY_FD].count > 0;
+	bool silent = (call->verb->flags & VERB_SILENT) != 0;
+	/* Who receives into a variable may still write to a pipe that is no stdout, such as a FIFO. */
+	bool guard = !(silent || (small && into->name != NULL)) ||
+		call->std[STD_VERBOSE].count > 0 || call->std[STD_READY_FD].count > 0;
 	if (into->name != NULL) {
 		/* What is small stays in the buffer: no file to look after. */
 		call->out.fd = small ? -1 : sink_open();
@@ -190,7 +191,7 @@ static int run_verb(struct call *call, const struct into *into)
 	}
 	shell.host.into = into->name != NULL;
 	shell.host.batch = into->array;
-	int filled = quiet ? 0 : shell_fill_std();
+	int filled = into->name != NULL || silent ? 0 : shell_fill_std();
 	if (guard)
 		sigaction(SIGPIPE, &ignore, &old);
 	int status = call->verb->run(call);
