@@ -315,6 +315,7 @@ os._exit(0)'
 @test "send: JSON has a word for each refusal; a group of another pid namespace is no target" {
 	bg sleep 60
 	local p=$!
+	until_true grep -qx sleep "/proc/$p/comm"
 	status 1 ipc-signal send -J --handled USR1 "$p"
 	[[ $output == *'"result":"unhandled"'* ]]
 	prlimit --pid "$p" --sigpending=0
@@ -340,6 +341,7 @@ os._exit(0)'
 	unshare -m true 2>/dev/null || skip "no mount namespaces here"
 	bg sleep 60
 	local p=$! code=0
+	until_true grep -qx sleep "/proc/$p/comm"
 	inside() { unshare -m sh -c 'mount -t tmpfs none /proc || exit 99; exec "$@"' sh "$@"; }
 	inside true || skip "cannot mount"
 	status 71 inside ipc-signal stop --tree "$p" || status 66 inside ipc-signal stop --tree "$p"
