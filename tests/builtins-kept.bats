@@ -13,6 +13,12 @@ local_setup() {
 	unset IPCBOX
 }
 
+# What is named by the system, not by a directory of ours, is removed however the test ends.
+local_teardown() {
+	local q=/ipcbox-kept-$$-$BATS_TEST_NUMBER
+	{ ipc-mq rm "$q"; ipc-shm rm "posix:$q"; ipc-sem rm "posix:$q"; } 2>/dev/null || true
+}
+
 # shell TEXT: run TEXT in a bash that has loaded all applets. The programs are $B/ipc-....
 shell() {
 	local script
@@ -293,7 +299,7 @@ let_go() {
 @test "a removed segment's memory goes when the shell that removed it has not used it up" {
 	local q=/ipcbox-kept-$$-$BATS_TEST_NUMBER
 	status 0 shell "ipc-shm create -S 4K posix:$q; ipc-shm set posix:$q 0 1; ipc-shm get posix:$q 0 >/dev/null; ipc-shm rm posix:$q
-		ipc-mq create $q; ipc-mq send $q x; ipc-mq recv $q >/dev/null; ipc-mq rm $q; ipc-sem create posix:$q; ipc-sem get posix:$q >/dev/null; ipc-sem rm posix:$q
+		ipc-mq create --depth 2 -S 64 $q; ipc-mq send $q x; ipc-mq recv $q >/dev/null; ipc-mq rm $q; ipc-sem create posix:$q; ipc-sem get posix:$q >/dev/null; ipc-sem rm posix:$q
 		grep -c ${q#/} /proc/\$\$/maps; ls -l /proc/\$\$/fd | grep -c ${q#/}; :"
 	[[ $output == $'0\n0' ]] || { echo "$output"; false; }
 }
@@ -361,7 +367,7 @@ let_go() {
 @test "an idle shell is no holder, waiter or user of what it keeps open" {
 	local q=/ipcbox-kept-$$-$BATS_TEST_NUMBER
 	holding "ipc-ring create -S 4K r; ipc-ring put r x; ipc-ring get -v X r; ipc-event set e; ipc-event wait e; ipc-sem create posix:$q; ipc-sem post posix:$q
-		ipc-mq create $q; ipc-mq send $q x; ipc-mq recv -v X $q; ipc-shm create -S 8K ./m; ipc-shm add -v X ./m 0 1; ipc-shm create -S 4K posix:$q; ipc-shm set posix:$q 0 1
+		ipc-mq create --depth 2 -S 64 $q; ipc-mq send $q x; ipc-mq recv -v X $q; ipc-shm create -S 8K ./m; ipc-shm add -v X ./m 0 1; ipc-shm create -S 4K posix:$q; ipc-shm set posix:$q 0 1
 		ipc-barrier wait -c 1 b; ipc-lock acquire l; ipc-lock release l; ipc-sem wait s; ipc-sem post s"
 	status 0 ipc-lock test l
 	[[ $(ipc-lock stat l) == *free* ]]
@@ -388,7 +394,7 @@ let_go() {
 @test "a shell that waits is shown where an idle one is not" {
 	local q=/ipcbox-kept-$$-$BATS_TEST_NUMBER
 	ipc-ring create -S 4K r
-	ipc-mq create "$q"
+	ipc-mq create --depth 2 -S 64 "$q"
 	ipc-shm create -S 4K m
 	local v list command
 	for v in 'ipc-ring get r|ipc-ring stat r|ring' "ipc-mq recv $q|ipc-mq stat $q|mq" 'ipc-shm wait m 0 ge 9|ipc-shm stat m|shm' 'ipc-event wait e|ipc-event stat e|event' 'ipc-barrier wait -c 2 b|ipc-barrier stat b|barrier'; do
