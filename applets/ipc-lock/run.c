@@ -142,8 +142,11 @@ int ipc_lock_run(struct call *call)
 	int status = bad_options(call, family);
 	if (status < 0 && family == FAMILY_DOTLOCK)
 		return run_dotlock(call);
-	if (status < 0)
-		status = t == NULL ? call_error(call, ENOMEM, "lock") : prepare(call, t, family);
+	if (status >= 0)
+		return status;
+	if (t == NULL)
+		return call_error(call, ENOMEM, "lock");
+	status = prepare(call, t, family);
 	if (status >= 0)
 		return status;
 	if (lock_take_all(t->locks, call->nargs, call_deadline(call), &call->stop, &failed, &step) <

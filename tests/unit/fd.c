@@ -48,7 +48,7 @@ static void waits(void)
 {
 	enum { MANY = 300000 };
 	char *data = calloc(1, MANY), *back = malloc(MANY);
-	int p[2], st = -1;
+	int p[2] = {-1, -1}, st = -1;
 	OK(data != NULL && back != NULL && pipe2(p, O_CLOEXEC | O_NONBLOCK) == 0);
 	memset(data, 'x', MANY);
 	pid_t pid = fork();
@@ -128,7 +128,7 @@ static void progress(void)
 
 static void copies(void)
 {
-	int in = unit_file("hello", 5), p[2], s[2];
+	int in = unit_file("hello", 5), p[2] = {-1, -1}, s[2] = {-1, -1};
 	char back[8] = "";
 	struct copy c = {.in = in, .max = UINT64_MAX, .idle = DEADLINE_NONE};
 	OK(pipe2(p, O_CLOEXEC) == 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s) == 0);
