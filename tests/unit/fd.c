@@ -47,9 +47,9 @@ static void numbers(void)
 static void waits(void)
 {
 	enum { MANY = 300000 };
-	char *data = calloc(1, MANY), *back = malloc(MANY);
+	static char data[MANY], back[MANY];
 	int p[2] = {-1, -1}, st = -1;
-	OK(data != NULL && back != NULL && pipe2(p, O_CLOEXEC | O_NONBLOCK) == 0);
+	OK(pipe2(p, O_CLOEXEC | O_NONBLOCK) == 0);
 	memset(data, 'x', MANY);
 	pid_t pid = fork();
 	if (pid == 0)
@@ -59,8 +59,6 @@ static void waits(void)
 	close(p[0]);
 	OK(fd_write(p[1], "x", 1) < 0 && errno == EPIPE);
 	close(p[1]);
-	free(data);
-	free(back);
 }
 
 static void slurp(void)
