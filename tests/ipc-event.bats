@@ -352,7 +352,9 @@ waits() {
 	pid=$!
 	until_true waits ./e 1
 	status 0 ipc-event stat ./e
-	[[ $output == *"PID WAITER"*"$pid"*"ipc-event wait -m 666 -w 60 ./e"* ]]
+	[[ $output == *"PID WAITER"*"$pid"* ]]
+	# In the shell itself the waiter's command is the shell's.
+	[[ -n ${IPCBOX_BUILTINS-} || $output == *"ipc-event wait -m 666 -w 60 ./e"* ]]
 	if [[ $(id -u) == 0 ]]; then
 		chmod 755 .
 		status 0 as_nobody "$BIN/ipc-event" stat -v ./e

@@ -89,7 +89,8 @@ static uint32_t arrive(const struct call *call, struct mapped *m)
 	struct party *p = barrier_party(b, b->gen, slot);
 	memset(p->command, 0, sizeof p->command);
 	p->pid = getpid();
-	p->owner = call->host != NULL ? getpid() : getppid(); /* the shell */
+	/* The shell, be it around us or our parent. */
+	p->owner = call->host != NULL && !call->ends ? getpid() : getppid();
 	p->start = proc_start(p->owner);
 	proc_command(p->owner, p->command, sizeof p->command);
 	futex_hold(&m->shared.robust, &p->word);
