@@ -30,12 +30,22 @@ struct inv_slot {
 
 struct inv_chunk;
 
+/* One that sleeps for a lock of a file which nobody was seen to hold yet. */
+struct inv_late {
+	struct inv_late *next;
+	struct inv_proc *proc;
+	const char *what;
+	dev_t dev;
+	ino_t ino;
+};
+
 struct inv_priv {
 	struct inv_chunk *chunks;
 	struct inv_slot *slots;
 	size_t nslots, used;
 	struct lock_line *lines; /* of /proc/locks */
 	size_t nlines, lines_cap;
+	struct inv_late *late;
 	struct {
 		uid_t uid;
 		const char *name;

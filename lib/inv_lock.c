@@ -178,12 +178,27 @@ static struct inv_object *unseen_file(struct inv *inv, const struct lock_line *l
 	return o;
 }
 
+/* PROC, which has been looked at already, waits for a lock of O, too. */
+static void waits_too(
+	struct inv *inv, struct inv_object *o, struct inv_proc *proc, const char *what)
+{
+	char command[400];
+	struct inv_use *u = o != NULL ? inv_use(inv, o, proc, INV_WAIT) : NULL;
+	if (u == NULL)
+		return;
+	u->what = what;
+	if (proc->command == NULL)
+		proc->command = inv_text(
+			inv, command, strlen(proc_command(proc->pid, command, sizeof command)));
+}
+
 /* Every line is counted at its object. A waiter that we may not look into is named as the kernel has it,
  * which is right while it waits; a holder never is. */
 void inv_match_locks(struct inv *inv)
 {
 	struct inv_priv *p = inv_priv(inv);
-	char command[400];
+	for (const struct inv_late *w = p->late; w != NULL; w = w->next)
+		waits_too(inv, inv_find(inv, SPACE_FILE, w->dev, w->ino), w->proc, w->what);
 	for (size_t i = 0; i < p->nlines; i++) {
 		const struct lock_line *l = &p->lines[i];
 		struct inv_object *o = unseen_file(inv, l);
@@ -195,12 +210,7 @@ void inv_match_locks(struct inv *inv)
 		}
 		o->blocked++;
 		struct inv_proc *proc = l->lock.pid > 0 ? proc_of(inv, l->lock.pid) : NULL;
-		struct inv_use *u =
-			proc != NULL && proc->hidden ? inv_use(inv, o, proc, INV_WAIT) : NULL;
-		if (u != NULL && proc->command == NULL)
-			proc->command = inv_text(inv, command,
-				strlen(proc_command(proc->pid, command, sizeof command)));
-		if (u != NULL)
-			u->what = l->lock.lock == 'F' ? "flock" : "fcntl";
+		if (proc != NULL && proc->hidden)
+			waits_too(inv, o, proc, l->lock.lock == 'F' ? "flock" : "fcntl");
 	}
 }

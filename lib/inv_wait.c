@@ -26,6 +26,7 @@
 enum form {
 	FORM_FD,     /* the first argument is a descriptor */
 	FORM_LOCK,   /* ... and it waits for a lock, when the second says so */
+	FORM_FLOCK,  /* ... for a lock */
 	FORM_FUTEX,  /* an address */
 	FORM_SEM,    /* an id */
 	FORM_MSG,    /* an id */
@@ -42,7 +43,7 @@ static const struct sleep {
 	const char *name;
 } sleeps[] = {
 	{SYS_futex, FORM_FUTEX, "futex"},
-	{SYS_flock, FORM_FD, "flock"},
+	{SYS_flock, FORM_FLOCK, "flock"},
 	{SYS_fcntl, FORM_LOCK, "fcntl"},
 	{SYS_semop, FORM_SEM, "semop"},
 	{SYS_semtimedop, FORM_SEM, "semop"},
@@ -115,6 +116,25 @@ static void waits(struct inv *inv, struct inv_looks *l, struct inv_object *o, co
 	struct inv_use *u = o != NULL ? inv_use(inv, o, l->proc, INV_WAIT) : NULL;
 	if (u != NULL)
 		u->what = what;
+}
+
+/* A file becomes an object when the process that locks it is looked at, which may come after us. */
+static void waits_for_lock(struct inv *inv, struct inv_looks *l, int fd, const char *what)
+{
+	struct inv_priv *p = inv_priv(inv);
+	struct inv_object *o = by_fd(l, fd);
+	struct inv_late *late;
+	struct stat st;
+	char path[32];
+	if (o != NULL) {
+		waits(inv, l, o, what);
+		return;
+	}
+	snprintf(path, sizeof path, "fd/%d", fd);
+	if (fstatat(l->procfd, path, &st, 0) < 0 || (late = inv_alloc(inv, sizeof *late)) == NULL)
+		return;
+	*late = (struct inv_late){p->late, l->proc, what, st.st_dev, st.st_ino};
+	p->late = late;
 }
 
 static void in_set(struct inv *inv, struct inv_looks *l, int fd, const char *what)
@@ -223,9 +243,10 @@ static void one_sleep(struct inv *inv, struct inv_looks *l, const struct sleep *
 	int op = (int)arg[1] & FUTEX_CMD_MASK;
 	switch (s->form) {
 	case FORM_FD: waits(inv, l, by_fd(l, (int)arg[0]), s->name); break;
+	case FORM_FLOCK: waits_for_lock(inv, l, (int)arg[0], s->name); break;
 	case FORM_LOCK:
 		if (arg[1] == F_SETLKW || arg[1] == 38 /* F_OFD_SETLKW */)
-			waits(inv, l, by_fd(l, (int)arg[0]), s->name);
+			waits_for_lock(inv, l, (int)arg[0], s->name);
 		break;
 	case FORM_FUTEX:
 		if (op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI)

@@ -258,6 +258,24 @@ fcntl.fcntl(open('l.ofd', 'w'), 38, struct.pack('hhqqi4x', fcntl.F_WRLCK, 0, 0, 
 	query 'all(pids(one(T+"/l."+f)["holders"]) == [P] for f in ("flock", "posix", "ofd"))'
 }
 
+@test "a waiter for a lock that is older than the holder" {
+	mkfifo go
+	bg bash -c 'read -r _ <go; exec flock l.old true'
+	a=$!
+	bg python3 -c "
+import fcntl, time
+f = open('l.old', 'w')
+fcntl.flock(f, fcntl.LOCK_EX)
+open('held', 'w').close()
+time.sleep(120)"
+	b=$!
+	until_true test -e held
+	echo >go
+	until_true query 'pids(one(T+"/l.old")["waiters"]) == [int(A)]' "$a"
+	query '[w["command"] for w in one(T+"/l.old")["waiters"]] == ["flock l.old true"]'
+	kill "$b"
+}
+
 @test "FIFOs that are open, and one that somebody waits for alone to be opened" {
 	zoo fifo
 	query 'one(T+"/ff")["used"] == 5 and pids(one(T+"/ff")["holders"]) == [P] and one(T+"/ff")["holders"][0]["writes"]'
