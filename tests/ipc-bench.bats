@@ -289,8 +289,11 @@ two_cpus() {
 @test "whatever call a mechanism is refused is named; nothing hangs, nothing is left" {
 	need strace
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "no strace under the sanitizer"
-	local mech call error text
+	local mech call error text linker=
+	! head -c 4096 "$BIN/ipcbox" | grep -qa ld-linux || linker=1
 	while read -r mech call error text; do
+		# The dynamic loader makes these two itself.
+		[[ -z $linker || ($call != read && $call != pread64) ]] || continue
 		status 71 timeout 60 strace -f -qq -o /dev/null -e "inject=$call:error=$error" ipc-bench -q --quick -J -t "$mech" -S 64
 		[[ $output == *"\"error\":\"$text"* ]] || { echo "$mech, $call: $output"; return 1; }
 	done <<-'END'
