@@ -91,11 +91,12 @@ inproc() { # lines "APPLET VERB" of the verbs that run in-process
 @test "a thousand calls, good and bad, change nothing in the shell" {
 	cat >commands <<-'EOF'
 		state() {
-			for f in /proc/$$/fd/*; do echo "${f##*/} $(readlink "$f")"; done | grep -vE 'pipe:|/before|/after|/fd/| $'
-			# Read by the shell itself: while it forks, it blocks signals for a moment.
+			# Read by the shell itself: while it forks, it blocks signals for a moment. And first: a trap for a
+			# child that has ended can cost it a line.
 			while read -r k v; do
 				case $k in Sig[BIP]* | Shd* | Threads*) echo "$k $v" ;; esac
 			done </proc/$$/status
+			for f in /proc/$$/fd/*; do echo "${f##*/} $(readlink "$f")"; done | grep -vE 'pipe:|/before|/after|/fd/| $'
 			trap -p
 			umask
 			pwd
