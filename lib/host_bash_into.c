@@ -56,7 +56,7 @@ char *sink_take(int fd, const char *tail, size_t tail_len, size_t *len)
 	off_t size = fd >= 0 ? lseek(fd, 0, SEEK_END) : 0;
 	size_t n = size > 0 ? (size_t)size : 0;
 	char *text = malloc(n + tail_len + 1);
-	if (text == NULL || (n > 0 && fd_pread(sink, text, n, 0) != (ssize_t)n)) {
+	if (text == NULL || (n > 0 && fd_pread(fd, text, n, 0) != (ssize_t)n)) {
 		free(text);
 		sink_close();
 		errno = ENOMEM;
@@ -64,7 +64,7 @@ char *sink_take(int fd, const char *tail, size_t tail_len, size_t *len)
 	}
 	memcpy(text + n, tail, tail_len);
 	*len = n + tail_len;
-	if (n > 0 && (ftruncate(sink, 0) < 0 || lseek(sink, 0, SEEK_SET) != 0))
+	if (n > 0 && (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) != 0))
 		sink_close();
 	return text;
 }

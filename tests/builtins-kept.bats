@@ -1,33 +1,17 @@
 #!/usr/bin/env bats
 # The applets loaded into bash: what the shell holds itself, and what it keeps open from call to call.
 load helper
+load builtins
 
 local_setup() {
-	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "bash itself is not built for the sanitizers"
-	SO=$IPCBOX_BUILD/ipcbox.so
-	[[ -e $SO ]] || skip "ipcbox.so was not built (bash-builtins)"
-	mapfile -t applets < <(ipcbox --list)
-	printf 'enable -f %q' "$SO" >load
-	printf ' %q' "${applets[@]}" >>load
-	printf '\nB=%q\n' "$BIN" >>load
-	unset IPCBOX
+	with_builtins
+	printf 'B=%q\n' "$BIN" >>load
 }
 
 # What is named by the system, not by a directory of ours, is removed however the test ends.
 local_teardown() {
 	local q=/ipcbox-kept-$$-$BATS_TEST_NUMBER
 	{ ipc-mq rm "$q"; ipc-shm rm "posix:$q"; ipc-sem rm "posix:$q"; } 2>/dev/null || true
-}
-
-# shell TEXT: run TEXT in a bash that has loaded all applets. The programs are $B/ipc-....
-shell() {
-	local script
-	script=$(mktemp script.XXXXXX)
-	{
-		cat load
-		printf '%s\n' "$1"
-	} >"$script"
-	PATH=/usr/bin:/bin timeout 120 bash "$script"
 }
 
 # holding TEXT: the same in the background, until somebody writes to the FIFO "go"; its pid is in $PID, once TEXT has

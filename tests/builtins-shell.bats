@@ -352,30 +352,16 @@ local_setup() {
 }
 
 @test "an interactive shell: ^C ends a wait and not the shell, and what is held stays held" {
-	timeout 60 python3 - "$SO" 3>&- <<-'EOS'
-		import os, pty, select, sys, time
-		pid, fd = pty.fork()
-		if pid == 0:
-		    os.environ["PS1"] = "$ "
-		    os.execvp("bash", ["bash", "--norc", "--noediting", "-i"])
-		seen = b""
-		def until(text):
-		    global seen
-		    end = time.time() + 25
-		    while text not in seen:
-		        r, _, _ = select.select([fd], [], [], end - time.time() if end > time.time() else 0)
-		        assert r, (text, seen)
-		        seen += os.read(fd, 4096)
-		    seen = seen[seen.index(text) + len(text):]
-		def say(text):
-		    os.write(fd, text.encode() + b"\n")
+	PYTHONPATH=$ROOT/tests PYTHONDONTWRITEBYTECODE=1 timeout 60 python3 - "$SO" 3>&- <<-'EOS'
+		import sys
+		from interactive import press, say, status, until
 		say("enable -f '%s' ipc-signal; mkfifo rea''dy; exec 7<>ready; ipc-signal hold USR1 RTMIN+2; echo load''ed" % sys.argv[1]); until(b"loaded")
 		say("{ read -r _ <&7; echo waiti''ng; } & ipc-signal wait --ready-fd 7 USR2"); until(b"waiting")
-		os.write(fd, b"\x03"); until(b"$ "); say("echo status $?."); until(b"status 130.")
+		press(b"\x03"); until(b"$ "); say("echo status $?."); until(b"status 130.")
 		say("kill -USR1 $$; kill -RTMIN+2 $$; echo $((1 +))"); until(b"syntax error")
-		until(b"$ "); os.write(fd, b"unfinished"); until(b"unfinished"); os.write(fd, b"\x03"); until(b"^C"); until(b"$ ")
+		until(b"$ "); press(b"unfinished"); until(b"unfinished"); press(b"\x03"); until(b"^C"); until(b"$ ")
 		say("ipc-signal wait -c 2 -w 20 -a both --format %n USR1 RTMIN+2; echo got ${both[@]}."); until(b"got USR1 RTMIN+2.")
 		say("ipc-signal wait -n --format %n-taken INT; echo status $?."); until(b"status 75.")
-		say("exit 0"); assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+		say("exit 0"); assert status() == 0
 	EOS
 }

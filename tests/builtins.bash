@@ -15,10 +15,12 @@ with_builtins() {
 
 # shell TEXT [OPTION...]: run TEXT in a bash that has loaded all applets. No program of ours is on its PATH.
 shell() {
+	local text=$1 script
+	script=$(mktemp script.XXXXXX)
+	shift
 	{
 		cat load
-		printf '%s\n' "$1"
-	} >script
-	shift
-	PATH=/usr/bin:/bin timeout 120 bash "$@" script
+		printf '%s\n' "$text"
+	} >"$script"
+	PATH=/usr/bin:/bin timeout 120 bash "$@" "$script"
 }

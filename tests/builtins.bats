@@ -377,35 +377,18 @@ inproc() { # lines "APPLET VERB" of the verbs that run in-process
 }
 
 @test "job control: ^Z stops the program, fg goes on; ^C ends a waiting builtin, not the shell" {
-	timeout 60 python3 - "$SO" 3>&- <<-'EOF'
-		import os, pty, select, sys, time
-		pid, fd = pty.fork()
-		if pid == 0:
-		    os.environ["PS1"] = "$ "
-		    os.execvp("bash", ["bash", "--norc", "--noediting", "-i"])
-		seen = b""
-		def until(text):
-		    global seen
-		    end = time.time() + 25
-		    while text not in seen:
-		        r, _, _ = select.select([fd], [], [], end - time.time() if end > time.time() else 0)
-		        assert r, (text, seen)
-		        seen += os.read(fd, 4096)
-		    seen = seen[seen.index(text) + len(text):]
-		def say(text):
-		    os.write(fd, text.encode() + b"\n")
-		def asleep():
-		    while open("/proc/%d/stat" % pid).read().split(")")[1].split()[0] != "S":
-		        time.sleep(0.01)
+	PYTHONPATH=$ROOT/tests PYTHONDONTWRITEBYTECODE=1 timeout 60 python3 - "$SO" 3>&- <<-'EOF'
+		import sys, time
+		from interactive import asleep, press, say, status, until
 		say("enable -f '%s' ipc-lock ipc-event; echo load''ed" % sys.argv[1]); until(b"loaded")
 		say("ipc-lock run l -- sh -c 'echo star''ted; sleep 1000'; echo stat''us $?"); until(b"started")
-		os.write(fd, b"\x1a"); until(b"Stopped")
+		press(b"\x1a"); until(b"Stopped")
 		say("jobs; kill %1; fg; echo ba''ck"); until(b"back")
 		say("echo waiti''ng; ipc-event wait never"); until(b"waiting"); time.sleep(0.2); asleep()
-		os.write(fd, b"\x03"); until(b"$ ")
+		press(b"\x03"); until(b"$ ")
 		say("echo status $?."); until(b"status 130.")
 		say("trap 'echo tra''pped' INT; echo waiti''ng; ipc-event wait never; echo sta''tus $?."); until(b"waiting"); time.sleep(0.2); asleep()
-		os.write(fd, b"\x03"); until(b"trapped"); say("exit"); os.waitpid(pid, 0)
+		press(b"\x03"); until(b"trapped"); say("exit"); status()
 	EOF
 }
 

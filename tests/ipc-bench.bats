@@ -88,8 +88,10 @@ gone() {
 		'sysv:msgrcv\(.*, 123, .* = 123' 'futex:futex\(0x[0-9a-f]+, FUTEX_WAKE,' 'eventfd:eventfd2\(' \
 		'signal:kill\([0-9]+, SIGUSR1\)' 'file:fcntl\([0-9]+, F_SETLKW, ' 'fifo:mknod.*fifo' \
 		'sendfd:SCM_RIGHTS' 'door:execve\(.*"cat"\]'; do
-		timeout 60 strace -f -o trace ipc-bench -q --time 10ms -t "${how%%:*}" -S 123 >out 3>&- </dev/null
-		grep -qE "${how#*:}" trace || { echo "$how"; tail -n 50 trace; false; }
+		# A file for each process: in a common one the calls of two cut each other's lines in two.
+		rm -f trace.*
+		timeout 60 strace -ff -o trace ipc-bench -q --time 10ms -t "${how%%:*}" -S 123 >out 3>&- </dev/null
+		grep -qE "${how#*:}" trace.* || { echo "$how"; tail -n 20 trace.*; false; }
 	done
 }
 
