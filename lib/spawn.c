@@ -276,6 +276,20 @@ static __attribute__((noinline)) pid_t fork_child(struct child *c)
 	_exit(127);
 }
 
+static void reap(pid_t pid)
+{
+	int st;
+	while (waitpid(pid, &st, 0) < 0 && errno == EINTR)
+		;
+}
+
+void spawn_kill(pid_t pid)
+{
+	if (kill(-pid, SIGKILL) < 0)
+		kill(pid, SIGKILL);
+	reap(pid);
+}
+
 int spawn(const struct spawn *s, pid_t *pid, int *execed)
 {
 	struct child c;
@@ -290,11 +304,8 @@ int spawn(const struct spawn *s, pid_t *pid, int *execed)
 		*pid = fork_child(&c);
 		err = *pid < 0 ? errno : c.err;
 		*execed = c.execed;
-		if (*pid > 0 && err != 0) {
-			int st;
-			while (waitpid(*pid, &st, 0) < 0 && errno == EINTR)
-				;
-		}
+		if (*pid > 0 && err != 0)
+			reap(*pid);
 		sig_change(SIG_SETMASK, old, NULL);
 	}
 	finish(&c);

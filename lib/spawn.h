@@ -53,6 +53,10 @@ int spawn_call(struct call *call, const struct spawn *s, pid_t *pid);
  * run one command and do nothing else meanwhile. */
 int spawn_run(struct call *call, const struct spawn *s);
 
+/* The end of a child PID just spawned that nobody can watch: SIGKILL for it, and for the group that it leads, and
+ * its status taken, so that neither it nor a zombie is left. */
+void spawn_kill(pid_t pid);
+
 /* Before something is taken that only CMD can handle: is there an executable NAME? 0, or 127 or 126
  * with a message. No promise (it may be gone a moment later), but it catches a mistyped name. */
 int spawn_check(struct call *call, const char *name);

@@ -1508,8 +1508,11 @@ s.connect(("127.0.0.1", int(sys.argv[1]))); s.close()' "$PORT"
 	grep -q 'no more processes' err
 	ended
 	traced pidfd_open:error=EMFILE:when=1 ./s -- cat
-	[[ $(echo x | ipc-sock connect ./s) == x && $(echo y | ipc-sock connect ./s) == y ]]
-	grep -q 'watch cat' err
+	childless() { ! pgrep -P "$PID"; }
+	echo x | timeout 20 ipc-sock connect ./s >/dev/null 2>&1 || :
+	[[ $(echo y | ipc-sock connect ./s) == y ]]
+	grep -q 'watch cat (pid [0-9]*), which is killed' err
+	until_true childless
 	ended
 	traced pidfd_getfd:error=EPERM --grace 20 ./s -- sh -c 'trap "echo told; exit 0" TERM; echo up; while :; do read -r x; done'
 	mkfifo hold
@@ -1545,12 +1548,14 @@ s.connect(("127.0.0.1", int(sys.argv[1]))); s.close()' "$PORT"
 	kill $c 2>/dev/null || :
 	wait $c || :
 	if command -v strace >/dev/null && [[ -z ${IPCBOX_SANITIZE-} ]]; then
-		ready strace -qq -o /dev/null -e inject=pidfd_open:error=EMFILE ipc-sock serve --ready-fd 8 --listen-fds ./s2 -- cat 2>err
+		ready strace -qq -o /dev/null -e inject=pidfd_open:error=EMFILE ipc-sock serve --ready-fd 8 --listen-fds ./s2 \
+			-- sh -c 'echo $$ >cmd; exec sleep 1000' 2>err
 		bg ipc-sock connect ./s2 </dev/null 2>/dev/null
 		st=0
 		wait "$PID" || st=$?
 		[[ $st == 71 ]]
-		grep -q 'watch cat' err
+		grep -q 'watch sh' err
+		[[ ! -s cmd ]] || status 1 kill -0 "$(<cmd)"
 	fi
 }
 

@@ -183,7 +183,6 @@ static void not_started(struct job *j, int err, int execed)
 static bool watch_child(struct job *j)
 {
 	struct door *d = j->door;
-	int wstatus;
 	j->child.ended = ended;
 	if (loop_child(&d->loop, &j->child) == 0) {
 		d->held++;
@@ -191,8 +190,7 @@ static bool watch_child(struct job *j)
 	}
 	int err = errno;
 	j->child.watch.fd = -1;
-	(void)kill(-j->child.pid, SIGKILL);
-	(void)waitpid(j->child.pid, &wstatus, 0);
+	spawn_kill(j->child.pid);
 	job_refuse(j, ST_LIMIT, "watch %s: %s", d->call->command[0], strerror(err));
 	return false;
 }

@@ -20,32 +20,6 @@
 #define SYS_pidfd_getfd 438
 #endif
 
-/* Can the command be run at all? Better said now than at the first client. */
-int server_cmd_check(struct call *call)
-{
-	const char *name = call->command[0], *dirs = getenv("PATH");
-	int err = ENOENT;
-	if (strchr(name, '/') != NULL)
-		err = access(name, X_OK) == 0 ? 0 : errno;
-	for (const char *d = dirs != NULL ? dirs : "/bin:/usr/bin";
-		err != 0 && strchr(name, '/') == NULL;) {
-		size_t len = strcspn(d, ":");
-		char *path = call_fmt(call, "%.*s%s%s", (int)len, d, len > 0 ? "/" : "", name);
-		if (path == NULL)
-			return call_error(call, ENOMEM, "look for %s", name);
-		if (access(path, X_OK) == 0)
-			err = 0;
-		else if (errno == EACCES)
-			err = EACCES;
-		if (d[len] == '\0')
-			break;
-		d += len + 1;
-	}
-	if (err == 0)
-		return 0;
-	return call_fail(call, err == EACCES ? ST_NOEXEC : ST_NOCMD, err, "execute %s", name);
-}
-
 #define ENV_VARS 32
 #define ENV_ROOM (ENV_VARS * 32 + 5 * ADDR_TEXT + 2 * PATH_MAX)
 
@@ -195,16 +169,15 @@ int server_cmd_start(struct client *c, int fd)
 	if (spawn_call(s->call, &sp, &c->child.pid) != 0)
 		return -1;
 	c->child.ended = ended;
-	if (loop_child(&s->loop, &c->child) < 0) {
-		/* No descriptor for it: it serves its client all the same, uncounted. */
-		call_warn(s->call, errno, "watch %s (pid %ld)", s->call->command[0],
-			(long)c->child.pid);
-		c->child.pid = 0;
-		fd_close(fd);
-		client_close(c, -1);
-		return 0;
-	}
+	/* Closed first: the pidfd has its number when there is no other. */
 	fd_close(fd);
+	if (loop_child(&s->loop, &c->child) == 0)
+		return 0;
+	call_warn(s->call, errno, "watch %s (pid %ld), which is killed", s->call->command[0],
+		(long)c->child.pid);
+	spawn_kill(c->child.pid);
+	c->child.pid = 0;
+	client_close(c, -1);
 	return 0;
 }
 
@@ -299,8 +272,10 @@ static void client_waits(struct loop *loop, struct loop_watch *w, uint32_t event
 	strcpy(a->pid_env, "LISTEN_PID=");
 	a->began = wait_now();
 	int status = spawn_call(s->call, &sp, &a->child.pid);
-	if (status == 0 && loop_child(loop, &a->child) < 0)
+	if (status == 0 && loop_child(loop, &a->child) < 0) {
 		status = call_error(s->call, errno, "watch %s", s->call->command[0]);
+		spawn_kill(a->child.pid);
+	}
 	if (status != 0)
 		server_end(s, status);
 }

@@ -169,7 +169,6 @@ void client_finish(struct client *c);
 void server_idle_due(struct loop *loop, struct loop_timer *t);
 
 /* handler.c */
-int server_cmd_check(struct call *call);
 int server_cmd_start(struct client *c, int fd);
 void server_cmd_eof(struct client *c);
 void server_cmd_signal(struct client *c, int sig);

@@ -307,7 +307,7 @@ int run_sock_serve(struct call *call)
 	if (s == NULL)
 		return call_error(call, ENOMEM, "serve");
 	if (!builtin) {
-		int status = server_cmd_check(call);
+		int status = spawn_check(call, call->command[0]);
 		if (status != 0)
 			return status;
 	}
