@@ -63,6 +63,18 @@ bg() {
 	"$@" 3>&- 4>&- &
 }
 
+# full_pipe: descriptor 8 is a pipe that takes no byte more.
+full_pipe() {
+	mkfifo full
+	exec 8<>full
+	dd if=/dev/zero bs=4K count=4096 oflag=nonblock of=/dev/fd/8 2>/dev/null || :
+}
+
+# asleep PID: it waits for something (other than the disk).
+asleep() {
+	[[ $(<"/proc/$1/stat") == *") S "* ]]
+}
+
 # ready CMD...: start CMD in the background and wait for the newline it writes to descriptor 8
 # (give it --ready-fd 8). Its pid is in $PID.
 ready() {

@@ -363,3 +363,32 @@ came() {
 		status 0 ipc-barrier stat ./b
 	fi
 }
+
+@test "--ready-fd: who does not read it holds up that party, and nobody else" {
+	full_pipe
+	bg ipc-barrier wait --ready-fd 8 -c 2 b
+	local first=$! last reader
+	until_true asleep "$first"
+	status 0 timeout 5 ipc-barrier stat b
+	# It has come all the same, and is let go with the others.
+	status 0 timeout 5 ipc-barrier wait -c 2 b
+	bg ipc-barrier wait -c 2 b
+	last=$!
+	until_true asleep "$last"
+	cat <&8 >/dev/null 3>&- 4>&- &
+	reader=$!
+	wait "$first"
+	# And the last one, which writes it before the others are let go.
+	status 0 timeout 5 ipc-barrier wait --ready-fd 8 -c 2 b
+	wait "$last"
+	kill "$reader"
+	wait "$reader" || :
+	# One that cannot write it breaks the barrier for all.
+	bg ipc-barrier wait -c 3 c
+	first=$!
+	until_true asleep "$first"
+	status 74 timeout 5 ipc-barrier wait --ready-fd 77 -c 3 c
+	local s=0
+	wait "$first" || s=$?
+	[[ $s == 76 ]]
+}

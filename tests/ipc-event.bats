@@ -197,6 +197,22 @@ waits() {
 	status 64 ipc-event wait --since 1 e -- true
 }
 
+@test "--ready-fd: who does not read it holds up the waiter, and nobody else" {
+	full_pipe
+	bg ipc-event wait --ready-fd 8 e
+	local waiter=$!
+	until_true asleep "$waiter"
+	status 0 timeout 5 ipc-event set e
+	status 0 timeout 5 ipc-event wait -n e
+	status 0 timeout 5 ipc-event clear e
+	status 0 timeout 5 ipc-event set e
+	cat <&8 >/dev/null 3>&- 4>&- &
+	local reader=$!
+	wait "$waiter"
+	kill "$reader"
+	wait "$reader" || :
+}
+
 @test "a setter killed at any moment leaves the event usable" {
 	for ((i = 0; i < 60; i++)); do
 		( while :; do ipc-event set e; ipc-event clear e; done ) 3>&- &

@@ -109,6 +109,7 @@ static int ended(struct call *call, struct mapped *m, uint32_t gen)
 		"%s: broken: another party timed out, died, failed or broke it", m->obj.text);
 }
 
+/* The last one to come, under the lock, which is not held while it says --ready-fd and runs CMD. */
 static int lead(struct call *call, struct mapped *m, uint32_t gen)
 {
 	struct barrier *b = barrier_of(m);
@@ -119,10 +120,12 @@ static int lead(struct call *call, struct mapped *m, uint32_t gen)
 	shared_unlock(&m->shared);
 	/* Should we be killed, the others are told 76: then CMD must not go on behind their backs. */
 	struct spawn s = {.argv = call->command, .env = env, .flags = SPAWN_DIE};
-	int status = spawn_run(call, &s), locked;
+	int status = call_ready(call), locked;
+	if (status == 0 && call->command != NULL)
+		status = spawn_run(call, &s);
 	if (mapped_lock(call, m, DEADLINE_NONE, &locked) < 0)
 		return locked;
-	if (b->gen != gen) { /* broken while CMD ran */
+	if (b->gen != gen) { /* broken meanwhile */
 		shared_unlock(&m->shared);
 		return ended(call, m, gen);
 	}
@@ -145,6 +148,27 @@ static int gave_up(struct call *call, struct mapped *m, uint32_t gen, int err)
 	if (err == EOWNERDEAD)
 		return call_fail(call, ST_BROKEN, 0, "%s: broken: %s", m->obj.text, why);
 	return call_waited(call, err, "wait at %s (%s)", m->obj.text, why);
+}
+
+/* Not the last one to come: says --ready-fd and sleeps. Under the lock, which is given back before. */
+static int follow(
+	struct call *call, struct mapped *m, uint32_t gen, uint32_t slot, int64_t deadline)
+{
+	struct barrier *b = barrier_of(m);
+	char why[512];
+	int locked;
+	shared_unlock(&m->shared);
+	mapped_waits(m);
+	/* The first party watches the last one: tell it that there is a new last one. */
+	if (slot > 0)
+		futex_wake(&barrier_party(b, gen, slot - 1)->word, 1);
+	int status = call_ready(call);
+	if (status != 0) {
+		(void)break_it(call, m, gen, why, sizeof why, &locked);
+		return status;
+	}
+	return sleep_out(call, m, gen, slot, deadline) < 0 ? gave_up(call, m, gen, errno)
+							   : ended(call, m, gen);
 }
 
 static int run(struct call *call, struct mapped *m, int64_t deadline)
@@ -171,21 +195,8 @@ static int run(struct call *call, struct mapped *m, int64_t deadline)
 			call, EAGAIN, "wait at %s (%u of %u came)", m->obj.text, here, b->parties);
 	}
 	uint32_t gen = b->gen, slot = arrive(call, m);
-	bool leader = slot + 1 == b->parties;
-	int status = call_ready(call);
-	if (status != 0 || (leader && call->command == NULL)) {
-		barrier_end(m, status != 0);
-	} else if (leader) {
-		status = lead(call, m, gen);
-	} else {
-		/* The first party watches the last one: tell it that there is a new last one. */
-		shared_unlock(&m->shared);
-		mapped_waits(m);
-		if (slot > 0)
-			futex_wake(&barrier_party(b, gen, slot - 1)->word, 1);
-		status = sleep_out(call, m, gen, slot, deadline) < 0 ? gave_up(call, m, gen, errno)
-								     : ended(call, m, gen);
-	}
+	int status =
+		slot + 1 == b->parties ? lead(call, m, gen) : follow(call, m, gen, slot, deadline);
 	futex_release(&m->shared.robust, &barrier_party(b, gen, slot)->word);
 	return mapped_done(call, m, status);
 }

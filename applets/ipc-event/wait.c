@@ -113,6 +113,17 @@ static int wait_command(struct call *call, struct mapped *m, int64_t deadline)
 	}
 }
 
+/* Say --ready-fd without the lock, which is held at entry and, when it went well, at the end: nobody is to wait for
+ * who reads it. From .since on no set is missed. */
+static int say_ready(struct call *call, struct mapped *m, int64_t deadline)
+{
+	shared_unlock(&m->shared);
+	int status = call_ready(call);
+	if (status == 0)
+		(void)mapped_lock(call, m, deadline, &status);
+	return status;
+}
+
 int event_wait(struct call *call)
 {
 	struct mapped *m;
@@ -133,10 +144,9 @@ int event_wait(struct call *call)
 		.level = !since,
 		.takes = !since};
 	mapped_waits(m);
-	if ((status = call_ready(call)) != 0) {
-		shared_unlock(&m->shared);
+	status = say_ready(call, m, deadline);
+	if (status != 0)
 		return status;
-	}
 	if (call->command != NULL)
 		return mapped_done(call, m, wait_command(call, m, deadline));
 	uint64_t seq;
