@@ -240,9 +240,24 @@ void call_unwind(struct call *call, unsigned mark)
 	call->memory = NULL;
 }
 
+/* From what the host lends; NULL when that does not do. */
+static void *alloc_near(struct call *call, size_t size)
+{
+	size_t unit = _Alignof(max_align_t), took = (size + unit - 1) / unit * unit;
+	if (call->near == NULL || size > call->nnear || took > call->nnear)
+		return NULL;
+	void *p = call->near;
+	call->near += took;
+	call->nnear -= took;
+	return memset(p, 0, size);
+}
+
 void *call_alloc(struct call *call, size_t size)
 {
-	struct block *b = calloc(1, sizeof *b + size);
+	void *near = alloc_near(call, size);
+	if (near != NULL)
+		return near;
+	struct block *b = size < PTRDIFF_MAX ? calloc(1, sizeof *b + size) : NULL;
 	if (b == NULL) {
 		call->starved = true;
 		return NULL;

@@ -58,10 +58,12 @@ struct call {
 	bool starved; /* memory was refused: what is printed may lack something, and is not let out */
 	int in, err;  /* descriptors to read data from and write messages to */
 	void *memory; /* list of call_alloc blocks */
+	char *near;   /* memory that the host lends to call_alloc, aligned as by malloc(3) */
+	size_t nnear; /* bytes of it that are left */
 	unsigned nundo;
-	struct out out; /* stdout; flushed by the host */
-	/* From out.buf on a host need not clear. */
+	/* From here on a host need not clear but out.err and out.len. */
 	struct undo undo[CALL_UNDO];
+	struct out out; /* stdout; flushed by the host */
 };
 
 /* Write one message "ipc-x verb: TEXT[: strerror]\n" in one write(2) and return STATUS, so that

@@ -15,9 +15,12 @@ static void undo_mapped(void *arg, intptr_t n)
 {
 	struct mapped *m = arg;
 	(void)n;
+	if (m->ends)
+		m->shared.base = NULL;
 	shared_close(&m->shared, 0);
 	object_at_close(&m->at);
-	free(m);
+	if (m->own)
+		free(m);
 }
 
 static struct mapped *of_kept(struct kept *k)
@@ -133,9 +136,13 @@ int mapped_open(struct call *call, struct mapped **mp, const char *word,
 	struct mapped *m = *mp = find_kept(call, word, type, flags);
 	if (m != NULL)
 		return 0;
-	m = *mp = calloc(1, sizeof *m);
+	/* A host may keep it for longer than the call. */
+	bool own = call->host != NULL;
+	m = *mp = own ? calloc(1, sizeof *m) : call_alloc(call, sizeof *m);
 	if (m == NULL)
 		return call_error(call, ENOMEM, "open %s", word);
+	m->own = own;
+	m->ends = call->ends && !own;
 	m->at.dirfd = AT_FDCWD;
 	m->shared.fd = -1;
 	if (size == 0)
@@ -147,7 +154,8 @@ int mapped_open(struct call *call, struct mapped **mp, const char *word,
 		status = open_failed(call, type, word, flags, size);
 	if (status != 0) {
 		object_at_close(&m->at);
-		free(m);
+		if (own)
+			free(m);
 		return status;
 	}
 	if (settle(call, m, type, (unsigned)flags & SHARED_RDONLY) < 0)
@@ -194,14 +202,18 @@ static bool impossible_holder(const struct mapped *m, pid_t holder)
 
 int mapped_lock(struct call *call, struct mapped *m, int64_t deadline, int *status)
 {
-	int64_t until = wait_now() + PATIENCE;
+	int64_t until = 0;
 	pid_t last = 0;
 	if (deadline == DEADLINE_NOW)
 		deadline = DEADLINE_NONE;
-	for (;;) {
-		int64_t step = wait_now() + STEP;
+	/* Free as a rule: then no clock is asked. */
+	for (int64_t step = DEADLINE_NOW;; step = wait_now() + STEP) {
 		if (shared_lock(&m->shared, step < deadline ? step : deadline, &call->stop) == 0)
 			return 0;
+		if (step == DEADLINE_NOW && errno == EAGAIN) {
+			until = wait_now() + PATIENCE;
+			continue;
+		}
 		if (errno == EOWNERDEAD) {
 			m->shared.head->repairs++;
 			return 1;

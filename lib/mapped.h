@@ -10,6 +10,8 @@
 struct mapped {
 	struct kept kept; /* of a host that keeps it from call to call */
 	bool is_kept, waits;
+	bool own;  /* by malloc(3), not from the call */
+	bool ends; /* with the process, which unmaps it for less than munmap(2) */
 	struct object obj;
 	struct object_at at;
 	struct shared shared;

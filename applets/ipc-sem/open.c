@@ -151,8 +151,9 @@ struct sem *sem_open_word(struct call *call, const char *word, unsigned flags, u
 {
 	struct object obj;
 	const char *why = object_parse(&obj, word);
-	/* The list of slots that we hold is as large as all the rest, and more: only slots need it. */
-	bool counts = why == NULL && (obj.kind == OBJECT_POSIX || obj.kind == OBJECT_SYSV);
+	/* The list of slots that we hold is as large as all the rest, and more: only who takes slots needs it. */
+	bool counts = (flags & SEM_READ) != 0 ||
+		(why == NULL && (obj.kind == OBJECT_POSIX || obj.kind == OBJECT_SYSV));
 	struct sem *s = call_alloc(call, counts ? offsetof(struct sem, slot) : sizeof *s);
 	bool unused;
 	if (s == NULL) {

@@ -263,13 +263,13 @@ int segment_fits(struct call *call, const struct segment *seg, uint64_t off, uin
 		(unsigned long long)len, (unsigned long long)off, (unsigned long long)seg->size);
 }
 
-static void undo_map(void *arg, intptr_t n)
+/* The end of the process unmaps it for less than munmap(2). */
+static void undo_map(void *arg, intptr_t ends)
 {
 	struct segment *seg = arg;
-	(void)n;
 	if (seg->sysv)
 		shmdt(seg->base);
-	else if (seg->kept == NULL)
+	else if (seg->kept == NULL && !ends)
 		munmap(seg->base, seg->maplen);
 	shared_unguard(&seg->oldbus);
 }
@@ -294,7 +294,7 @@ int segment_map(struct call *call, struct segment *seg, uint64_t off, size_t len
 		seg->base = p;
 	}
 	(void)shared_guard(&seg->oldbus);
-	if (call_undo(call, undo_map, seg, 0) < 0)
+	if (call_undo(call, undo_map, seg, call->ends) < 0)
 		return call_error(call, errno, "map %s", seg->obj.text);
 	return 0;
 }

@@ -42,6 +42,26 @@ static void note(void *arg, intptr_t n)
 	s[strlen(s)] = (char)n;
 }
 
+/* What the host lends is used first, zeroed and aligned; then it is malloc(3)'s turn. */
+static void near(void)
+{
+	struct call *call = start();
+	_Alignas(max_align_t) char lent[4 * sizeof(max_align_t)];
+	memset(lent, 'x', sizeof lent);
+	call->near = lent;
+	call->nnear = sizeof lent;
+	char *a = call_alloc(call, 1), *b = call_alloc(call, sizeof(max_align_t));
+	char *c = call_alloc(call, 3 * sizeof(max_align_t)), *d = call_alloc(call, SIZE_MAX);
+	OK(a == lent && *a == '\0');
+	OK(b == lent + _Alignof(max_align_t) && b[0] == '\0' && b[sizeof(max_align_t) - 1] == '\0');
+	OK(c != NULL && (c < lent || c >= lent + sizeof lent) && c[0] == '\0');
+	OK(d == NULL && call->starved);
+	OK(lent[sizeof lent - 1] == 'x');
+	call_unwind(call, 0);
+	close(call->err);
+	free(call);
+}
+
 static void order(void)
 {
 	struct call *call = start();
@@ -208,6 +228,7 @@ void test_call(void)
 	order();
 	descriptors();
 	memory();
+	near();
 	messages();
 	deadlines();
 	statuses();
