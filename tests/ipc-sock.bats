@@ -1771,10 +1771,10 @@ import socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.bind("./q"); s.listen(1); print(flush=True)
 c, _ = s.accept(); sys.stdin.readline()
 for i in range(3000): assert c.recv(2000) == b"%d" % i + b"p" * 900, i
-print("all", flush=True); print(c.recv(2000) == b"", flush=True)' <go >up 3>&- &
+print("all", flush=True); print(c.recv(2000) == b"", flush=True)' <go >up2 3>&- &
 	exec 7>go
 	local p=$!
-	until_true lines_in up 1
+	until_true lines_in up2 1
 	ready ipc-sock relay --ready-fd 8 -t seqpacket --to-type seqpacket ./r2 ./q 2>err
 	timeout 60 python3 -c '
 import os, socket
@@ -1787,7 +1787,7 @@ for i in range(3000):
             told = True; s.setblocking(True)
 s.shutdown(socket.SHUT_WR); s.recv(10)' 3>&-
 	wait $p
-	[[ $(tail -n 2 up) == $'all\nTrue' ]]
+	[[ $(tail -n 2 up2) == $'all\nTrue' ]]
 	exec 7>&-
 	stop
 	[[ $(id -u) == 0 ]] || return 0

@@ -107,6 +107,18 @@ static enum moved pull(struct server *s, struct way *w)
 	return MOVED;
 }
 
+#define DISCARD 1024 /* reads: more than a socket's buffer holds; TCP goes on sending */
+
+/* No more is taken from FD, and what lies there is thrown away: closed with something unread, a socket tells its peer
+ * of a reset, which it may meet before it has read the rest of what was for it. */
+static void deafen(int fd)
+{
+	char sink[8192];
+	(void)shutdown(fd, SHUT_RD);
+	for (int i = 0; i < DISCARD && recv(fd, sink, sizeof sink, MSG_DONTWAIT) > 0; i++)
+		;
+}
+
 /* Nobody takes what comes this way any more: its sender is told so, and to whom it goes that no more comes; the
  * other way goes on. */
 static void give_up(struct way *w)
@@ -118,7 +130,7 @@ static void give_up(struct way *w)
 	buf_free(&w->rec);
 	w->waits = false;
 	w->from->eof = w->to->shut = true;
-	(void)shutdown(w->from->watch.fd, SHUT_RD);
+	deafen(w->from->watch.fd);
 	(void)shutdown(w->to->watch.fd, SHUT_WR);
 }
 
