@@ -29,7 +29,7 @@ endif
 ifneq ($(LINK),dynamic)
 # No relocations to do at start, and as few pages to touch as possible.
 CFLAGS_LINK = -fno-pie -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables
-LIBC = -lc# behind lib/ and before the applets: what every call runs lies close together
+LIBC = -lc
 LDFLAGS_LINK = -static -no-pie -Wl,--gc-sections -Wl,-z,norelro -Wl,-z,noseparate-code -Wl,--build-id=none
 endif
 
@@ -51,16 +51,16 @@ APPLETS = $(sort $(wildcard applets/*.c applets/*/*.c))
 # The applets' names are their files' (or folders') names.
 NAMES := $(sort $(patsubst applets/%/,%,$(sort $(dir $(wildcard applets/*/*.c)))) \
 	$(patsubst applets/%.c,%,$(wildcard applets/ipc-*.c)))
-LIB_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,main.c $(LIB))
-OBJ = $(LIB_OBJ) $(patsubst %.c,$(BUILD)/obj/%.o,$(APPLETS))
-PARTS = $(filter-out $(BUILD)/obj/main.o,$(OBJ))
+PARTS = $(patsubst %.c,$(BUILD)/obj/%.o,$(LIB) $(APPLETS))
+OBJ = $(BUILD)/obj/main.o $(PARTS)
+# What most calls run lies close together, with what it needs of the C library: few pages to map.
+HOT = $(patsubst %,$(BUILD)/obj/%.o,main $(addprefix lib/,args call fd futex host mapped num object out shared std wait))
 
 all: $(BUILD)/ipcbox $(BUILD)/bin
 
 $(BUILD)/ipcbox: $(OBJ)
 	@echo "ipcbox: linking with $(LINK) ($(CC))"
-	@$(LINKIT) -o $@.ld $(LIB_OBJ) $(LIBC) $(filter-out $(LIB_OBJ),$(OBJ)) $(LDLIBS)
-	@cp $@.ld $@.new && mv $@.new $@ && rm $@.ld # in one go: larger pieces in the page cache, a quicker start
+	@$(LINKIT) -o $@ $(HOT) $(LIBC) $(filter-out $(HOT),$(OBJ)) $(LDLIBS)
 
 $(BUILD)/bin: $(BUILD)/ipcbox
 	@rm -rf $@ && mkdir -p $@
