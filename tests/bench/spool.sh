@@ -24,6 +24,7 @@ if have tsp; then
 	tsp -n sleep 1000 >/dev/null # so that tsp only queues
 	compare "spool: 100 puts without sync / tsp enqueue" "<= 1.0" 7 \
 		"$R 100 ipc-spool put --sync none ./q job" "$R 100 tsp -n true"
+	tsp -k
 	tsp -K
 fi
 
