@@ -110,9 +110,7 @@ static int start_cmd(struct runner *r, struct slot *s)
 	if (s->pidfd < 0) { /* its end could not be seen */
 		status = call_fail(
 			call, ST_LIMIT, errno, "open a descriptor on %s", call->command[0]);
-		kill(-s->pid, SIGKILL);
-		while (waitpid(s->pid, NULL, 0) < 0 && errno == EINTR)
-			;
+		spawn_kill(s->pid);
 		s->pid = 0;
 		return status;
 	}
