@@ -128,9 +128,10 @@ int fds_link_refused(const struct link *l, const char *name)
 	const char *sock = l->addr.text;
 	long long num = (long long)l->head.num;
 	char user[64];
+	if (l->head.reason == WHY_OK)
+		return 0;
 	num_user_name((unsigned)num, user, sizeof user);
 	switch ((enum reason)l->head.reason) {
-	case WHY_OK: return 0;
 	case WHY_VERSION:
 		return call_fail(call, ST_DATA, 0,
 			"%s: the server speaks another version of this protocol", sock);
@@ -161,6 +162,7 @@ int fds_link_refused(const struct link *l, const char *name)
 			"%s: too many of the server's descriptors are on their way (ulimit -n %lld)",
 			sock, num);
 	case WHY_MEMORY: return call_fail(call, ST_LIMIT, ENOMEM, "%s", sock);
+	case WHY_OK:
 	case WHY_BAD:
 	case WHY_N: break;
 	}
