@@ -291,12 +291,16 @@ two_cpus() {
 @test "whatever call a mechanism is refused is named; nothing hangs, nothing is left" {
 	need strace
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "no strace under the sanitizer"
-	local mech call error text linker=
+	local mech call error text s linker=
 	! head -c 4096 "$BIN/ipcbox" | grep -qa ld-linux || linker=1
 	while read -r mech call error text; do
 		# The dynamic loader makes these two itself.
 		[[ -z $linker || ($call != read && $call != pread64) ]] || continue
-		status 71 timeout 60 strace -f -qq -o /dev/null -e "inject=$call:error=$error" ipc-bench -q --quick -J -t "$mech" -S 64
+		s=0
+		timeout 60 strace -f -qq -o /dev/null -e "inject=$call:error=$error" ipc-bench -q --quick -J -t "$mech" -S 64 >out || s=$?
+		output=$(<out)
+		# Who is never late at a ring need not sleep: then only one of the two measurements fails.
+		[[ $s == 71 || ($mech == ring && $s == 0) ]] || { echo "$mech, $call: status $s, $output"; return 1; }
 		[[ $output == *"\"error\":\"$text"* ]] || { echo "$mech, $call: $output"; return 1; }
 	done <<-'END'
 		mq mq_timedsend EBADMSG mq_send:
