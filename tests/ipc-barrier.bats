@@ -378,8 +378,14 @@ came() {
 	cat <&8 >/dev/null 3>&- 4>&- &
 	reader=$!
 	wait "$first"
-	# And the last one, which writes it before the others are let go.
-	status 0 timeout 5 ipc-barrier wait --ready-fd 8 -c 2 b
+	# And the last one: with CMD it writes it before that is run.
+	status 0 timeout 5 ipc-barrier wait --ready-fd 8 -c 2 b -- true
+	wait "$last"
+	# Without CMD all have come by then, and are let go even if it cannot write.
+	bg ipc-barrier wait -c 2 b
+	last=$!
+	until_true asleep "$last"
+	status 74 timeout 5 ipc-barrier wait --ready-fd 77 -c 2 b
 	wait "$last"
 	kill "$reader"
 	wait "$reader" || :

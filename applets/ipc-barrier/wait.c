@@ -109,7 +109,8 @@ static int ended(struct call *call, struct mapped *m, uint32_t gen)
 		"%s: broken: another party timed out, died, failed or broke it", m->obj.text);
 }
 
-/* The last one to come, under the lock, which is not held while it says --ready-fd and runs CMD. */
+/* The last one to come, which has CMD to run first. Under the lock, which is not held while it says --ready-fd and
+ * runs CMD. */
 static int lead(struct call *call, struct mapped *m, uint32_t gen)
 {
 	struct barrier *b = barrier_of(m);
@@ -121,7 +122,7 @@ static int lead(struct call *call, struct mapped *m, uint32_t gen)
 	/* Should we be killed, the others are told 76: then CMD must not go on behind their backs. */
 	struct spawn s = {.argv = call->command, .env = env, .flags = SPAWN_DIE};
 	int status = call_ready(call), locked;
-	if (status == 0 && call->command != NULL)
+	if (status == 0)
 		status = spawn_run(call, &s);
 	if (mapped_lock(call, m, DEADLINE_NONE, &locked) < 0)
 		return locked;
@@ -195,8 +196,15 @@ static int run(struct call *call, struct mapped *m, int64_t deadline)
 			call, EAGAIN, "wait at %s (%u of %u came)", m->obj.text, here, b->parties);
 	}
 	uint32_t gen = b->gen, slot = arrive(call, m);
-	int status =
-		slot + 1 == b->parties ? lead(call, m, gen) : follow(call, m, gen, slot, deadline);
+	int status;
+	if (slot + 1 < b->parties) {
+		status = follow(call, m, gen, slot, deadline);
+	} else if (call->command != NULL) {
+		status = lead(call, m, gen);
+	} else { /* all have come: that nobody can undo, whatever becomes of us */
+		barrier_end(m, false);
+		status = call_ready(call);
+	}
 	futex_release(&m->shared.robust, &barrier_party(b, gen, slot)->word);
 	return mapped_done(call, m, status);
 }
