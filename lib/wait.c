@@ -218,12 +218,20 @@ void wait_release(struct wait_signals *w)
 	errno = e;
 }
 
+pid_t wait_ended(pid_t pid, int *wstatus, int flags, struct rusage *usage)
+{
+	pid_t got;
+	while ((got = wait4(pid, wstatus, WNOHANG | flags, usage)) < 0 && errno == EINTR)
+		;
+	return got;
+}
+
 /* Reap PID, and with REAP whatever else has ended. 1 when PID is gone, 0 when not yet. */
 static int reaped(pid_t pid, bool reap, int *wstatus)
 {
 	int st;
 	pid_t got;
-	while ((got = waitpid(reap ? -1 : pid, &st, WNOHANG)) > 0)
+	while ((got = wait_ended(reap ? -1 : pid, &st, 0, NULL)) > 0)
 		if (got == pid) {
 			*wstatus = st;
 			return 1;
@@ -262,7 +270,7 @@ static ssize_t reaped_kid(struct wait_kid *kids, size_t n)
 	struct rusage usage;
 	pid_t got;
 	int st;
-	while ((got = wait4(-1, &st, WNOHANG, &usage)) > 0)
+	while ((got = wait_ended(-1, &st, 0, &usage)) > 0)
 		for (size_t i = 0; i < n; i++) {
 			if (kids[i].pid != got || kids[i].ended)
 				continue;

@@ -90,6 +90,10 @@ struct wait_signals {
 };
 void wait_hold(struct wait_signals *w);
 void wait_release(struct wait_signals *w);
+struct rusage;
+/* wait4(2) with WNOHANG and FLAGS, USAGE may be NULL: a child that has ended, 0 when none has, -1 with ECHILD. Never
+ * EINTR: a SIGCHLD that was taken already would not come again. */
+pid_t wait_ended(pid_t pid, int *wstatus, int flags, struct rusage *usage);
 /* Wait until child PID ends, passing on to it (to its group when GROUP) signals that were sent to us
  * by kill(2); those from the terminal's keyboard reached the group already. Also reaps other
  * children when REAP. *WSTATUS is as from waitpid(2). 0, or -1 with ETIMEDOUT at DEADLINE. */

@@ -1089,6 +1089,8 @@ END
 		status 0 strace -o /dev/null -e trace=$call -e inject=$call:error=EINTR:when=4 ipc-lock run ./f -- true ||
 			status 0 strace -o /dev/null -e trace=$call -e inject=$call:error=EINTR:when=1 ipc-lock run ./f -- true
 	done
+	# The second look, after the one SIGCHLD that comes.
+	status 0 timeout 20 strace -o /dev/null -e trace=wait4 -e inject=wait4:error=EINTR:when=2 ipc-lock run ./f -- sleep 0.2
 	status 125 strace -o /dev/null -e trace=vfork -e inject=vfork:error=EAGAIN ipc-lock run ./f -- touch ran
 	[[ $stderr == *"start touch"* ]]
 	status 125 strace -f -o /dev/null -e trace=clone -e inject=clone:error=EAGAIN ipc-lock run ./f -- touch ran

@@ -65,7 +65,7 @@ static void wait_tree(struct wait_signals *w)
 	for (;;) {
 		pid_t pid;
 		int st;
-		while ((pid = waitpid(-1, &st, WNOHANG)) > 0)
+		while ((pid = wait_ended(-1, &st, 0, NULL)) > 0)
 			;
 		if (pid < 0 && errno == ECHILD)
 			return;

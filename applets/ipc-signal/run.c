@@ -178,7 +178,7 @@ static bool reap(struct supervisor *s)
 	bool ended = s->ended;
 	int st;
 	pid_t pid;
-	while ((pid = waitpid(-1, &st, WNOHANG | WUNTRACED)) > 0) {
+	while ((pid = wait_ended(-1, &st, WUNTRACED, NULL)) > 0) {
 		if (pid != s->cmd)
 			continue;
 		if (WIFSTOPPED(st)) {
