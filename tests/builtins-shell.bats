@@ -124,7 +124,7 @@ local_setup() {
 
 @test "children that end while a verb waits do not end it; the CHLD trap runs for each behind it" {
 	status 0 shell 'trap "echo chld" CHLD
-		at_ready "(exit 0); ipc-event set e"; a=$!; sh -c "exit 3" & b=$!
+		mkfifo end; sh -c "read -r _ <end; exit 3" & b=$!; at_ready "echo >end; while kill -0 $b 2>/dev/null; do :; done; ipc-event set e"; a=$!
 		ipc-event wait -w 20 --ready-fd 7 e; echo "verb $?"; trap - CHLD
 		wait $a; echo "a $?"; wait $b; echo "b $?"; jobs'
 	[[ $output == *"verb 0"* && $output == *$'a 0\nb 3' ]] || { echo "$output"; false; }
