@@ -197,6 +197,16 @@ waits() {
 	status 64 ipc-event wait --since 1 e -- true
 }
 
+@test "a short call asks for no memory of its own" {
+	need strace
+	[[ -z ${IPCBOX_SANITIZE-}${IPCBOX_COVERAGE-} ]] || skip "what instruments it asks for some"
+	ipc-event set e
+	# What the C library does at its start is in both.
+	strace -o none -e trace=brk ipcbox --version >/dev/null
+	strace -o some -e trace=brk ipc-event set e
+	[[ $(grep -c brk some) == "$(grep -c brk none)" ]]
+}
+
 @test "--ready-fd: who does not read it holds up the waiter, and nobody else" {
 	full_pipe
 	bg ipc-event wait --ready-fd 8 e
