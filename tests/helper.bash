@@ -145,6 +145,11 @@ need() {
 	done
 }
 
+# nobody_gets_here: another user's programs can start ours: not below a directory of mode 700, as mktemp -d makes it.
+nobody_gets_here() {
+	[[ $(id -u) != 0 ]] || as_nobody env "$BIN/ipcbox" --list >/dev/null 2>&1
+}
+
 # as_nobody CMD...: run as an unprivileged user (the tests may run as root).
 as_nobody() {
 	if [[ $(id -u) == 0 ]]; then

@@ -291,7 +291,7 @@ EOF
 	status 127 ipc-pipe run -d -t seqpacket nosuchcommand -- cat
 	status 127 ipc-pipe run "" -- cat
 	mkdir -m 000 locked
-	status 127 as_nobody env PATH="$T/locked:$PATH" "$BIN/ipc-pipe" run cat -- nosuchcommand
+	! nobody_gets_here || status 127 as_nobody env PATH="$T/locked:$PATH" "$BIN/ipc-pipe" run cat -- nosuchcommand
 	status 126 env PATH="$T:$PATH" ipc-pipe run cat -- plain
 }
 
