@@ -137,11 +137,15 @@ hold() {
 	EOF
 }
 
-# need CMD...: skip the test, saying why, when a peer is not installed.
+# need WHAT...: skip the test, naming what is missing: root, userns (an ordinary user's namespaces), or a program.
 need() {
 	local c
 	for c in "$@"; do
-		command -v "$c" >/dev/null || skip "$c is not installed"
+		case $c in
+		root) [[ $(id -u) == 0 ]] || skip "only root can do this" ;;
+		userns) unshare -Ur true 2>/dev/null || skip "no user namespace can be made here" ;;
+		*) command -v "$c" >/dev/null || skip "$c is not installed" ;;
+		esac
 	done
 }
 
