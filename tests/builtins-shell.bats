@@ -58,6 +58,7 @@ local_setup() {
 }
 
 @test "ipc-signal wait: what comes behind the last one runs its trap; without a trap it has no effect" {
+	need python3
 	# Two real-time signals and a standard one are there at once: RTMIN+1 is taken, the others are left.
 	cat >three <<-'EOS'
 		import os, signal, sys
@@ -352,6 +353,7 @@ local_setup() {
 }
 
 @test "an interactive shell: ^C ends a wait and not the shell, and what is held stays held" {
+	need python3
 	PYTHONPATH=$ROOT/tests PYTHONDONTWRITEBYTECODE=1 timeout 60 python3 - "$SO" 3>&- <<-'EOS'
 		import sys
 		from interactive import press, say, status, until

@@ -377,6 +377,7 @@ inproc() { # lines "APPLET VERB" of the verbs that run in-process
 }
 
 @test "job control: ^Z stops the program, fg goes on; ^C ends a waiting builtin, not the shell" {
+	need python3
 	PYTHONPATH=$ROOT/tests PYTHONDONTWRITEBYTECODE=1 timeout 60 python3 - "$SO" 3>&- <<-'EOF'
 		import sys, time
 		from interactive import asleep, press, say, status, until

@@ -239,6 +239,7 @@ came() {
 }
 
 @test "damaged and hostile files give 65 and never hang" {
+	need python3
 	status 124 ipc-barrier wait -w 0 -c 3 ./b
 	: >empty; status 65 ipc-barrier wait -n -c 3 ./empty
 	cp b n; printf '\xff\xff\xff\x7f' | dd of=n bs=1 seek=64 conv=notrunc status=none

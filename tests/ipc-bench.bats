@@ -64,6 +64,7 @@ gone() {
 }
 
 @test "every mechanism is measured with the same sizes, or says why not" {
+	need python3
 	quick -J -S 1,64,1000
 	json "len(d['results']) == 48 and sorted(set(r['mechanism'] for r in d['results'])) == sorted('$ALL'.split())"
 	json "all(r[p]['error'] is None or r['mechanism'] == 'spin' for r in d['results'] for p in ('request', 'stream'))"
@@ -74,6 +75,7 @@ gone() {
 }
 
 @test "large messages go through whatever has no limit" {
+	need python3
 	quick -J -S 1M -t pipe,fifo,stream,tcp,ring,futex,eventfd,signal,file,sendfd,door
 	json "all(r[p]['error'] is None for r in d['results'] for p in ('request', 'stream'))"
 }
@@ -96,6 +98,7 @@ gone() {
 }
 
 @test "what polls is never recommended, what is recommended was measured" {
+	need python3
 	quick -J -S 64,4096
 	json "len(d['recommended']) == 4"
 	json "all(x['mechanism'] not in ('spin', 'file') and x['applet'].startswith('ipc-') and R[x['mechanism'], x['size']][x['pattern']]['error'] is None and x['reason'] for x in d['recommended'])"
@@ -105,6 +108,7 @@ gone() {
 
 # Which is the quickest is the machine's business, and its mood's: what is said is held against what was measured.
 @test "the recommendation takes the quickest, or a simpler one that comes near" {
+	need python3
 	local list a
 	list=$(ipc-bench --list | cut -d' ' -f1 | tr '\n' ' ')
 	cat >rule.py <<-'EOF'
@@ -135,6 +139,7 @@ gone() {
 }
 
 @test "--pattern queue: one channel for several, and who cannot says so" {
+	need python3
 	quick -J --pattern queue -j 4 -S 64,8192
 	json "[x['pattern'] for x in d['recommended']] == ['queue', 'queue']"
 	json "all(R[m, 64]['queue']['messages'] > 0 and R[m, 64]['queue']['receivers'] == 4 for m in 'pipe fifo seqpacket dgram mq sysv ring file'.split())"
@@ -148,6 +153,7 @@ gone() {
 }
 
 @test "--pattern broadcast: a copy to each" {
+	need python3
 	quick -J --pattern broadcast -j 5 -S 64
 	json "all(R[m, 64]['broadcast']['messages'] > 0 for m in '$ALL'.split() if m not in ('door', 'spin'))"
 	json "R['door', 64]['broadcast']['error'] == 'a call has one server'"
@@ -155,6 +161,7 @@ gone() {
 }
 
 @test "a limit of the system is named with its value" {
+	need python3
 	status 71 timeout 60 ipc-bench --quick -t sysv -S 16M
 	max=$(cat /proc/sys/kernel/msgmax) mnb=$(cat /proc/sys/kernel/msgmnb)
 	[[ $stderr == *"kernel.msgm"*"($((max <= mnb ? max : mnb)))"* ]]
@@ -164,6 +171,7 @@ gone() {
 }
 
 @test "no room for queues is said, and the others go on" {
+	need python3
 	cat >run <<-'EOF'
 		ulimit -q 1000 || exit 9
 		exec ipc-bench -q --quick -J -t mq,pipe -S 4096
@@ -174,6 +182,7 @@ gone() {
 }
 
 @test "spinning is left out where all share one processor" {
+	need python3
 	quick -J -t spin,futex -S 64 --one-cpu
 	json "d['processors'] == 'one' and 'two processors' in R['spin', 64]['request']['error'] and R['futex', 64]['request']['error'] is None"
 	need taskset
@@ -289,7 +298,7 @@ two_cpus() {
 }
 
 @test "whatever call a mechanism is refused is named; nothing hangs, nothing is left" {
-	need strace
+	need strace python3
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "no strace under the sanitizer"
 	local mech call error text s linker=
 	! head -c 4096 "$BIN/ipcbox" | grep -qa ld-linux || linker=1
@@ -342,7 +351,7 @@ two_cpus() {
 }
 
 @test "a machine that is too noisy is told so, with status 0" {
-	need strace
+	need strace python3
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under strace"
 	status 0 timeout 100 strace -f -o trace -e inject=write:delay_enter=40000:when=20+37 ipc-bench --quick -J -t pipe -S 64
 	[[ $stderr == *"the machine is too noisy: "*" of 2 measurements"* ]]
@@ -350,6 +359,7 @@ two_cpus() {
 }
 
 @test "--svg: a well-formed plot with axes, for light and dark" {
+	need python3
 	quick --svg plot.svg -S 64,4K,100 --pattern broadcast
 	python3 - <<-'EOF'
 		import xml.etree.ElementTree as E
@@ -411,6 +421,7 @@ two_cpus() {
 }
 
 @test "progress: lines with -P, a line drawn over on a terminal, none with -q" {
+	need python3
 	status 0 timeout 60 ipc-bench -P --time 5s --pin -t door -S 64,65,66,67,68,69
 	[[ -z $stderr || $stderr == *"ipc-bench ["*"/12  door, "* ]]
 	cat >terminal.py <<-'EOF'
@@ -457,6 +468,7 @@ two_cpus() {
 }
 
 @test "what is asked for twice or in another order is measured once" {
+	need python3
 	quick -J -t tcp,pipe -t pipe -S 64
 	json "[r['mechanism'] for r in d['results']] == ['pipe', 'tcp']"
 }
@@ -480,6 +492,7 @@ two_cpus() {
 }
 
 @test "an inherited SIG_IGN for SIGCHLD, blocked signals and another user change nothing" {
+	need python3
 	status 0 timeout 60 env --ignore-signal=CHLD --block-signal=USR1 ipc-bench -q --quick -J -t signal,door,sysv -S 64
 	json "all(r[p]['error'] is None for r in d['results'] if r['mechanism'] != 'door' for p in ('request', 'stream'))"
 	cd /
@@ -488,6 +501,7 @@ two_cpus() {
 }
 
 @test "two at once do not disturb each other's objects" {
+	need python3
 	for i in 1 2 3; do
 		bg ipc-bench -q --quick -J -S 64 >"out.$i"
 		pids[i]=$!
@@ -500,6 +514,7 @@ two_cpus() {
 }
 
 @test "a TMPDIR that is not there fails those that need it, and no other" {
+	need python3
 	TMPDIR=$T/none quick -J -t fifo,file,pipe -S 64
 	json "'TMPDIR' in R['fifo', 64]['request']['error'] and 'TMPDIR' in R['file', 64]['request']['error'] and R['pipe', 64]['request']['error'] is None"
 	TMPDIR=$T quick -J -t fifo,file -S 64

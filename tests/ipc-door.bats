@@ -128,6 +128,7 @@ peer() {
 }
 
 @test "call --descriptors: more of them, under the same numbers, in any order" {
+	need python3
 	serve ./d -- sh -c 'cat <&9; echo reply >&5; cd /proc/$$/fd; echo *'
 	echo nine >nine
 	[[ $(ipc-door call --descriptors 9,5 ./d 5>five 9<nine) == $'nine\n0 1 '*'2 '*' 5'*' 9'* ]]
@@ -198,6 +199,7 @@ print(all(os.read(n, 10) == b"%d\n" % n for n in range(3, 60)))'
 }
 
 @test "call: no such door 66, a dead one 69, not a door 65; --retry waits for the server" {
+	need python3
 	status 66 ipc-door call ./d
 	status 66 ipc-door call word
 	status 66 ipc-door stat ./d
@@ -303,6 +305,7 @@ print(all(os.read(n, 10) == b"%d\n" % n for n in range(3, 60)))'
 }
 
 @test "serve: not one descriptor leaks over 3000 calls, nor memory" {
+	need python3
 	serve ./d -- true
 	peer '
 for i in range(500): assert call() == (4, 0, ""), i
@@ -412,6 +415,7 @@ assert "IPCBOX_SANITIZE" in os.environ or rss() < before + 300, (before, rss())
 }
 
 @test "call: killed, what its handler leaves behind may clean up until --grace, then is killed" {
+	need python3
 	cat >h.py <<-'END'
 		import os, signal, sys, time
 		if os.fork() == 0:
@@ -434,6 +438,7 @@ assert "IPCBOX_SANITIZE" in os.environ or rss() < before + 300, (before, rss())
 }
 
 @test "call: TERM, INT and HUP reach the handler's group; the call ends with what the handler makes of it" {
+	need python3
 	# A server in the background of a script has SIGINT ignored; its handlers have not.
 	cat >start.py <<-'END'
 		import os, signal
@@ -504,6 +509,7 @@ assert "IPCBOX_SANITIZE" in os.environ or rss() < before + 300, (before, rss())
 }
 
 @test "serve: of ten that start at once on a dead door one wins" {
+	need python3
 	python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("./d")'
 	local i
 	for ((i = 0; i < 10; i++)); do bg ipc-door serve ./d -- echo "$i" 2>"err.$i"; done
@@ -580,7 +586,7 @@ assert "IPCBOX_SANITIZE" in os.environ or rss() < before + 300, (before, rss())
 # ---- who may
 
 @test "serve --allow: others are refused with 77 unless they are let in; variables only by serve --pass" {
-	[[ $(id -u) == 0 ]] || skip "needs two users"
+	need root
 	chmod 711 "$T" "$BATS_TEST_TMPDIR" 2>/dev/null || :
 	local door
 	door=$(mktemp -d /tmp/ipcbox-door.XXXXXX)
@@ -616,6 +622,7 @@ assert "IPCBOX_SANITIZE" in os.environ or rss() < before + 300, (before, rss())
 # ---- bad peers
 
 @test "bad peers: wrong magic, version, type, lengths and counts are refused, and the server goes on" {
+	need python3
 	serve ./d -- sh -c 'echo ran >>ran'
 	peer '
 def bad(data, fds=(0, 1, 2), want=65):
@@ -655,6 +662,7 @@ assert call() == (4, 0, ""), "after all that"
 }
 
 @test "bad peers: ten thousand descriptors, in one call or many, are closed again" {
+	need python3
 	serve ./d -- true
 	local before
 	status 0 ipc-door call ./d
@@ -685,6 +693,7 @@ assert call() == (4, 0, "")
 }
 
 @test "bad peers: rubbish behind the request cancels the call; so does half-closing; signals are only those three" {
+	need python3
 	serve --grace 0.1 ./d -- sh -c 'echo $$ >>pids; exec sleep 60'
 	peer '
 def last(n):
@@ -718,6 +727,7 @@ s = door(); sendfds(s, request() + head(2, 15)); assert answer(s) == (4, 143, ""
 }
 
 @test "bad peers: one that never sends, never reads, or sends half, holds up nobody" {
+	need python3
 	serve -j 2 ./d -- echo hi
 	peer '
 idle = [door() for i in range(50)]
@@ -732,6 +742,7 @@ assert open("out").read() == "hi\n"
 }
 
 @test "bad servers: one that closes, says nonsense, or something else than a door" {
+	need python3
 	cat >bad.py <<-'END'
 		import socket, struct, sys
 		l = socket.socket(socket.AF_UNIX); l.bind('./b'); l.listen(9)
@@ -753,6 +764,7 @@ assert open("out").read() == "hi\n"
 }
 
 @test "bad servers: one that never answers is left after -w; a stopped one too" {
+	need python3
 	python3 -c '
 import socket, time
 l = socket.socket(socket.AF_UNIX); l.bind("./b"); l.listen(1); print(flush=True); time.sleep(100)' >up 3>&- &
@@ -773,6 +785,7 @@ l = socket.socket(socket.AF_UNIX); l.bind("./b"); l.listen(1); print(flush=True)
 # ---- limits and faults
 
 @test "serve: it runs out of descriptors, and goes on; handlers get the limit it was started with" {
+	need python3
 	(ulimit -n 64; exec ipc-door serve --ready-fd 8 -j 1 ./d -- sh -c 'ulimit -Sn' 8>ready.x 3>&-) 2>err &
 	PID=$!
 	until_true test -S d
@@ -797,6 +810,7 @@ for s in socks: s.close()
 }
 
 @test "serve: told three times to stop it kills at once; who has said nothing yet is told; --grace inf waits" {
+	need python3
 	serve --grace inf ./d -- sh -c 'trap "" TERM; echo up >up; while :; do sleep 100; done'
 	ipc-door call ./d 2>call.err 3>&- &
 	local c=$! st=0
@@ -820,6 +834,7 @@ assert (type, status, text) == (5, 69, "the server ends"), (type, status, text)'
 }
 
 @test "bad peers: more arguments than a process can have; fewer than they say" {
+	need python3
 	serve ./d -- true
 	peer '
 s = door(); r = request([b""] * 400000)
@@ -881,6 +896,7 @@ a = call([b"aaaaaaaaaaaaaaaa"], argc=5); assert a[:2] == (5, 65), a'
 }
 
 @test "call: a handler reads the caller's terminal, though the server runs in the background of the same one" {
+	need python3
 	cat >term.py <<-'END'
 		import os, pty, sys
 		pid, fd = pty.fork()
@@ -902,6 +918,7 @@ a = call([b"aaaaaaaaaaaaaaaa"], argc=5); assert a[:2] == (5, 65), a'
 # ---- stat and rm
 
 @test "stat: who serves, since when, how many calls; JSON" {
+	need python3
 	serve -j 7 ./d -- true
 	status 0 ipc-door call ./d
 	status 0 ipc-door stat ./d
@@ -917,6 +934,7 @@ assert d["since"].endswith("Z") and d["running"] == d["queued"] == d["ending"] =
 }
 
 @test "rm: a dead door goes, a live one stays: 75; what is no door is left alone" {
+	need python3
 	serve ./d -- echo alive
 	status 75 ipc-door rm ./d
 	[[ $stderr == *"pid $PID"* && $(ipc-door call ./d) == alive ]]
@@ -935,6 +953,7 @@ assert d["since"].endswith("Z") and d["running"] == d["queued"] == d["ending"] =
 }
 
 @test "serve: --ready-fd, --pidfile, -m; a socket of \$LISTEN_FDS is taken" {
+	need python3
 	serve --pidfile pid -m 640 ./d -- true
 	[[ $(<pid) == "$PID" && $(stat -c %a d) == 640 ]]
 	stop

@@ -292,6 +292,7 @@ waits() {
 }
 
 @test "damaged, foreign and hostile files give 65" {
+	need python3
 	ipc-event set ./e
 	: >empty; status 65 ipc-event set ./empty
 	head -c 4096 /dev/urandom >random; status 65 ipc-event set ./random
@@ -391,6 +392,7 @@ waits() {
 }
 
 @test "hostile bits never crash or hang a verb" {
+	need python3
 	ipc-event set ./good
 	python3 - <<-'EOF'
 	import random, subprocess, shutil
@@ -407,7 +409,7 @@ waits() {
 }
 
 @test "a full file system is an error, not a SIGBUS" {
-	[[ $(id -u) == 0 ]] || skip "needs root to mount"
+	need root
 	mkdir m
 	mount -t tmpfs -o size=4k none m 2>/dev/null || skip "cannot mount"
 	head -c 8192 /dev/zero >m/fill 2>/dev/null || :

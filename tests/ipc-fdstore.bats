@@ -57,6 +57,7 @@ print(*[json.dumps(e[sys.argv[2]]) for e in json.load(sys.stdin) if e["name"] ==
 # ---- store and retrieve
 
 @test "a file is read on where another, unrelated process stopped" {
+	need python3
 	serve ./s
 	printf 'one\ntwo\nthree\n' >f
 	python3 -c '
@@ -71,6 +72,7 @@ subprocess.run(["ipc-fdstore", "store", "./s", "f", str(fd)], pass_fds=[fd], che
 }
 
 @test "a listening socket outlives its server: clients queue, the next one serves them" {
+	need python3
 	serve ./s
 	python3 -c '
 import socket, subprocess
@@ -95,6 +97,7 @@ c, _ = socket.socket(fileno=3).accept(); c.sendall(b"served\n")'
 }
 
 @test "retrieve: several at once, at 3 and up or at chosen numbers, and nothing else" {
+	need python3
 	serve ./s
 	echo A >a; echo B >b
 	ipc-fdstore store ./s a 5 5<a
@@ -125,6 +128,7 @@ c, _ = socket.socket(fileno=3).accept(); c.sendall(b"served\n")'
 }
 
 @test "retrieve -- CMD: its status; 126, 127 and nothing is taken out" {
+	need python3
 	serve ./s
 	ipc-fdstore store --once ./s x 0
 	: >noexec
@@ -137,6 +141,7 @@ c, _ = socket.socket(fileno=3).accept(); c.sendall(b"served\n")'
 }
 
 @test "retrieve without CMD copies, and says when that cannot be" {
+	need python3
 	serve ./s
 	head -c 300000 /dev/urandom >f
 	ipc-fdstore store ./s f 5 5<f
@@ -165,6 +170,7 @@ print(c.communicate()[0].decode(), end="")' >got
 }
 
 @test "names are unique: 73; --replace; what is wrong with one: 64" {
+	need python3
 	serve ./s
 	echo A >a; echo B >b
 	ipc-fdstore store ./s x 5 5<a
@@ -194,6 +200,7 @@ print(c.communicate()[0].decode(), end="")' >got
 }
 
 @test "rm: each that is there goes, and is closed; 66 for others" {
+	need python3
 	serve ./s
 	mkfifo fifo
 	exec 5<>fifo 6>fifo
@@ -218,6 +225,7 @@ print(c.communicate()[0].decode(), end="")' >got
 # ---- how long
 
 @test "--once: gone when it has arrived; put back when it has not" {
+	need python3
 	serve ./s
 	echo A >a
 	ipc-fdstore store --once ./s x 5 5<a
@@ -239,6 +247,7 @@ assert ask(t, STORE, b"x\0\0", flags=4, fds=[0])[0]["reason"] == 7
 }
 
 @test "retrieve --remove takes it out; SIGKILL of the client before it has it does not" {
+	need python3
 	serve ./s
 	ipc-fdstore store ./s x 0
 	ipc-fdstore retrieve --remove ./s x -- true
@@ -255,6 +264,7 @@ assert ask(t, STORE, b"x\0\0", flags=4, fds=[0])[0]["reason"] == 7
 }
 
 @test "--expire: dropped then, not before" {
+	need python3
 	serve ./s
 	ipc-fdstore store --expire 1h ./s long 0
 	ipc-fdstore store --expire 300ms ./s short 0
@@ -266,6 +276,7 @@ assert ask(t, STORE, b"x\0\0", flags=4, fds=[0])[0]["reason"] == 7
 }
 
 @test "--until-hangup: dropped when the other end is closed" {
+	need python3
 	serve ./s
 	mkfifo fifo
 	exec 5<>fifo 6>fifo
@@ -283,6 +294,7 @@ assert ask(t, STORE, b"x\0\0", flags=4, fds=[0])[0]["reason"] == 7
 # ---- ls
 
 @test "ls: what each is" {
+	need python3
 	serve ./s
 	echo 12345 >file
 	mkfifo fifo
@@ -331,6 +343,7 @@ assert ask(t, STORE, b"x\0\0", flags=4, fds=[0])[0]["reason"] == 7
 }
 
 @test "ls: of nothing; of more than one packet holds, whole and in order" {
+	need python3
 	serve ./s
 	status 0 ipc-fdstore ls ./s
 	[[ -z $output ]]
@@ -349,7 +362,7 @@ for i in range(400):
 # ---- who may
 
 @test "other users: kept out by default, let in by --allow, and then to what is theirs" {
-	[[ $(id -u) == 0 ]] || skip "needs root for a second user"
+	need python3 root
 	chmod 755 "$BATS_TEST_TMPDIR" "$T"
 	serve ./s
 	[[ $(stat -c %a s) == 600 ]]
@@ -396,6 +409,7 @@ for i in range(400):
 }
 
 @test "limits: --max, --max-per-uid: 71 with the value, and what is kept stays" {
+	need python3
 	serve --max 3 ./s
 	for i in 1 2 3; do ipc-fdstore store ./s $i 0; done
 	status 71 ipc-fdstore store ./s 4 0
@@ -419,6 +433,7 @@ for i in range(400):
 }
 
 @test "a client without a free descriptor says so: 71" {
+	need python3
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "the sanitizer needs descriptors of its own"
 	serve ./s
 	ipc-fdstore store ./s a 0
@@ -431,6 +446,7 @@ for i in range(400):
 # ---- the server's life
 
 @test "SIGTERM: says what was kept, removes its socket, 0; INT and HUP alike" {
+	need python3
 	for sig in TERM INT HUP; do
 		# Background jobs of a shell have INT ignored, and it stays so.
 		ready env --default-signal=INT ipc-fdstore serve --ready-fd 8 ./s 2>err
@@ -448,6 +464,7 @@ for i in range(400):
 }
 
 @test "no server: 66 without a socket, 69 with a dead one, which the next server replaces" {
+	need python3
 	status 66 ipc-fdstore ls ./s
 	serve ./s
 	status 75 ipc-fdstore serve ./s
@@ -469,6 +486,7 @@ for i in range(400):
 }
 
 @test "the server is killed while clients wait for it: 69; it does not answer in time: 124" {
+	need python3
 	serve ./s
 	ipc-fdstore store ./s x 0
 	kill -STOP "$PID"
@@ -488,6 +506,7 @@ for i in range(400):
 }
 
 @test "what is no store: 64 and 65, never a hang" {
+	need python3
 	: >file
 	status 69 ipc-fdstore ls ./file
 	status 64 ipc-fdstore ls tcp:127.0.0.1:1
@@ -528,6 +547,7 @@ $1" 3>&- &
 }
 
 @test "what a store refuses, and what it must not answer, is said" {
+	need python3
 	local want
 	fake '
 for r in 2, 10, 11, 12, 1:
@@ -549,6 +569,7 @@ c, _ = s.accept(); c.recv(9999); give(c, 1, flags=GIVE_CLAIMED, fds=[f]); c.recv
 }
 
 @test "--takeover of one that answers wrongly: 65, and nothing of it is served; of one that just ends: the first" {
+	need python3
 	fake '
 l = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); l.bind("./l"); l.listen()
 hand = struct.pack("7Q", 1, 1, 9, 0, 0, 0, 0)
@@ -577,6 +598,7 @@ c, _ = s.accept(); s.close(); c.recv(9999); c.close()'
 }
 
 @test "odd descriptors, long lists, given sockets; a kernel that takes no more of them" {
+	need python3
 	serve --max 4 --notify-socket ./n ./s 2>err
 	status 0 python3 -c '
 import os, socket, subprocess
@@ -618,6 +640,7 @@ os.execvp("ipc-fdstore", ["ipc-fdstore", "serve", "fd:3"])' 2>err || [[ $? == 64
 }
 
 @test "--idle: ends when nothing is kept and nobody came, not before" {
+	need python3
 	serve --idle 1 ./s
 	ipc-fdstore store ./s x 0
 	raw 'time.sleep(1.2)'
@@ -628,6 +651,7 @@ os.execvp("ipc-fdstore", ["ipc-fdstore", "serve", "fd:3"])' 2>err || [[ $? == 64
 }
 
 @test "where it can live: a word, an abstract name, a long path, a socket that is handed to it" {
+	need python3
 	serve word
 	[[ -S $IPC_DIR/word.fdstore ]]
 	ipc-fdstore store word x 0
@@ -660,6 +684,7 @@ if os.fork() == 0: os.execvp("ipc-fdstore", ["ipc-fdstore", "serve", "--idle", "
 }
 
 @test "--pidfile, --ready-fd, sd_notify" {
+	need python3
 	python3 -c '
 import socket
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind("./notify"); print(flush=True)
@@ -675,6 +700,7 @@ print(s.recv(100).decode())' >told 3>&- &
 # ---- succession
 
 @test "--takeover: everything goes over, the old server ends with 0, the name lives on" {
+	need python3
 	serve --pidfile pid ./s
 	local old=$PID before
 	echo A >a
@@ -701,6 +727,7 @@ print(s.recv(100).decode())' >told 3>&- &
 }
 
 @test "--takeover: an abstract notify socket goes over to who names it, and is closed by who does not" {
+	need python3
 	serve --notify-socket "@n$$" ./s
 	local old=$PID
 	notify() {
@@ -723,6 +750,7 @@ socket.send_fds(n, [b"FDSTORE=1\nFDPOLL=0\nFDNAME=" + sys.argv[2].encode()], [0]
 }
 
 @test "--takeover: with nobody there it is the first; a dead socket is replaced" {
+	need python3
 	serve --takeover ./s
 	kill -KILL "$PID"
 	wait "$PID" || :
@@ -732,6 +760,7 @@ socket.send_fds(n, [b"FDSTORE=1\nFDPOLL=0\nFDNAME=" + sys.argv[2].encode()], [0]
 }
 
 @test "--takeover: more than a batch, and an abstract name" {
+	need python3
 	local n=@ipcbox-fdstore.$$.$BATS_TEST_NUMBER
 	serve "$n"
 	local old=$PID
@@ -746,6 +775,7 @@ for i in range(200):
 }
 
 @test "--takeover: no client fails across ten of them" {
+	need python3
 	serve ./s
 	ipc-fdstore store ./s kept 0
 	python3 - >result 3>&- <<-'PY' &
@@ -776,6 +806,7 @@ for i in range(200):
 }
 
 @test "--takeover: connections that are open go over, with what they were promised" {
+	need python3
 	serve ./s
 	local old=$PID
 	echo A >a
@@ -801,6 +832,7 @@ h, _, _ = ask(s, DONE, count=0); assert h["reason"] == 0
 }
 
 @test "--takeover: a successor that ends on the way leaves all as it was" {
+	need python3
 	serve ./s 2>err
 	ipc-fdstore store ./s x 0
 	local n
@@ -837,6 +869,7 @@ s = connect(); ask(s, TAKEOVER); open("ready", "w").close(); open("go").read()' 
 }
 
 @test "--takeover: the old server is killed on the way: what has arrived is served" {
+	need python3
 	python3 - <<-'PY' &
 		from raw import *
 		s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.bind("./s"); s.listen()
@@ -860,6 +893,7 @@ s = connect(); ask(s, TAKEOVER); open("ready", "w").close(); open("go").read()' 
 # ---- bad peers
 
 @test "clients that say nonsense: an answer or the door; the server stays, no descriptor stays" {
+	need python3
 	serve ./s
 	ipc-fdstore store ./s x 0
 	local n
@@ -886,6 +920,7 @@ assert answer(s)[0] is None
 }
 
 @test "clients that go away at each step, never read, or flood: the same" {
+	need python3
 	serve ./s
 	ipc-fdstore store ./s x 0
 	local n
@@ -919,6 +954,7 @@ for i in range(40):
 }
 
 @test "ten thousand descriptors to a server that has few: it refuses, and serves on" {
+	need python3
 	ready bash -c 'ulimit -n 100; exec ipc-fdstore serve --ready-fd 8 ./s 2>err'
 	local n
 	n=$(nfds)
@@ -947,6 +983,7 @@ c = [connect() for i in range(200)]; open("ready", "w").close(); open("go").read
 }
 
 @test "packets at random: the server stays, and no descriptor stays with it" {
+	need python3
 	serve ./s
 	ipc-fdstore store ./s x 0
 	local n
@@ -979,6 +1016,7 @@ for i in range(3000):
 }
 
 @test "200 clients at once, each stores and retrieves its own" {
+	need python3
 	serve ./s
 	local n i
 	n=$(nfds)
@@ -993,7 +1031,7 @@ for i in range(3000):
 }
 
 @test "accept(2) and recvmsg(2) that fail for a while do no harm" {
-	need strace
+	need strace python3
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "no strace under the sanitizer"
 	ready strace -f -o /dev/null -e trace=accept4,recvmsg -e inject=accept4:error=EMFILE:when=1..3 \
 		-e inject=recvmsg:error=EINTR:when=1..2 ipc-fdstore serve --ready-fd 8 ./s 2>err
@@ -1007,6 +1045,7 @@ for i in range(3000):
 # ---- sd_notify
 
 @test "--notify-socket: FDSTORE, FDNAME, FDPOLL, FDSTOREREMOVE as a service manager takes them" {
+	need python3
 	serve --notify-socket ./n ./s
 	local n
 	n=$(nfds)

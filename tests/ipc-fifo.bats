@@ -365,6 +365,7 @@ sum() {
 }
 
 @test "what was written and not read by a reader that was killed is not called done" {
+	need python3
 	program "a subshell keeps copies of descriptors that the shell has set aside"
 	mkfifo src
 	exec 9<>src
@@ -385,6 +386,7 @@ sum() {
 # ---- records, written
 
 @test "records up to PIPE_BUF are whole among writers of any kind" {
+	need python3
 	cat >w.py <<-'END'
 	import os, sys
 	fd = os.open("f", os.O_WRONLY)
@@ -455,6 +457,7 @@ sum() {
 }
 
 @test "--lock: in the middle of a long record the reader goes, or nothing is taken at all; a stream waits too" {
+	need python3
 	head -c 200000 /dev/zero | tr '\0' x >long
 	bg head -c 10 f
 	s=0
@@ -677,6 +680,7 @@ b' c
 }
 
 @test "long lines of a writer that knows nothing of records, larger than the FIFO too" {
+	need python3
 	python3 -c 'for n in 10, 5000, 70000, 3000000, 1, 200000, 0, 4096: print("x" * n)' >lines
 	for o in "-l" "-c 8" "-S 4096 -l"; do
 		bg cp lines f
@@ -706,6 +710,7 @@ b' c
 }
 
 @test "the last record of a writer that was killed counts as ended" {
+	need python3
 	bg python3 -c '
 import os, signal
 f = os.open("f", os.O_WRONLY)
@@ -785,6 +790,7 @@ END'
 }
 
 @test "read: stdout that takes no more ends a stream that has a limit, and TERM one that has none" {
+	need python3
 	mkfifo out
 	exec 9<>f 8<>out
 	python3 -c 'import fcntl, os; fcntl.fcntl(8, 1031, 1 << 20); os.write(8, bytes(1 << 20))'
@@ -913,6 +919,7 @@ END'
 }
 
 @test "tee: readers that leave are noticed though stdin is silent" {
+	need python3
 	mkfifo src
 	exec 9<>src
 	bgin ipc-fifo tee ./f <src 2>err 9>&-
@@ -951,10 +958,11 @@ END'
 # ---- stat
 
 @test "stat: a socket is named, holders of others are said to be hidden" {
+	need python3
 	python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("sock")'
 	status 65 ipc-fifo stat ./sock
 	[[ $stderr == *"a socket"* ]]
-	[[ $(id -u) == 0 ]] || skip "needs root"
+	need root
 	chmod 755 .
 	chmod 644 f
 	exec 9<>f
@@ -965,6 +973,7 @@ END'
 }
 
 @test "stat: readers, writers, fill; text and JSON" {
+	need python3
 	program "the reader would be the shell itself, which is left out"
 	bg python3 -c '
 import os, signal

@@ -37,6 +37,7 @@ free() { ipc-lock test "$1"; }
 gone() { ! kill -0 "$1"; }
 
 @test "run gives the command's status, and what it exports" {
+	need python3
 	status 7 ipc-lock run ./f -- sh -c 'echo "$IPC_OBJECT $IPC_TOKEN"; exit 7'
 	[[ $output =~ ^\./f\ [0-9]{16}$ ]]
 	status 0 ipc-lock run ./f ./g -- sh -c 'echo "$IPC_OBJECT"'
@@ -49,6 +50,7 @@ gone() { ! kill -0 "$1"; }
 }
 
 @test "the command inherits nothing of the lock" {
+	need python3
 	status 0 ipc-lock run ./f -- sh -c 'ls -l /proc/self/fd'
 	[[ $output != *"$T/f"* ]]
 	status 0 ipc-lock run --share-fd ./f -- sh -c 'ls -l /proc/self/fd'
@@ -56,6 +58,7 @@ gone() { ! kill -0 "$1"; }
 }
 
 @test "excludes flock(2) and fcntl(2) users, both ways, and shares with readers" {
+	need python3
 	local family
 	for family in flock ofd posix; do
 		hold $family x f
@@ -81,6 +84,7 @@ gone() { ! kill -0 "$1"; }
 }
 
 @test "one family only excludes its own" {
+	need python3
 	hold flock x f
 	status 0 ipc-lock run -n --family ofd ./f -- true
 	status 0 ipc-lock run -n --family posix ./f -- true
@@ -99,6 +103,7 @@ gone() { ! kill -0 "$1"; }
 }
 
 @test "a byte range locks alone" {
+	need python3
 	hold posix x f 100 50
 	status 0 ipc-lock run -n --range 0:100 ./f -- true
 	status 75 ipc-lock run -n --range 0:101 ./f -- true
@@ -118,6 +123,7 @@ gone() { ! kill -0 "$1"; }
 }
 
 @test "-n, -w, -w 0, -E and -q" {
+	need python3
 	holder ./f
 	status 75 ipc-lock run -n ./f -- true
 	status 75 ipc-lock run -w 0 ./f -- true
@@ -137,6 +143,7 @@ gone() { ! kill -0 "$1"; }
 }
 
 @test "a waiter gets it when it is released, within its time" {
+	need python3
 	holder ./f
 	bg ipc-lock run -w 20 ./f -- touch got
 	local waiter=$!
@@ -148,6 +155,7 @@ gone() { ! kill -0 "$1"; }
 }
 
 @test "a conflict names the holder: pid, command, since" {
+	need python3
 	holder ./f
 	status 75 ipc-lock run -n ./f -- true
 	[[ $stderr == "ipc-lock run: ./f: busy: held by $PID (ipc-lock run ./f -- sh -c "*") since 20"* ]]
@@ -161,6 +169,7 @@ gone() { ! kill -0 "$1"; }
 }
 
 @test "since is when the lock was taken, not when it was asked for" {
+	need python3
 	hold flock x f
 	bg ipc-lock run ./f -- sh -c 'echo $$ >cmd; exec sleep 1000'
 	local waiter=$! t
@@ -179,6 +188,7 @@ assert since > '"$t"', (since, '"$t"')'
 }
 
 @test "never a dead pid: a taker that died with its lock left to a child" {
+	need python3
 	/usr/bin/flock f sh -c 'sleep 1000 & echo $! >child' 3>&- 4>&-
 	sleeps "$(<child)"
 	status 75 ipc-lock run -n ./f -- true
@@ -190,6 +200,7 @@ assert since > '"$t"', (since, '"$t"')'
 }
 
 @test "a conflict with many names four; stat shows ranges, and families" {
+	need python3
 	local i pids=() last
 	for i in 1 2 3 4 5 6; do
 		hold ofd s f
@@ -216,7 +227,7 @@ assert since > '"$t"', (since, '"$t"')'
 }
 
 @test "waiters that cannot be seen are counted" {
-	[[ $(id -u) == 0 ]] || skip "needs root"
+	need python3 root
 	chmod 755 "$T"
 	: >f
 	chmod 666 f
@@ -231,7 +242,7 @@ assert since > '"$t"', (since, '"$t"')'
 }
 
 @test "holders of others are said to be invisible, not absent" {
-	[[ $(id -u) == 0 ]] || skip "needs root"
+	need python3 root
 	chmod 755 "$T"
 	: >f
 	chmod 666 f
@@ -243,12 +254,14 @@ assert since > '"$t"', (since, '"$t"')'
 }
 
 @test "a background child of the command does not keep the lock" {
+	need python3
 	ipc-lock run ./f -- sh -c 'sleep 1000 >/dev/null 2>&1 3>&- 4>&- & echo $! >child'
 	status 0 ipc-lock run -n ./f -- true
 	kill "$(<child)"
 }
 
 @test "free at once when run has returned, every time" {
+	need python3
 	local i
 	for ((i = 0; i < 40; i++)); do
 		ipc-lock run ./f -- true
@@ -257,6 +270,7 @@ assert since > '"$t"', (since, '"$t"')'
 }
 
 @test "the supervisor killed: the lock lives exactly as long as the command" {
+	need python3
 	holder ./f ./g
 	kill -KILL "$PID"
 	wait "$PID" || :
@@ -270,6 +284,7 @@ assert since > '"$t"', (since, '"$t"')'
 }
 
 @test "the keeper killed: nothing is lost, nothing is left" {
+	need python3
 	holder ./f
 	local keeper
 	until_true pgrep -P "$PID" ipc-keeper
@@ -283,6 +298,7 @@ assert since > '"$t"', (since, '"$t"')'
 }
 
 @test "the keeper stays out of the group: ^C and kill -9 of the group leave the lock" {
+	need python3
 	ready setsid ipc-lock run ./f -- setsid sh -c 'echo $$ >cmd; echo >&8; exec 8>&-; exec sleep 1000'
 	until_true pgrep -P "$PID" ipc-keeper
 	sleeps "$(<cmd)"
@@ -306,12 +322,14 @@ assert since > '"$t"', (since, '"$t"')'
 }
 
 @test "no process and no descriptor is left behind" {
+	need python3
 	ipc-lock run "$T/f" -- true
 	ipc-lock run "$T/f" -- ./none 2>/dev/null || :
 	[[ -z $(pgrep -f "^ipc-lock run $T/f") ]]
 }
 
 @test "stdout closes when the command has ended: nobody else keeps it open" {
+	need python3
 	local got
 	got=$(ipc-lock run ./f -- sh -c 'echo x; exec >&-; exec 2>&-; true')
 	[[ $got == x ]]
@@ -325,6 +343,7 @@ assert since > '"$t"', (since, '"$t"')'
 }
 
 @test "TERM, INT and HUP reach the command, whose status is returned" {
+	need python3
 	local sig
 	for sig in TERM INT HUP USR1; do
 		# Background jobs of a script ignore INT, and that is inherited.
@@ -341,6 +360,7 @@ os.execvp(sys.argv[1], sys.argv[1:])' ipc-lock run ./f -- \
 }
 
 @test "--tree waits for all descendants, and a killed supervisor does not lose the lock" {
+	need python3
 	ready ipc-lock run --tree ./f -- sh -c 'setsid sh -c "echo \$\$ >child; echo >&8; exec sleep 1000" & exit 3'
 	status 75 ipc-lock run -n ./f -- true
 	kill -0 "$PID"
@@ -358,6 +378,7 @@ os.execvp(sys.argv[1], sys.argv[1:])' ipc-lock run ./f -- \
 }
 
 @test "--tree passes a signal on to those that outlived the command" {
+	need python3
 	ready ipc-lock run --tree ./f -- sh -c 'setsid sh -c "trap \"echo bye >said; exit\" TERM; echo >&8; while :; do sleep 1000 & wait; done" & exit 4'
 	until_true [ "$(pgrep -c -P "$PID")" = 1 ]
 	local kids
@@ -371,6 +392,7 @@ os.execvp(sys.argv[1], sys.argv[1:])' ipc-lock run ./f -- \
 }
 
 @test "--exec becomes the command, --share-fd hands the lock to its children" {
+	need python3
 	ready ipc-lock run --exec ./f -- sh -c 'echo $$ >cmd; echo >&8; exec sleep 1000'
 	[[ $(<cmd) == "$PID" ]]
 	status 75 ipc-lock run -n ./f -- true
@@ -387,6 +409,7 @@ os.execvp(sys.argv[1], sys.argv[1:])' ipc-lock run ./f -- \
 }
 
 @test "several objects: all or none, each once" {
+	need python3
 	hold flock x b
 	status 75 ipc-lock run -n ./a ./b ./c -- true
 	[[ $stderr == *"./b: busy"* ]]
@@ -402,6 +425,7 @@ os.execvp(sys.argv[1], sys.argv[1:])' ipc-lock run ./f -- \
 }
 
 @test "opposite orders do not deadlock" {
+	need python3
 	local i
 	loop() { for ((i = 0; i < 40; i++)); do ipc-lock run -w 20 "$@" -- true || return 1; done; }
 	bg loop ./a ./b ./c
@@ -415,6 +439,7 @@ os.execvp(sys.argv[1], sys.argv[1:])' ipc-lock run ./f -- \
 }
 
 @test "no deadlock with a program that holds flock and then wants fcntl" {
+	need python3
 	: >f
 	cat >nest.py <<'END'
 import fcntl, os, sys
@@ -438,6 +463,7 @@ END
 }
 
 @test "eight contenders, no lost update" {
+	need python3
 	echo 0 >n
 	work() {
 		local i
@@ -455,6 +481,7 @@ END
 }
 
 @test "a file replaced while we wait is noticed" {
+	need python3
 	holder ./f
 	bg ipc-lock run -w 20 ./f -- sh -c 'ipc-lock test ./f; echo $? >got'
 	local waiter=$!
@@ -467,6 +494,7 @@ END
 }
 
 @test "--remove: contenders that remove the file never hold it together" {
+	need python3
 	work() {
 		local i
 		for ((i = 0; i < 40; i++)); do
@@ -483,6 +511,7 @@ END
 }
 
 @test "words live in IPC_DIR with mode 0600; -m is exact; umask counts for files" {
+	need python3
 	umask 022
 	ipc-lock run job -- true
 	[[ $(stat -c %a "$IPC_DIR/job.lock" "$IPC_DIR") == $'600\n700' ]]
@@ -498,6 +527,7 @@ END
 }
 
 @test "nothing is written into the file, and data in it stays" {
+	need python3
 	echo data >f
 	touch -d 2001-01-01 f
 	ipc-lock run ./f -- true
@@ -505,6 +535,7 @@ END
 }
 
 @test "directories, read-only files and descriptors" {
+	need python3
 	mkdir d
 	status 1 ipc-lock run ./d -- flock -n d true
 	status 75 ipc-lock run ./d -- ipc-lock run -n ./d -- true
@@ -531,6 +562,7 @@ END
 }
 
 @test "wrong things are told apart" {
+	need python3
 	status 66 ipc-lock run ./none/f -- true
 	[[ $stderr == "ipc-lock run: open ./none/f: No such file or directory" ]]
 	chmod 755 "$T"
@@ -558,6 +590,7 @@ END
 }
 
 @test "closed standard descriptors, a full stdout" {
+	need python3
 	ipc-lock run ./f -- true <&- >&- 2>&-
 	ipc-lock test ./f <&- >&- 2>&-
 	local got=0
@@ -566,6 +599,7 @@ END
 }
 
 @test "test and stat: missing, free, held; nothing is made" {
+	need python3
 	status 0 ipc-lock test ./none
 	status 0 ipc-lock test ./no/dir
 	status 0 ipc-lock test word
@@ -593,6 +627,7 @@ for h in d["holders"]:
 }
 
 @test "stat shows who waits, and the token" {
+	need python3
 	holder ./f
 	bg ipc-lock run ./f -- true
 	local a=$!
@@ -614,6 +649,7 @@ assert d["token"] > 1e15 and d["holders"][0]["since"].endswith("Z"), d'
 }
 
 @test "test does not disturb: not one of many run -n at the same time fails" {
+	need python3
 	: >f
 	bg sh -c 'while [ ! -e stop ]; do ipc-lock test ./f; done'
 	local tester=$! i
@@ -625,6 +661,7 @@ assert d["token"] > 1e15 and d["holders"][0]["since"].endswith("Z"), d'
 }
 
 @test "the token only grows: from lock to lock, over reboots, with a clock that was set back" {
+	need python3
 	: >f
 	: >g
 	# A mark of another boot that was far ahead of our clock.
@@ -654,6 +691,7 @@ END
 }
 
 @test "the token needs no write for each lock" {
+	need python3
 	ipc-lock run ./f -- true
 	local before
 	before=$(stat -c %z f)
@@ -663,6 +701,7 @@ END
 }
 
 @test "a hostile mark is not believed" {
+	need python3
 	: >f
 	mark() { python3 -c 'import os, sys; os.setxattr("f", "user.ipc.lock", eval(sys.argv[1]))' "$1"; }
 	mark 'b"1"' || skip "no user attributes here"
@@ -676,6 +715,7 @@ END
 }
 
 @test "dotlock: two start together, one wins; killed, the next takes over" {
+	need python3
 	local i kids pids=()
 	for i in 1 2; do
 		bg ipc-lock run -n --family dotlock ./srv.pid -- sh -c 'echo won >>won; exec sleep 1000'
@@ -700,6 +740,7 @@ END
 }
 
 @test "dotlock: the supervisor killed, the command alive: not stale" {
+	need python3
 	holder --family dotlock ./l
 	kill -KILL "$PID"
 	wait "$PID" || :
@@ -714,6 +755,7 @@ END
 }
 
 @test "dotlock: many find one stale file, none overtakes the winner" {
+	need python3
 	local round i pids
 	for round in 1 2 3; do
 		echo "4194303 1 $(cat /proc/sys/kernel/random/boot_id) $(readlink /proc/self/ns/pid) 1 $(uname -n)" >l
@@ -729,7 +771,7 @@ END
 }
 
 @test "dotlock: who is late at a stale file does not take the winner's" {
-	need strace
+	need strace python3
 	[[ -z ${IPCBOX_SANITIZE:-} ]] || skip "not under a sanitizer"
 	echo "4194303 1 $(cat /proc/sys/kernel/random/boot_id) $(readlink /proc/self/ns/pid) 1 $(uname -n)" >l
 	# One has found it stale and opened it, and is stopped there ...
@@ -751,7 +793,7 @@ END
 }
 
 @test "dotlock: a stale file that goes, or comes to life, while it is looked at" {
-	need strace
+	need strace python3
 	[[ -z ${IPCBOX_SANITIZE:-} ]] || skip "not under a sanitizer"
 	local n pid late got boot ns
 	boot=$(</proc/sys/kernel/random/boot_id) ns=$(readlink /proc/self/ns/pid)
@@ -774,6 +816,7 @@ END
 }
 
 @test "dotlock: another is taking the stale file over" {
+	need python3
 	echo "4194303 1 $(</proc/sys/kernel/random/boot_id) $(readlink /proc/self/ns/pid) 1 $(uname -n)" >l
 	status 75 /usr/bin/flock l ipc-lock run -n --family dotlock ./l -- true
 	[[ $stderr == "ipc-lock run: ./l: busy: another takes it over" ]]
@@ -782,7 +825,7 @@ END
 }
 
 @test "dotlock: a waiter that is told of nothing looks again each second" {
-	need strace
+	need strace python3
 	[[ -z ${IPCBOX_SANITIZE:-} ]] || skip "not under a sanitizer"
 	local call waiter
 	for call in inotify_init1 inotify_add_watch; do
@@ -798,6 +841,7 @@ END
 }
 
 @test "dotlock: a file that the command cannot sign keeps it from starting" {
+	need python3
 	local first
 	ipc-lock run --family dotlock ./l -- cp l copy
 	read -r first <copy
@@ -807,6 +851,7 @@ END
 }
 
 @test "dotlock: the host without a name, links to nothing, words without a directory, test" {
+	need python3
 	ln -s none link
 	status 77 ipc-lock run --family dotlock ./link -- true
 	[[ -h link && ! -e none ]]
@@ -833,6 +878,7 @@ END
 }
 
 @test "dotlock: another boot is stale, another host or namespace is not, a stranger's file is refused" {
+	need python3
 	local boot ns
 	boot=$(cat /proc/sys/kernel/random/boot_id)
 	ns=$(readlink /proc/self/ns/pid)
@@ -858,6 +904,7 @@ END
 }
 
 @test "dotlock: several, all or none, and released in any case" {
+	need python3
 	holder --family dotlock ./b
 	status 75 ipc-lock run -n --family dotlock ./c ./b ./a -- true
 	[[ ! -e a && ! -e c ]]
@@ -870,6 +917,7 @@ END
 
 # What flock(1) itself does, and its drop-in: the same statuses, and the same words of its own.
 @test "flock drop-in: the statuses of util-linux's flock in every form" {
+	need python3
 	[[ $(/usr/bin/flock --version) == *util-linux* ]] || skip "no util-linux flock"
 	mkdir ours
 	ln -s "$IPCBOX_BUILD/ipcbox" ours/flock
@@ -992,6 +1040,7 @@ END
 }
 
 @test "flock drop-in: its messages" {
+	need python3
 	ln -s "$IPCBOX_BUILD/ipcbox" flock
 	/usr/bin/flock f true
 	status 69 ./flock f /none
@@ -1030,6 +1079,7 @@ END
 }
 
 @test "flock drop-in: the descriptor is inherited, the idiom works, only flock(2) is taken" {
+	need python3
 	ln -s "$IPCBOX_BUILD/ipcbox" flock
 	./flock f sh -c 'sleep 1000 >/dev/null 2>&1 & echo $! >child'
 	status 1 /usr/bin/flock -n f true
@@ -1047,6 +1097,7 @@ END
 }
 
 @test "flock -o: killed by SIGKILL, the lock lives as long as the command; no child leaks it" {
+	need python3
 	ln -s "$IPCBOX_BUILD/ipcbox" flock
 	ready ./flock -o f sh -c 'echo $$ >cmd; echo >&8; exec sleep 1000'
 	kill -KILL "$PID"
@@ -1060,6 +1111,7 @@ END
 }
 
 @test "flock drop-in: TERM reaches the command, we wait for it" {
+	need python3
 	ln -s "$IPCBOX_BUILD/ipcbox" flock
 	ready ./flock f sh -c 'echo $$ >cmd; echo >&8; exec sleep 1000'
 	kill "$PID"
@@ -1071,7 +1123,7 @@ END
 }
 
 @test "on NFS only one family is taken" {
-	need strace
+	need strace python3
 	[[ -z ${IPCBOX_SANITIZE:-} ]] || skip "not under a sanitizer"
 	: >f
 	strace -o trace -e trace=fcntl,flock,fstatfs -e inject=fstatfs:poke_exit=@arg2=6969000000000000 \
@@ -1082,7 +1134,7 @@ END
 }
 
 @test "interrupted calls are restarted; failed ones leave nothing behind" {
-	need strace
+	need strace python3
 	[[ -z ${IPCBOX_SANITIZE:-} ]] || skip "not under a sanitizer"
 	local call
 	for call in openat fcntl flock wait4; do
@@ -1106,7 +1158,7 @@ END
 }
 
 @test "killed at every system call, the lock is never stuck" {
-	need strace
+	need strace python3
 	[[ -z ${IPCBOX_SANITIZE:-} ]] || skip "not under a sanitizer"
 	local call n
 	for call in openat fcntl flock fsetxattr vfork clone wait4 kill; do

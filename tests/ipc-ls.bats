@@ -63,7 +63,7 @@ EOF
 
 # for_nobody: go to a directory where nobody can work, with our own copy of the program as ./ipc-ls.
 for_nobody() {
-	[[ $(id -u) == 0 ]] || skip "needs root"
+	need root
 	OPEN=$(mktemp -d /tmp/ipcls.XXXXXX)
 	cp zoo.py "$OPEN"
 	cd "$OPEN" || return 1
@@ -125,6 +125,7 @@ EOF
 }
 
 @test "posix segments and semaphores: owner, mode, size, value, who maps them" {
+	need python3
 	zoo shm sem
 	query 'one("posix:/"+U, "shm")["mode"] == "0600" and one("posix:/"+U, "shm")["size"] == 4096'
 	query 'one("posix:/"+U, "shm")["holders"][0]["pid"] == P and one("posix:/"+U, "shm")["holders"][0]["mapped"]'
@@ -133,6 +134,7 @@ EOF
 }
 
 @test "posix queues: messages, depth and holder, also without /dev/mqueue" {
+	need python3
 	MQ=$U
 	zoo mq
 	[[ $(id -u) == 0 || -d /dev/mqueue ]] || skip "needs root or /dev/mqueue"
@@ -141,6 +143,7 @@ EOF
 }
 
 @test "an unprivileged user is told that queues are hidden, and sees those that his processes hold" {
+	need python3
 	[[ $(id -u) == 0 && ! -d /dev/mqueue ]] || skip "needs root, and no /dev/mqueue"
 	for_nobody
 	MQ=$U
@@ -156,6 +159,7 @@ EOF
 }
 
 @test "System V objects are all that ipcs and lsipc show, with holders from the maps" {
+	need python3
 	zoo sysv
 	query 'one("sysv:id='"$ID_m"'", "shm")["attached"] == 1 and pids(one("sysv:id='"$ID_m"'", "shm")["holders"]) == [P]'
 	query 'one("sysv:id='"$ID_m"'", "shm")["mode"] == "0640" and one("sysv:id='"$ID_m"'", "shm")["creator"] == P'
@@ -176,6 +180,7 @@ EOF
 }
 
 @test "a semop sleeper is a waiter of its set, a msgrcv sleeper of its queue" {
+	need python3
 	SEMS=$(ipcmk -S 1 | grep -o '[0-9]*$')
 	MSGS=$(ipcmk -Q | grep -o '[0-9]*$')
 	bg python3 -c "
@@ -193,7 +198,7 @@ ctypes.CDLL(None).msgrcv($MSGS, ctypes.create_string_buffer(64), 32, 0, 0)"
 }
 
 @test "unix sockets: all that ss -x shows, by inode, with state, peer and backlog" {
-	need ss
+	need ss python3
 	zoo srv abstract pair
 	ss -xaH | awk '{ print $6; print $8 }' | grep -v '^0$' | grep -E '^[0-9]+$' | sort -u >before
 	timeout 60 ipc-ls -q -t sock -o inode --noheadings </dev/null | tr -d ' ' | sort -u >ours
@@ -207,6 +212,7 @@ ctypes.CDLL(None).msgrcv($MSGS, ctypes.create_string_buffer(64), 32, 0, 0)"
 }
 
 @test "abstract names are escaped, NUL and @ are told apart" {
+	need python3
 	bg python3 -c "
 import socket, sys
 a = socket.socket(socket.AF_UNIX); a.bind('\0$U\0b')
@@ -223,7 +229,7 @@ open('up', 'w'); signal.pause()"
 }
 
 @test "locks of every family: all that lslocks shows, with the true holder" {
-	need lslocks
+	need lslocks python3
 	zoo locks
 	query '[(l["family"], l["mode"], l["start"], l["end"]) for l in one(T+"/l.flock")["locks"]] == [("flock", "write", 0, None)]'
 	query '[(l["family"], l["start"], l["end"], l["pid"]) for l in one(T+"/l.posix")["locks"]] == [("posix", 5, 14, P)]'
@@ -235,6 +241,7 @@ open('up', 'w'); signal.pause()"
 }
 
 @test "the holder of a lock is who has it now, not who took it and died" {
+	need python3
 	# The shell that took it is gone, its child has the descriptor; /proc/locks names the dead one.
 	bash -c 'exec 9>inherited; flock 9; sleep 300 & echo $! >child' 3>&- 4>&-
 	read -r child <child
@@ -243,6 +250,7 @@ open('up', 'w'); signal.pause()"
 }
 
 @test "waiters for locks: flock, fcntl and OFD" {
+	need python3
 	zoo locks
 	bg flock l.flock true
 	a=$!
@@ -259,6 +267,7 @@ fcntl.fcntl(open('l.ofd', 'w'), 38, struct.pack('hhqqi4x', fcntl.F_WRLCK, 0, 0, 
 }
 
 @test "a waiter for a lock that is older than the holder" {
+	need python3
 	mkfifo go
 	bg bash -c 'read -r _ <go; exec flock l.old true'
 	a=$!
@@ -277,6 +286,7 @@ time.sleep(120)"
 }
 
 @test "FIFOs that are open, and one that somebody waits for alone to be opened" {
+	need python3
 	zoo fifo
 	query 'one(T+"/ff")["used"] == 5 and pids(one(T+"/ff")["holders"]) == [P] and one(T+"/ff")["holders"][0]["writes"]'
 	mkfifo lonely
@@ -287,6 +297,7 @@ time.sleep(120)"
 }
 
 @test "pipes, memfds and eventfds" {
+	need python3
 	zoo pipe memfd eventfd
 	query 'one("memfd:"+U)["size"] == 8192 and pids(one("memfd:"+U)["holders"]) == [P]'
 	query '[o["used"] for o in L if o["kind"] == "eventfd" and P in pids(o["holders"])] == [3]'
@@ -295,7 +306,7 @@ time.sleep(120)"
 }
 
 @test "what lsof shows of these kinds for a process is there" {
-	need lsof
+	need lsof python3
 	zoo srv abstract pair locks fifo memfd sysv shm
 	lsof -n -w -p "$ZOO" -F ftin 2>/dev/null | awk '
 		/^f/ { if (t != "") print t, i; t = i = "" }
@@ -319,6 +330,7 @@ EOF
 }
 
 @test "toolbox objects in \$IPC_DIR, by the names that the applets take" {
+	need python3
 	ipc-ring create -S 4096 r
 	ipc-ring put r one two
 	ipc-event set e
@@ -335,6 +347,7 @@ EOF
 }
 
 @test "slots that are taken, events and rings that are waited for, wherever they are" {
+	need python3
 	mkdir sub
 	bg ipc-sem run -j 2 ./sub/slots -- sleep 300
 	bg ipc-event wait ./sub/ev
@@ -348,6 +361,7 @@ EOF
 }
 
 @test "doors and fd stores, by word and by path" {
+	need python3
 	ready ipc-door serve --ready-fd 8 d -- true
 	door=$PID
 	ready ipc-fdstore serve --ready-fd 8 ./store
@@ -358,12 +372,14 @@ EOF
 }
 
 @test "a barrier shows how many are there and who" {
+	need python3
 	bg ipc-barrier wait -c 3 b
 	p=$!
 	until_true query 'one("b")["used"] == 1 and one("b")["room"] == 3 and pids(one("b")["waiters"]) == [int(A)]' "$p"
 }
 
 @test "stale: a segment whose creator is gone and that nobody attached; not while the creator lives" {
+	need python3
 	SHMS=$(ipcmk -M 4096 | grep -o '[0-9]*$')
 	query '"creator" in one("sysv:"+A, "shm")["stale"] and "gone" in one("sysv:"+A, "shm")["stale"]' \
 		"$(ipcs -m | awk -v i="$SHMS" '$2 == i { print $1 }')"
@@ -378,6 +394,7 @@ signal.pause()"
 }
 
 @test "stale: a queue that is empty and whose users are gone; not with a message, not when never used" {
+	need python3
 	program "its last user would be the shell, which lives on"
 	MSGS=$(ipcmk -Q | grep -o '[0-9]*$')
 	query '[o["stale"] for o in L if o.get("id") == int(A) and o["kind"] == "mq"] == [None]' "$MSGS"
@@ -388,6 +405,7 @@ signal.pause()"
 }
 
 @test "stale: posix segment and semaphore without a holder" {
+	need python3
 	zoo shm sem
 	query 'all(o["stale"] is None for o in named("posix:/"+U))'
 	exec 7>&-
@@ -397,12 +415,14 @@ signal.pause()"
 }
 
 @test "stale: a removed segment that is still mapped, a removed file that is still locked" {
+	need python3
 	zoo gone fgone
 	query '"removed" in one("posix:/"+U, "shm")["stale"] and pids(one("posix:/"+U, "shm")["holders"]) == [P] and one("posix:/"+U, "shm")["removed"]'
 	query '"locked" in one(T+"/l.gone", "lock")["stale"]'
 }
 
 @test "stale: a socket that refuses, one whose path was removed; not one that is served" {
+	need python3
 	mkdir -m 700 ipc
 	python3 -c "
 import socket
@@ -415,6 +435,7 @@ s = socket.socket(socket.AF_UNIX); s.bind('ipc/dead.sock')"
 }
 
 @test "stale: a FIFO and a lock file in \$IPC_DIR that nobody uses; a dotlock whose holder is gone" {
+	need python3
 	ipc-fifo create f
 	ipc-lock run l -- true
 	query 'one("f")["stale"] == "no holder" and one("l")["stale"] == "no holder"'
@@ -429,6 +450,7 @@ s = socket.socket(socket.AF_UNIX); s.bind('ipc/dead.sock')"
 }
 
 @test "not stale: what carries messages, jobs, records or a state" {
+	need python3
 	ipc-ring create -S 4096 r
 	ipc-ring put r x
 	ipc-event set e
@@ -442,6 +464,7 @@ s = socket.socket(socket.AF_UNIX); s.bind('ipc/dead.sock')"
 }
 
 @test "a user without privilege gets no verdict where another's process may hold the object" {
+	need python3
 	for_nobody
 	as_nobody ./ipc-lock run -m 600 mine -- true
 	as_nobody ./ipc-lock run -m 666 open -- true
@@ -457,6 +480,7 @@ assert l['open']['stale'] is None and l['open']['holders_hidden'], l['open']"
 }
 
 @test "a lock that an invisible process holds is listed without a holder" {
+	need python3
 	for_nobody
 	zoo locks
 	ino=$(stat -c %i l.flock)
@@ -468,6 +492,7 @@ assert len(l) == 1 and l[0]['holders'] == [] and l[0]['stale'] is None and l[0][
 }
 
 @test "warnings: world-writable, full" {
+	need python3
 	MQ=$U
 	zoo shm mq
 	chmod 666 "/dev/shm/$U"
@@ -478,6 +503,7 @@ assert len(l) == 1 and l[0]['holders'] == [] and l[0]['stale'] is None and l[0][
 }
 
 @test "-t, --owner, --stale, --older and --pid choose" {
+	need python3
 	ipc-fifo create f
 	ipc-lock run l -- true
 	timeout 60 ipc-ls -q -t fifo -o kind --noheadings </dev/null | sort -u | diff - <(echo fifo)
@@ -492,6 +518,7 @@ assert len(l) == 1 and l[0]['holders'] == [] and l[0]['stale'] is None and l[0][
 }
 
 @test "columns: chosen, added, unknown ones refused" {
+	need python3
 	ipc-fifo create -m 640 f
 	timeout 60 ipc-ls -q -t fifo -o name,mode,path,size </dev/null >out
 	head -1 out | grep -qE '^NAME +MODE +PATH +SIZE$'
@@ -529,6 +556,7 @@ EOF
 }
 
 @test "on a terminal the table fits 80 columns and is coloured; NO_COLOR and pipes have no colours" {
+	need python3
 	long=$(printf 'x%.0s' {1..150})
 	ipc-fifo create "$long"
 	unset NO_COLOR COLUMNS
@@ -545,6 +573,7 @@ EOF
 }
 
 @test "names cannot drive the terminal" {
+	need python3
 	mkdir -m 700 ipc
 	mkfifo ipc/$'a\033[2Jb.fifo'
 	timeout 60 ipc-ls -q -t fifo </dev/null >out
@@ -556,6 +585,7 @@ assert any(o['name'] == 'a\033[2Jb' for o in json.load(sys.stdin))"
 }
 
 @test "--watch logs changes line by line when piped" {
+	need python3
 	mkdir -m 700 ipc
 	mkfifo ipc/first.fifo out
 	(exec timeout 60 ipc-ls -q --watch --interval 50ms -t fifo >out 3>&- 4>&-) &
@@ -578,6 +608,7 @@ assert any(o['name'] == 'a\033[2Jb' for o in json.load(sys.stdin))"
 }
 
 @test "--watch -J prints an object a line; -w ends it with 124, a reader that goes ends it quietly" {
+	need python3
 	ipc-fifo create f
 	status 124 timeout 60 ipc-ls -q --watch -J -w 0.2 --interval 50ms -t fifo
 	python3 -c "
@@ -589,6 +620,7 @@ assert any(o['name'] == 'f' and o['event'] == 'present' and o['time'] for o in l
 }
 
 @test "--watch redraws in place on a terminal and keeps to its height" {
+	need python3
 	for i in 1 2 3 4 5 6 7 8 9 10 11 12; do ipc-fifo create "f$i"; done
 	TERM=xterm on_tty 80 10 timeout 60 ipc-ls -q --watch -w 0.3 --interval 100ms -t fifo || [[ $? == 124 ]]
 	grep -qF $'\033[2J\033[H' tty.out
@@ -598,6 +630,7 @@ assert any(o['name'] == 'f' and o['event'] == 'present' and o['time'] for o in l
 }
 
 @test "thousands of objects, names of any length, unknown files; -b says bytes" {
+	need python3
 	ipc-event set e # makes $IPC_DIR
 	python3 -c '
 import os
@@ -614,6 +647,7 @@ for i in range(2500): open("%s/l%04d.lock" % (os.environ["IPC_DIR"], i), "w").cl
 }
 
 @test "warnings: a full queue, a full backlog, a full /dev/shm, the limit of queues" {
+	need python3
 	zoo sysv
 	python3 -c '
 import ctypes, sys
@@ -640,7 +674,7 @@ print(flush=True); time.sleep(60)' >up 3>&- 7>&- &
 }
 
 @test "what logind removes at logout is warned of, as its files say" {
-	[[ $(id -u) == 0 ]] || skip "needs root to be another user"
+	need python3 root
 	inside() { # COMMANDS: ... and then the list of the segment that user 4321 has
 		unshare -m sh -c "mount -t tmpfs none /run && mount -t tmpfs none /etc && mkdir -p /run/systemd/users /etc/systemd/logind.conf.d || exit 99
 			$1
@@ -664,6 +698,7 @@ sys.exit("RemoveIPC" not in w)' "$U"; }
 }
 
 @test "elsewhere: a socket whose server is in another network namespace is not stale" {
+	need python3
 	unshare -n true 2>/dev/null || skip "no network namespaces here"
 	ready unshare -n ipc-sock serve --ready-fd 8 --echo far
 	query 'one("far")["state"] == "elsewhere" and one("far")["stale"] is None'
@@ -674,6 +709,7 @@ sys.exit("RemoveIPC" not in w)' "$U"; }
 }
 
 @test "a barrier whose parties were killed is stale; a dotlock of another boot is not judged" {
+	need python3
 	bg ipc-barrier wait -c 3 b
 	local p=$!
 	until_true blocked $p
@@ -688,7 +724,7 @@ sys.exit("RemoveIPC" not in w)' "$U"; }
 }
 
 @test "an open of a FIFO by the old system call is waiting, too; a long path is whole" {
-	need gcc
+	need gcc python3
 	[[ $(uname -m) == x86_64 ]] || skip "open(2) of its own is x86's here"
 	local long
 	long=$T/$(printf 'd%.0s' {1..250})
@@ -709,12 +745,14 @@ sys.exit("RemoveIPC" not in w)' "$U"; }
 }
 
 @test "a full disk and a closed stdout are told of" {
+	need python3
 	status 74 bash -c 'ipc-ls -q >/dev/full'
 	[[ $stderr == *'No space left'* ]]
 	status 74 bash -c 'ipc-ls -q -J >/dev/full'
 }
 
 @test "damaged toolbox files are listed, and harm nothing" {
+	need python3
 	mkdir -m 700 ipc
 	head -c 4096 /dev/urandom >ipc/a.ring
 	printf 'ipcring\0\1\0\0\0\4\3\2\1' >ipc/b.ring
@@ -729,7 +767,7 @@ sys.exit("RemoveIPC" not in w)' "$U"; }
 }
 
 @test "the way without PROCMAP_QUERY finds the same mappings" {
-	need strace
+	need strace python3
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under a sanitizer"
 	zoo shm sysv
 	timeout 60 strace -f -o /dev/null -e inject=ioctl:error=ENOTTY ipc-ls -q -t shm -J >list2.json </dev/null
@@ -741,6 +779,7 @@ for n in ('posix:/$U', 'sysv:id=$ID_m'):
 }
 
 @test "descriptors that run out are told of: 71, not a short list" {
+	need python3
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under a sanitizer"
 	for n in 4 5 6; do
 		code=0

@@ -130,6 +130,7 @@ sysv_depth() { ipc-mq stat -J "$K" | sed 's/.*"messages":\([0-9]*\).*/\1/'; }
 }
 
 @test "python's ctypes mq_open and we use the same queue" {
+	need python3
 	ipc-mq create "$Q"
 	python3 - "$Q" <<-'P'
 		import ctypes, os, sys
@@ -216,7 +217,7 @@ sysv_depth() { ipc-mq stat -J "$K" | sed 's/.*"messages":\([0-9]*\).*/\1/'; }
 }
 
 @test "create: a queue that may only be written to is compared; one that may not be used is 77; a key needs its file" {
-	[[ $(id -u) == 0 ]] || skip "needs root to become another user"
+	need root
 	ipc-mq create -m 622 --depth 3 -S 10 "$Q"
 	status 0 as_nobody ipc-mq create --depth 3 -S 10 "$Q"
 	status 73 as_nobody ipc-mq create --depth 4 -S 10 "$Q"
@@ -280,7 +281,7 @@ sysv_depth() { ipc-mq stat -J "$K" | sed 's/.*"messages":\([0-9]*\).*/\1/'; }
 }
 
 @test "limits: RLIMIT_MSGQUEUE is named, and what is said to fit does fit" {
-	[[ $(id -u) == 0 ]] || skip "needs root to become another user"
+	need root
 	[[ $(getconf LONG_BIT) == 64 ]] || skip "the overhead differs"
 	ulimit -q 4000
 	status 71 as_stranger ipc-mq create -S 400 --depth 9 "$Q"
@@ -320,7 +321,7 @@ sysv_depth() { ipc-mq stat -J "$K" | sed 's/.*"messages":\([0-9]*\).*/\1/'; }
 }
 
 @test "limits: queues of the user that cannot be listed are said to be there" {
-	[[ $(id -u) == 0 ]] || skip "needs root to become another user"
+	need root
 	ulimit -q 4000
 	as_stranger ipc-mq create -S 400 --depth 6 "$Q"
 	status 71 as_stranger ipc-mq create -S 400 --depth 5 "$Q.2"
@@ -546,6 +547,7 @@ wait_for() { wait "$1"; }
 }
 
 @test "--format and -J; a bad format takes nothing" {
+	need python3
 	ipc-mq create "$Q"
 	ipc-mq send -p 2 "$Q" $'tab\there' b c d
 	[[ $(ipc-mq recv --format '%i|%p|%l|%t|%%|%m' "$Q") == $'1|2|8|0|%|tab\there' ]]
@@ -771,7 +773,7 @@ to_pipe() { "$@" >&6; }
 }
 
 @test "permission is 77" {
-	[[ $(id -u) == 0 ]] || skip "needs root to become another user"
+	need root
 	ipc-mq create -m 600 "$Q"
 	ipc-mq create -m 600 "$K"
 	local q
@@ -853,7 +855,7 @@ to_pipe() { "$@" >&6; }
 }
 
 @test "wait on System V needs permission to write, and says why" {
-	[[ $(id -u) == 0 ]] || skip "needs root to become another user"
+	need root
 	ipc-mq create -m 644 "$K"
 	status 77 as_nobody ipc-mq wait "$K"
 	[[ $stderr == *"putting it back" ]]
@@ -911,6 +913,7 @@ to_pipe() { "$@" >&6; }
 }
 
 @test "stat: what C programs, ipcs and /proc say" {
+	need python3
 	ipc-mq create -m 640 --depth 5 -S 99 "$Q"
 	ipc-mq send "$Q" abc de
 	sleeper "$PEER" hold "$Q"
@@ -946,6 +949,7 @@ to_pipe() { "$@" >&6; }
 }
 
 @test "ls: System V queues always; POSIX ones without /dev/mqueue where we may, else it says so" {
+	need python3
 	ipc-mq create "$Q"
 	ipc-mq create "$K"
 	ipc-mq send "$K" abc

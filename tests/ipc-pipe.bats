@@ -66,6 +66,7 @@ EOF
 }
 
 @test "a long chain does not use up the user's pipe pages" {
+	need python3
 	# 64 MiB in all is what pipe(7) grants; sixteen pipes of ours are full size, more share 16 MiB.
 	cat >size.py <<'EOF'
 import fcntl, sys
@@ -89,6 +90,7 @@ EOF
 }
 
 @test "the argv of a command is not touched" {
+	need python3
 	cat >args.py <<'EOF'
 import sys
 print(sys.argv[1:])
@@ -161,6 +163,7 @@ EOF
 }
 
 @test "we die of SIGPIPE with the last command" {
+	need python3
 	cat >wait.py <<'EOF'
 import os, subprocess, sys
 r, w = os.pipe()
@@ -187,6 +190,7 @@ EOF
 }
 
 @test "-J reports every side as one array" {
+	need python3
 	status 1 ipc-pipe run -J sh -c 'kill -9 $$' -- sh -c 'while :; do :; done & sleep 0; kill $!; exit 4' -- false $'x\n"\xff'
 	cat >check.py <<'EOF'
 import json, sys
@@ -202,6 +206,7 @@ EOF
 }
 
 @test "--report-fd takes the report elsewhere, and the commands do not get it" {
+	need python3
 	status 0 sh -c 'exec ipc-pipe run -J --report-fd 7 ls /proc/self/fd -- sh -c "cat; echo noise >&2; ls /proc/self/fd" 7>report'
 	[[ $stderr == noise && $output != *7* ]]
 	python3 -c 'import json; a = json.load(open("report")); assert len(a) == 2'
@@ -218,6 +223,7 @@ EOF
 # --- descriptors, signals, environment of the commands ------------------------------------------
 
 @test "commands have 0, 1 and 2 and what the caller had, nothing of ours" {
+	need python3
 	local opts chain o
 	cat >fds.py <<'EOF'
 import os
@@ -246,6 +252,7 @@ EOF
 }
 
 @test "commands start with default SIGPIPE and an empty mask, whatever we had" {
+	need python3
 	cat >launch.py <<'EOF'
 import os, signal
 signal.signal(signal.SIGPIPE, signal.SIG_IGN)
@@ -361,6 +368,7 @@ EOF
 }
 
 @test "-d -t: a dialogue of 1,000 rounds over one socket pair" {
+	need python3
 	cat >talk.py <<'EOF'
 import os, socket, sys
 asks, kind = sys.argv[1] == "ask", int(sys.argv[2])
@@ -385,6 +393,7 @@ EOF
 }
 
 @test "-d: no copier in between, and neither side has our stdin or stdout" {
+	need python3
 	cat >who.py <<'EOF'
 import os, sys
 open(sys.argv[1], "w").write(" ".join(os.readlink("/proc/self/fd/%d" % n) for n in (0, 1)) + "\n")
@@ -401,6 +410,7 @@ EOF
 }
 
 @test "-d: megabytes both ways at once do not lock up when both sides read" {
+	need python3
 	cat >both.py <<'EOF'
 import hashlib, os, sys, threading
 def send():
@@ -424,6 +434,7 @@ EOF
 }
 
 @test "seqpacket keeps the borders of records, large ones too" {
+	need python3
 	cat >send.py <<'EOF'
 import os
 for n in (1, 3, 0xFFF, 70000, 150000, 2):
@@ -538,6 +549,7 @@ EOF
 }
 
 @test "^C at the terminal reaches every command once" {
+	need python3
 	cat >count.py <<'EOF'
 import os, signal, sys, time
 n = 0
@@ -568,6 +580,7 @@ EOF
 }
 
 @test "--grace: who writes for nobody gets TERM, then KILL" {
+	need python3
 	sleeper
 	cat >reader <<'EOF'
 until [ -e a.pid ] && [ -e b.pid ]; do :; done
@@ -654,6 +667,7 @@ EOF
 }
 
 @test "meter draws over its line on a terminal" {
+	need python3
 	cat >term.py <<'EOF'
 import os, pty, subprocess
 m, s = pty.openpty()
@@ -668,6 +682,7 @@ EOF
 }
 
 @test "meter -J prints one record and no bar" {
+	need python3
 	head -c 3M /dev/zero | ipc-pipe meter -J -S 4M 2>err >out
 	python3 - <<'EOF'
 import json
@@ -686,6 +701,7 @@ EOF
 }
 
 @test "meter prints its last line on TERM, INT and HUP" {
+	need python3
 	local s
 	for s in TERM:143 INT:130 HUP:129; do
 		rm -f in out err

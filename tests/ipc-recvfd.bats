@@ -43,6 +43,7 @@ local_setup() {
 }
 
 @test "CMD has them at 3 and up, with LISTEN_FDS, LISTEN_PID its own, LISTEN_FDNAMES, and no others" {
+	need python3
 	# What CMD would have anyway.
 	cat >list.py <<-'PY'
 		import os
@@ -71,6 +72,7 @@ exec(open("list.py").read())'
 }
 
 @test "--to: any numbers in any order, crossed, over 0 and 1 and over one another" {
+	need python3
 	receiver --to 0,7 ./h -- sh -c 'cat; cat <&7; env | grep -c ^LISTEN_'
 	echo seven >g
 	LISTEN_FDS=9 ipc-sendfd ./h 5 6 5<f 6<g
@@ -118,6 +120,7 @@ print(*[os.path.basename(os.readlink("/proc/self/fd/" + n)) for n in sys.argv[1]
 }
 
 @test "-c: just so many, from one message or several" {
+	need python3
 	receiver -c 2 ./h -- sh -c 'echo $LISTEN_FDS $LISTEN_FDNAMES'
 	ipc-sendfd ./h 5:a 5:b 5<f
 	ended 0
@@ -142,6 +145,7 @@ print(*[os.path.basename(os.readlink("/proc/self/fd/" + n)) for n in sys.argv[1]
 }
 
 @test "python's socket.send_fds: any text, names when they fit" {
+	need python3
 	local text want
 	for text in 'b"x"|x:unknown' 'b"a:b"|a:b' 'b"a:b\n"|a:b' 'b"\0"|unknown:unknown' 'b":"|unknown:unknown' \
 		'b"hello world\n"|unknown:unknown' 'b"a:"|a:unknown' 'b"\n"|unknown:unknown' \
@@ -157,6 +161,7 @@ print(*[os.path.basename(os.readlink("/proc/self/fd/" + n)) for n in sys.argv[1]
 }
 
 @test "a text that announces more is waited for; half of it is 65" {
+	need python3
 	receiver ./h -- sh -c 'echo "$LISTEN_FDNAMES"'
 	sender 'send(b"a:b:", [f, f]); send(b"c\n", [f])'
 	ended 0
@@ -168,6 +173,7 @@ print(*[os.path.basename(os.readlink("/proc/self/fd/" + n)) for n in sys.argv[1]
 }
 
 @test "bad senders: none at all, bytes alone, gone at each step; never a hang, never half" {
+	need python3
 	receiver ./h -- touch ran
 	sender ''
 	ended 69
@@ -194,6 +200,7 @@ print(*[os.path.basename(os.readlink("/proc/self/fd/" + n)) for n in sys.argv[1]
 }
 
 @test "ten thousand descriptors: 71 with the limit, and all are closed" {
+	need python3
 	cat >flood.py <<-'PY'
 		import array, os, socket, sys
 		r, w = os.pipe()
@@ -223,6 +230,7 @@ print(*[os.path.basename(os.readlink("/proc/self/fd/" + n)) for n in sys.argv[1]
 }
 
 @test "a socket that delivers credentials and pidfds too loses no descriptor and leaves none behind" {
+	need python3
 	cat >both.py <<-'PY'
 		import array, os, socket, subprocess, sys
 		a, b = socket.socketpair()
@@ -243,6 +251,7 @@ print(*[os.path.basename(os.readlink("/proc/self/fd/" + n)) for n in sys.argv[1]
 }
 
 @test "fd:N: an inherited connection, which CMD does not get; more than one call on it" {
+	need python3
 	cat >pair.py <<-'PY'
 		import os, socket, subprocess, sys
 		kinds = {"stream": socket.SOCK_STREAM, "seqpacket": socket.SOCK_SEQPACKET}
@@ -271,6 +280,7 @@ print(*[os.path.basename(os.readlink("/proc/self/fd/" + n)) for n in sys.argv[1]
 }
 
 @test "fd:N that listens, does not, or is not connected; names that are none; -v says what was left" {
+	need python3
 	timeout 40 python3 - 3>&- <<-'PY'
 		import socket, subprocess
 		def run(s, *options):
@@ -290,7 +300,7 @@ print(*[os.path.basename(os.readlink("/proc/self/fd/" + n)) for n in sys.argv[1]
 }
 
 @test "nc -F hands over its connection" {
-	need nc
+	need nc python3
 	nc -h 2>&1 | grep -q -- '-F' || skip "this nc has no -F"
 	python3 -c '
 import socket
@@ -307,7 +317,7 @@ os.write(os.open("got", os.O_CREAT | os.O_WRONLY), os.read(3, 99))'
 }
 
 @test "only root and our user are let in, others by --allow; a stranger does not disturb" {
-	[[ $(id -u) == 0 ]] || skip "needs root"
+	need root
 	local name=@ipcbox-test.$$.$BATS_TEST_NUMBER
 	receiver "$name" -- sh -c 'echo $IPC_PEER_UID'
 	as_nobody "$BIN/ipc-sendfd" "$name" 5 5</dev/null || :
@@ -354,6 +364,7 @@ os.write(os.open("got", os.O_CREAT | os.O_WRONLY), os.read(3, 99))'
 }
 
 @test "waiting: -w 124, -n 75, -E; the way that nobody is there: 66 and 69" {
+	need python3
 	status 124 ipc-recvfd --listen -w 0.05 ./h
 	status 124 ipc-recvfd --listen -w 0 ./h
 	status 75 ipc-recvfd --listen -n ./h
@@ -377,6 +388,7 @@ s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind("./d"); print(flush
 }
 
 @test "--retry: it waits for a sender that is not there yet, and for the next one when the first says nothing" {
+	need python3
 	bg ipc-recvfd --retry 30 -w 30 ./h >out 2>err
 	PID=$!
 	until_true blocked "$PID"
@@ -447,6 +459,7 @@ s = socket.socket(socket.AF_UNIX); s.bind("./h"); s.listen(); s.accept()'
 }
 
 @test "TERM while it receives: 143, nothing left" {
+	need python3
 	receiver ./h -- touch ran
 	python3 -c '
 import socket, time
@@ -507,6 +520,7 @@ s = socket.socket(socket.AF_UNIX); s.connect("./h"); print(flush=True); time.sle
 }
 
 @test "ten hand-overs of a listening socket to a new server: not one connection is lost" {
+	need python3
 	cat >server.py <<-'PY'
 		import os, select, signal, socket, subprocess, sys
 		s = socket.socket(fileno=3)

@@ -254,7 +254,7 @@ field() { # field RING NAME: a number of stat -J
 }
 
 @test "a full file system is an error at create, never later" {
-	[[ $(id -u) == 0 ]] || skip "needs root to mount"
+	need root
 	mkdir m
 	mount -t tmpfs -o size=1m none m 2>/dev/null || skip "cannot mount"
 	code=0 two=0

@@ -67,6 +67,7 @@ rm_() { # STATUS ARG...
 }
 
 @test "files: FIFO, dead socket, ring, event, barrier, slots, spool, by path and by word" {
+	need python3
 	ipc-fifo create f ./f2
 	ipc-ring create -S 4096 r
 	ipc-event set ./ev
@@ -84,6 +85,7 @@ s = socket.socket(socket.AF_UNIX); s.bind('dead')"
 }
 
 @test "what is held stays: 75 naming the holder; --force takes it" {
+	need python3
 	head -c 4096 /dev/zero >"/dev/shm/$U"
 	holding "/dev/shm/$U"
 	rm_ 75 "posix:/$U"
@@ -155,6 +157,7 @@ s = socket.socket(socket.AF_UNIX); s.bind('dead')"
 }
 
 @test "what becomes another, or is taken into use, between the look and the removal is spared" {
+	need python3
 	python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("./dead")'
 	# A server that starts holds the directory.
 	mkfifo hold
@@ -234,7 +237,7 @@ print(flush=True); open("hold").read(); libc.shmat(int(sys.argv[1]), None, 0); t
 }
 
 @test "another user's object stays, also for root: 77, unless --owner names him" {
-	[[ $(id -u) == 0 ]] || skip "needs root"
+	need root
 	head -c 4096 /dev/zero >"/dev/shm/$U"
 	chown 65534 "/dev/shm/$U"
 	rm_ 77 "posix:/$U"
@@ -249,7 +252,7 @@ print(flush=True); open("hold").read(); libc.shmat(int(sys.argv[1]), None, 0); t
 }
 
 @test "without permission: 77 from the kernel, and the object stays" {
-	[[ $(id -u) == 0 ]] || skip "needs root"
+	need root
 	OPEN=$(mktemp -d /tmp/ipcrm.XXXXXX)
 	cp "$(readlink -f "$BIN/ipc-rm")" "$OPEN/ipcbox"
 	cd "$OPEN"
@@ -285,6 +288,7 @@ print(flush=True); open("hold").read(); libc.shmat(int(sys.argv[1]), None, 0); t
 }
 
 @test "what has no name cannot be removed, and says with whom it goes" {
+	need python3
 	bg python3 -c "
 import os, signal, socket
 s = socket.socket(socket.AF_UNIX); s.bind('\0$U'); m = os.memfd_create('$U')
@@ -314,6 +318,7 @@ open('up', 'w'); signal.pause()"
 }
 
 @test "at a terminal it asks: yes removes, anything else does not" {
+	need python3
 	mkfifo f
 	bg sh -c 'exec 9<>f; echo >up; exec sleep 300'
 	until_true test -e up

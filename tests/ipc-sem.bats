@@ -129,6 +129,7 @@ c_sem() {
 }
 
 @test "two hundred waiters at once, all served" {
+	need python3
 	mkfifo fifo
 	holder s
 	pids=()
@@ -157,6 +158,7 @@ c_sem() {
 }
 
 @test "a killed supervisor keeps its slot while CMD runs, and no longer" {
+	need python3
 	mkfifo fifo
 	holder s
 	kill -KILL $HOLDER
@@ -174,6 +176,7 @@ c_sem() {
 }
 
 @test "SIGKILL of CMD, supervisor and keeper at once returns the slot" {
+	need python3
 	mkfifo fifo
 	for i in 1 2 3; do
 		rm -f cmd.pid
@@ -190,6 +193,7 @@ c_sem() {
 }
 
 @test "a killed waiter, first or later, does not stop the others" {
+	need python3
 	mkfifo fifo
 	holder s
 	pids=()
@@ -243,7 +247,7 @@ c_sem() {
 }
 
 @test "without inotify it still goes on" {
-	need strace
+	need strace python3
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "strace and ASan"
 	mkfifo fifo
 	holder s
@@ -256,6 +260,7 @@ c_sem() {
 }
 
 @test "timeouts are exact: neither early nor much too late" {
+	need python3
 	mkfifo fifo
 	holder s
 	for n in 1 2; do # the first in the row, and one behind it
@@ -274,6 +279,7 @@ c_sem() {
 }
 
 @test "waiting costs no CPU" {
+	need python3
 	mkfifo fifo
 	holder s
 	bg ipc-sem run -w 60 s -- true
@@ -292,6 +298,7 @@ c_sem() {
 }
 
 @test "a waiter that is told to end does so at once, and the slot stays with its holder" {
+	need python3
 	mkfifo fifo
 	holder s
 	bg ipc-sem run s -- true
@@ -310,6 +317,7 @@ c_sem() {
 }
 
 @test "N is changed while it is in use" {
+	need python3
 	mkfifo fifo
 	holder s
 	bg ipc-sem run -w 60 s -- sh -c 'echo $IPC_SLOT >got'
@@ -414,6 +422,7 @@ c_sem() {
 }
 
 @test "a slot comes back by itself when its owner dies, by SIGKILL too" {
+	need python3
 	mkfifo fifo
 	bg sh -c 'ipc-sem wait s && echo ok >up; cat fifo'
 	owner=$!
@@ -429,6 +438,7 @@ c_sem() {
 }
 
 @test "the keeper of a shell's slot holds no pipe open and dies with post" {
+	need python3
 	out=$(ipc-sem wait --owner $$ s; echo ended)
 	[[ $out == ended ]]
 	free s 0
@@ -443,6 +453,7 @@ c_sem() {
 }
 
 @test "a killed keeper frees the slot; post then says that there is none" {
+	need python3
 	program "a shell holds its slot itself, and has no keeper"
 	ipc-sem wait --owner $$ s
 	kill -KILL "$(holders s)"
@@ -452,6 +463,7 @@ c_sem() {
 }
 
 @test "post ends nobody that the file merely names" {
+	need python3
 	mkfifo fifo
 	holder s
 	victim=$HOLDER
@@ -487,6 +499,7 @@ c_sem() {
 }
 
 @test "stat lists holders with command and owner, and waiters" {
+	need python3
 	mkfifo fifo
 	holder -j 2 s
 	ipc-sem wait --owner $$ s
@@ -525,6 +538,7 @@ c_sem() {
 }
 
 @test "rm: 66 when missing, waiters get 66, holders go on" {
+	need python3
 	mkfifo fifo
 	status 66 ipc-sem rm s
 	holder s
@@ -584,6 +598,7 @@ c_sem() {
 }
 
 @test "a file cut short or made bad while others wait: 65 for them" {
+	need python3
 	mkfifo fifo
 	holder s
 	( code=0; ipc-sem run -q -w 60 s -- true || code=$?; echo $code >code ) 3>&- &
@@ -617,6 +632,7 @@ c_sem() {
 }
 
 @test "whoever holds the gate is waited for, 10 s; what happened meanwhile is seen" {
+	need python3
 	ipc-sem create ./s
 	ipc-sem create ./t
 	cat >gate.py <<-'EOF'
@@ -663,7 +679,7 @@ c_sem() {
 }
 
 @test "a slot that somebody locks in this moment, without the gate, is not ours" {
-	need strace
+	need strace python3
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "strace and ASan"
 	ipc-sem create ./s
 	strace -qq -o trace -e trace=fcntl ipc-sem run -n ./s -- true
@@ -684,6 +700,7 @@ c_sem() {
 }
 
 @test "a holder's command is shown without its control characters" {
+	need python3
 	ipc-sem create ./s
 	mkfifo fifo
 	exec 9<>fifo
@@ -715,7 +732,7 @@ c_sem() {
 }
 
 @test "no permission: 77" {
-	[[ $(id -u) == 0 ]] || skip "needs two users"
+	need root
 	open=$(mktemp -d /tmp/ipcsem.XXXXXX)
 	cd "$open"
 	chmod 755 .
@@ -783,6 +800,7 @@ c_sem() {
 }
 
 @test "posix: sem_wait and sem_post of C, with waiters on both sides" {
+	need python3
 	c_sem
 	n=${P#posix:}
 	"$CSEM" open "$n" 1
@@ -808,6 +826,7 @@ c_sem() {
 }
 
 @test "posix: a thousand hand-overs to and from C lose none" {
+	need python3
 	c_sem
 	n=${P#posix:}
 	ipc-sem create --value 0 "$P"
@@ -823,6 +842,7 @@ c_sem() {
 }
 
 @test "posix: python's ctypes at the other end" {
+	need python3
 	n=${P#posix:}
 	ipc-sem create --value 0 "$P"
 	cat >py <<-'EOF'
@@ -841,6 +861,7 @@ c_sem() {
 }
 
 @test "posix: weights wait for all at once; killed waiters upset nobody; zero" {
+	need python3
 	ipc-sem create --value 1 "$P"
 	bg ipc-sem wait -w 60 --take 3 "$P"
 	a=$!
@@ -898,6 +919,7 @@ c_sem() {
 }
 
 @test "sysv: run has SEM_UNDO: a killed supervisor gives back, and takes CMD with it" {
+	need python3
 	mkfifo fifo
 	ipc-sem create "$V"
 	holder "$V"
@@ -916,7 +938,7 @@ c_sem() {
 }
 
 @test "sysv: perl's semop at the other end, counts of waiters, removal" {
-	need perl
+	need perl python3
 	ipc-sem create --value 0 "$V"
 	bg perl -e 'my $id = semget(hex($ARGV[0]), 1, 0) // die; semop($id, pack("s!3", 0, -2, 0)) or die' "${V#sysv:0x}"
 	p=$!
@@ -947,6 +969,7 @@ c_sem() {
 }
 
 @test "ls shows all three kinds" {
+	need python3
 	ipc-sem create --value 4 s
 	ipc-sem create --value 5 "$P"
 	ipc-sem create --value 6 "$V"

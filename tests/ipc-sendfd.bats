@@ -45,6 +45,7 @@ many() {
 }
 
 @test "python's socket.recv_fds gets descriptors and names in one message" {
+	need python3
 	peer '
 c, _ = listen().accept()
 for i in range(2):
@@ -56,6 +57,7 @@ for i in range(2):
 }
 
 @test "one without a name is one byte: what ssh's ProxyUseFdpass and the like read" {
+	need python3
 	cat >one.py <<-'PY'
 		import array, os, socket, subprocess
 		a, b = socket.socketpair()
@@ -69,6 +71,7 @@ for i in range(2):
 }
 
 @test "it is done before the receiver has even accepted" {
+	need python3
 	peer '
 s = listen()
 while not os.path.exists("sent"): time.sleep(0.01)
@@ -81,6 +84,7 @@ print(os.read(socket.recv_fds(c, 100, 1)[1][0], 100).decode(), end="")'
 }
 
 @test "the offset is shared, and neither closing nor flags are touched here" {
+	need python3
 	peer '
 c, _ = listen().accept()
 fd = socket.recv_fds(c, 100, 1)[1][0]
@@ -96,6 +100,7 @@ c.send(b"\x06")'
 }
 
 @test "any number: three thousand in messages of 253, names with those they belong to" {
+	need python3
 	peer '
 c, _ = listen().accept()
 n = 0
@@ -129,6 +134,7 @@ print(n)'
 }
 
 @test "long names: 255 bytes, many of them; longer, with a colon or not printable: 64" {
+	need python3
 	local name
 	name=$(printf '%0255d' 7)
 	ready ipc-recvfd --listen --ready-fd 8 ./r -- sh -c 'printf %s "$LISTEN_FDNAMES" | wc -c' >got
@@ -145,6 +151,7 @@ print(n)'
 }
 
 @test "wrong descriptors: 64 and 66, before anything is sent or connected" {
+	need python3
 	status 64 ipc-sendfd ./h x
 	status 64 ipc-sendfd ./h -1
 	status 64 ipc-sendfd ./h ''
@@ -166,6 +173,7 @@ print(n)'
 }
 
 @test "--listen: the receiver connects; the path is gone then; 75 beside a live one" {
+	need python3
 	ready ipc-sendfd --listen -m 600 --ready-fd 8 ./h 5:name 5<f
 	[[ $(stat -c %a h) == 600 ]]
 	status 75 ipc-sendfd --listen ./h 0
@@ -188,6 +196,7 @@ print(text, os.read(fds[0], 4))'
 }
 
 @test "nobody there: 66 and 69; --retry waits for a receiver to come" {
+	need python3
 	status 66 ipc-sendfd ./h 0
 	status 66 ipc-sendfd --retry 0.05 ./h 0
 	python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("./h")'
@@ -201,6 +210,7 @@ print(text, os.read(fds[0], 4))'
 }
 
 @test "--ack: 0 only when the receiver has said so" {
+	need python3
 	ready ipc-recvfd --listen --ready-fd 8 ./h >got
 	status 0 ipc-sendfd --ack ./h 5 5<f
 	wait "$PID"
@@ -235,6 +245,7 @@ c.sendall(b"\x06")'
 }
 
 @test "--ack with --retry: what the first receiver did not take goes to the next one" {
+	need python3
 	peer 'c, _ = listen().accept()'
 	bg ipc-sendfd --ack --retry 60 ./h 5 5<f 2>err
 	local p=$!
@@ -247,6 +258,7 @@ c.sendall(b"\x06")'
 }
 
 @test "a receiver that never reads: -w holds, -n does not wait, TERM ends it" {
+	need python3
 	peer 's = listen(); l = [s.accept() for i in range(3)]; time.sleep(90)'
 	many 1500 "5:$(printf '%0255d' 7)"
 	status 124 ipc-sendfd -w 0.3 ./h "${many[@]}" 5</dev/null
@@ -261,6 +273,7 @@ c.sendall(b"\x06")'
 }
 
 @test "a receiver that goes in the middle: 69, no SIGPIPE" {
+	need python3
 	peer 'c, _ = listen().accept(); socket.recv_fds(c, 100, 1); c.close()'
 	many 1500 "5:$(printf '%0255d' 7)"
 	status 69 ipc-sendfd ./h "${many[@]}" 5</dev/null
@@ -268,6 +281,7 @@ c.sendall(b"\x06")'
 }
 
 @test "too many under way for the kernel: it waits for the receiver; 71 when others' are in the way" {
+	need python3
 	[[ -z ${IPCBOX_SANITIZE-} || $(id -u) != 0 ]] || skip "the sanitizer needs rights that nobody lacks"
 	nobody_gets_here || skip "nobody does not get here"
 	local name=@ipcbox-test.$$.$BATS_TEST_NUMBER
@@ -320,7 +334,7 @@ print(n)"
 }
 
 @test "to whom it goes: root and our user, others by --allow" {
-	[[ $(id -u) == 0 ]] || skip "needs root"
+	need python3 root
 	local name=@ipcbox-test.$$.$BATS_TEST_NUMBER
 	cat >server.py <<-'PY'
 		import socket, sys
@@ -352,7 +366,7 @@ s = socket.socket(socket.AF_UNIX); s.connect("\0" + sys.argv[1][1:]); print(s.re
 }
 
 @test "killed in the middle: the receiver takes none" {
-	need strace
+	need strace python3
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "no strace under the sanitizer"
 	many 600 5
 	for n in 1 2 3; do
@@ -372,7 +386,7 @@ s = socket.socket(socket.AF_UNIX); s.connect("\0" + sys.argv[1][1:]); print(s.re
 }
 
 @test "interrupted and failing system calls" {
-	need strace
+	need strace python3
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "no strace under the sanitizer"
 	for inject in sendmsg:error=EINTR:when=1 sendmsg:error=EAGAIN:when=1 recvmsg:error=EINTR:when=1 \
 		connect:error=EINTR:when=1; do
@@ -389,6 +403,7 @@ s = socket.socket(socket.AF_UNIX); s.connect("\0" + sys.argv[1][1:]); print(s.re
 }
 
 @test "one process after the other reads on where the last one stopped" {
+	need python3
 	{
 		for i in 1 2 3; do
 			ready ipc-recvfd --listen --ready-fd 8 ./h --  sh -c 'read -r x <&3; echo "$x"' >got.$i

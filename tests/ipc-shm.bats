@@ -144,7 +144,7 @@ c() {
 }
 
 @test "a full tmpfs is an error for create, resize, write and words, never a SIGBUS" {
-	[[ $(id -u) == 0 ]] || skip "needs root to mount"
+	need root
 	mkdir m
 	mount -t tmpfs -o size=64k none m 2>/dev/null || skip "cannot mount"
 	truncate -s 32k m/holes
@@ -162,6 +162,7 @@ c() {
 }
 
 @test "resize grows, and refuses to shrink under those who have it mapped" {
+	need python3
 	ipc-shm create -S 4096 "posix:/$N"
 	ipc-shm write "posix:/$N" abc
 	status 0 ipc-shm resize -S 10000 "posix:/$N"
@@ -187,7 +188,7 @@ c() {
 }
 
 @test "resize does not shrink when it cannot see who has it mapped" {
-	[[ $(id -u) == 0 ]] || skip "needs root to be two users"
+	need root
 	cp "$IPCBOX_BUILD/ipcbox" ipc-shm
 	chmod 755 "$T" ipc-shm
 	ipc-shm create -m 0666 -S 4096 "posix:/$N"
@@ -201,7 +202,7 @@ c() {
 }
 
 @test "create warns of what logind will remove" {
-	[[ $(id -u) == 0 ]] || skip "needs root to be another user"
+	need root
 	cp "$IPCBOX_BUILD/ipcbox" ipc-shm
 	chmod 755 "$T" ipc-shm
 	inside() { unshare -m sh -c "mount -t tmpfs none /run && mount -t tmpfs none /etc || exit 99; $1; IPC_DIR=/tmp/$N.ipc exec setpriv --reuid=$2 --clear-groups $T/ipc-shm create -S 64 $3"; }
@@ -223,6 +224,7 @@ c() {
 }
 
 @test "stat shows who has it mapped or open" {
+	need python3
 	ipc-shm create -S 8192 ./f
 	ipc-shm create -S 8192 "sysv:$KEY"
 	hold python3 -c 'import mmap, sys; f = open("f", "r+b"); m = mmap.mmap(f.fileno(), 0); sys.stdin.read()'
@@ -251,6 +253,7 @@ c() {
 }
 
 @test "ls shows posix, System V and words; no semaphores" {
+	need python3
 	ipc-shm create -S 100 "posix:/$N"
 	ipc-shm create -S 200 "sysv:$KEY"
 	ipc-shm create -S 300 word
@@ -435,6 +438,7 @@ assert l[sys.argv[1]]["size"] == 100 and l[sys.argv[2]]["attached"] == 0 and l["
 }
 
 @test "a segment removed while waiting for its lock is not written" {
+	need python3
 	ipc-shm create -S 64 "posix:/$N"
 	locker "/dev/shm/$N" 1
 	ipc-shm write "posix:/$N" new 3>&- 4>&- 7>&- &
@@ -608,6 +612,7 @@ assert l[sys.argv[1]]["size"] == 100 and l[sys.argv[2]]["attached"] == 0 and l["
 }
 
 @test "the change of a high half, or by a program that does not wake, is seen" {
+	need python3
 	ipc-shm create -S 64 ./f
 	ready ipc-shm wait -w 20 --ready-fd 8 ./f 8 eq 0x100000000
 	until_true blocked $PID
@@ -703,6 +708,7 @@ f = open("f", "r+b"); m = mmap.mmap(f.fileno(), 0); m[12] = 1'
 # ---- run
 
 @test "run hands on a path, a descriptor and a size" {
+	need python3
 	ipc-shm create -S 128 "posix:/$N"
 	ipc-shm write "posix:/$N" hello
 	cat >cmd <<-'E'
@@ -785,6 +791,7 @@ f = open("f", "r+b"); m = mmap.mmap(f.fileno(), 0); m[12] = 1'
 # ---- other programs
 
 @test "Python: multiprocessing.shared_memory both ways" {
+	need python3
 	cat >py <<-'E'
 	import sys
 	from multiprocessing import shared_memory, resource_tracker
@@ -868,6 +875,7 @@ f = open("f", "r+b"); m = mmap.mmap(f.fileno(), 0); m[12] = 1'
 }
 
 @test "mmap producer and consumer: the file is the segment" {
+	need python3
 	ipc-shm create -S 128 ./shared
 	python3 -c 'import mmap; f = open("shared", "r+b"); m = mmap.mmap(f.fileno(), 128); m[:12] = b"from a map\n\0"'
 	[[ $(ipc-shm read --string ./shared) == "from a map"* ]]
@@ -908,7 +916,7 @@ f = open("f", "r+b"); m = mmap.mmap(f.fileno(), 0); m[12] = 1'
 }
 
 @test "others' permissions: read-only users read under the lock, the rest is 77" {
-	[[ $(id -u) == 0 ]] || skip "needs root to be two users"
+	need root
 	cp "$IPCBOX_BUILD/ipcbox" ipc-shm
 	chmod 755 "$T" ipc-shm
 	ipc-shm create -m 0644 -S 64 "posix:/$N"
@@ -947,6 +955,7 @@ f = open("f", "r+b"); m = mmap.mmap(f.fileno(), 0); m[12] = 1'
 }
 
 @test "names and sizes that cannot be; keys that are none; a System V lock that is no file" {
+	need python3
 	status 64 ipc-shm create -S 5 fd:5
 	status 64 ipc-shm rm .x
 	ipc-shm create -S 64 a

@@ -86,6 +86,7 @@ listening() { until_true has out ready; } # the C receiver has blocked its signa
 # ---------------------------------------------------------------- send
 
 @test "send: a Python program is told the signal, the sender and kill(2)'s code" {
+	need python3
 	bg python3 -c '
 import signal, os
 s = {signal.SIGUSR1}
@@ -140,6 +141,7 @@ print(i.si_signo, i.si_code, i.si_uid == os.getuid())' >out
 }
 
 @test "send: 0 only tests; a process that has ended is 69, a zombie too" {
+	need python3
 	sleeper 100
 	status 0 ipc-signal send 0 $!
 	kill $!
@@ -159,6 +161,7 @@ print("ready", p, flush=True); time.sleep(100)' >out
 }
 
 @test "send: the number of a thread is no process" {
+	need python3
 	bg python3 -c 'import threading, time
 t = threading.Thread(target=lambda: time.sleep(100)); t.start()
 print("ready", t.native_id, flush=True)' >out
@@ -195,7 +198,7 @@ print("ready", t.native_id, flush=True)' >out
 }
 
 @test "send: a recycled number is not hit" {
-	[[ $(id -u) == 0 ]] || skip "needs root (ns_last_pid)"
+	need root
 	unshare -fp --mount-proc true 2>/dev/null || skip "no pid namespaces here"
 	cat >recycle <<'S'
 sleep 100 &
@@ -218,7 +221,7 @@ S
 }
 
 @test "send: what is another's is 77, and the others get theirs" {
-	[[ $(id -u) == 0 ]] || skip "needs two users"
+	need root
 	sleeper 100
 	p=$!
 	bg setpriv --reuid=65534 --regid=65534 --clear-groups sleep 100
@@ -231,6 +234,7 @@ S
 }
 
 @test "send: --group reaches all members, by any of them, also without a leader" {
+	need python3
 	bg setsid python3 -c 'import os, signal, time
 pids = []
 for i in range(3):
@@ -369,7 +373,7 @@ os._exit(0)'
 # ---------------------------------------------------------------- wait
 
 @test "wait: a line with name, sender, uid, value and code, from programs that are not ours" {
-	need gcc
+	need gcc python3
 	ready ipc-signal wait -c 4 --ready-fd 8 USR1 RTMIN RTMIN+2 INT >out
 	python3 -c "import os, signal; os.kill($PID, signal.SIGUSR1); print(os.getpid())" >sender
 	until_true lines out 1
@@ -473,6 +477,7 @@ os._exit(0)'
 }
 
 @test "wait: what was pending and blocked when it started is there, without waiting" {
+	need python3
 	status 0 python3 -c '
 import os, signal
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGRTMIN})
@@ -483,6 +488,7 @@ os.execvp("ipc-signal", ["ipc-signal", "wait", "-n", "-c", "4", "--format", "%n"
 }
 
 @test "wait: the kernel's own signals have no sender" {
+	need python3
 	status 0 python3 -c '
 import os, signal
 signal.setitimer(signal.ITIMER_REAL, 0.2)
@@ -501,6 +507,7 @@ os.execvp("ipc-signal", ["ipc-signal", "wait", "-J", "ALRM"])'
 }
 
 @test "wait: JSON and formats" {
+	need python3
 	ready ipc-signal wait -J --ready-fd 8 RTMIN+4 >out
 	ipc-signal send --value 11 RTMIN+4 "$PID"
 	ends 0 "$PID"
@@ -519,6 +526,7 @@ assert d["uid"] == os.getuid() and d["pid"] > 0, d'
 }
 
 @test "wait: every way that a signal can come is told by its code" {
+	need python3
 	local nrs
 	case $(uname -m) in
 	x86_64) nrs="129 234" ;;
@@ -584,6 +592,7 @@ tkill pid=N value=-" ]]
 }
 
 @test "wait: tells sd_notify when it is ready" {
+	need python3
 	bg python3 -c '
 import os, socket, subprocess
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -705,6 +714,7 @@ S
 }
 
 @test "stop: --signal asks with another signal" {
+	need python3
 	bg python3 -c 'import signal, time, sys
 def h(n, f): open("got", "w").write(signal.Signals(n).name + "\n"); sys.exit(0)
 signal.signal(signal.SIGINT, h); signal.signal(signal.SIGTERM, h)
@@ -730,7 +740,7 @@ open("ready1", "w"); time.sleep(100)'
 }
 
 @test "stop: what is another's is reported, the others are stopped: 77" {
-	[[ $(id -u) == 0 ]] || skip "needs two users"
+	need root
 	sleeper 100
 	p=$!
 	bg setpriv --reuid=65534 --regid=65534 --clear-groups sleep 100
@@ -800,6 +810,7 @@ open("ready1", "w"); time.sleep(100)'
 }
 
 @test "stop: JSON, a line for each" {
+	need python3
 	sleeper 100
 	p=$!
 	id=$(ipc-signal ls --id $p)
@@ -875,6 +886,7 @@ assert 0 <= d["seconds"] < 60 and d["command"] == "sleep 100", d' "$output" $p "
 }
 
 @test "run: also where SIGCHLD was ignored, and CMD gets a clean mask" {
+	need python3
 	trap '' CHLD
 	status 3 ipc-signal run -- sh -c 'exit 3'
 	trap - CHLD
@@ -902,7 +914,7 @@ P
 }
 
 @test "run: passes on what it gets, real-time ones with their value, and ends as CMD" {
-	need gcc
+	need gcc python3
 	printer
 	bg ipc-signal run -- python3 printer.py >out
 	p=$!
@@ -1023,6 +1035,7 @@ S
 }
 
 @test "run: --map passes a signal on as another, or not at all" {
+	need python3
 	printer
 	bg ipc-signal run --map TERM:INT --map USR1:0,HUP:RTMIN+2 -- python3 printer.py >out
 	p=$!
@@ -1049,6 +1062,7 @@ S
 }
 
 @test "run: ignored signals stay ignored (nohup)" {
+	need python3
 	bg bash -c 'trap "" HUP TERM; exec ipc-signal run -- sh -c "echo ready; exec ipc-signal wait USR1"' >out
 	p=$!
 	listening
@@ -1104,7 +1118,7 @@ S
 }
 
 @test "run: without /proc of its own namespace nobody else is signalled" {
-	[[ $(id -u) == 0 ]] || skip "needs root"
+	need root
 	unshare -fp true 2>/dev/null || skip "no pid namespaces here"
 	status 0 unshare -fp sh -c 'sleep 0.2 & ipc-signal run --grace 0.1 -- sh -c "(setsid sleep 0.3 &) ; exit 0"; wait $! && echo lives'
 	[[ $output == lives && $stderr == *"/proc"* ]]
@@ -1180,6 +1194,7 @@ S
 # ---------------------------------------------------------------- ls
 
 @test "ls: what Python catches, blocks, ignores and has pending" {
+	need python3
 	bg python3 -c '
 import os, signal, time
 for s in [signal.SIGUSR1] + list(range(35, 41)): signal.signal(s, lambda *a: None)
@@ -1203,6 +1218,7 @@ assert d["pid"] == int(sys.argv[1]) and d["queue_limit"] > 0 and "python3 -c" in
 }
 
 @test "ls: without a PID the waiting ones are there; who is gone is 69" {
+	need python3
 	ready ipc-signal wait --ready-fd 8 USR1
 	ipc-signal ls >list
 	grep -q "^$PID:" list

@@ -42,6 +42,7 @@ gone() { [[ ! -e $1 ]]; }
 # ---- starting
 
 @test "serve: a command per client has the connection on 0 and 1" {
+	need python3
 	serve ./s -- sh -c 'read x; echo "got $x"; cat'
 	[[ $(printf 'a\nb\nc\n' | ipc-sock connect ./s) == $'got a\nb\nc' ]]
 	[[ $(printf 'x\n' | python3 -c '
@@ -53,6 +54,7 @@ print(s.makefile().read(), end="")') == "got py" ]]
 }
 
 @test "serve: a live socket is left alone: 75, with who has it; a dead one is replaced" {
+	need python3
 	serve --echo ./s
 	status 75 ipc-sock serve --echo ./s
 	[[ $stderr == *"pid $PID"* && $stderr == *alone* ]]
@@ -99,6 +101,7 @@ s = socket.socket(socket.AF_UNIX); s.bind("./p"); s.listen(1); print(flush=True)
 }
 
 @test "serve: of twenty that start at once on a stale path exactly one wins, three times over" {
+	need python3
 	local i round
 	python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("./s")'
 	for round in 1 2 3; do
@@ -120,7 +123,7 @@ s = socket.socket(socket.AF_UNIX); s.bind("./p"); s.listen(1); print(flush=True)
 }
 
 @test "serve: two that find the same dead socket do not take it from each other" {
-	need strace
+	need strace python3
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "no strace under the sanitizer"
 	python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("./s")'
 	# The first is held up right before it removes the dead path.
@@ -140,6 +143,7 @@ s = socket.socket(socket.AF_UNIX); s.bind("./p"); s.listen(1); print(flush=True)
 }
 
 @test "serve: at the end only the own path is removed" {
+	need python3
 	serve --echo ./s
 	mv s moved
 	python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("./s")'
@@ -148,6 +152,7 @@ s = socket.socket(socket.AF_UNIX); s.bind("./p"); s.listen(1); print(flush=True)
 }
 
 @test "serve: mode and owner are exact whatever the umask, never wider before" {
+	need python3
 	(umask 077; serve --echo -m 666 ./s; stat -c %a s >mode; echo "$PID" >pid)
 	[[ $(<mode) == 666 ]]
 	kill "$(<pid)"
@@ -192,6 +197,7 @@ s = socket.socket(socket.AF_UNIX); s.bind("./p"); s.listen(1); print(flush=True)
 }
 
 @test "serve: --ready-fd, --pidfile, sd_notify; a bare word lives in \$IPC_DIR" {
+	need python3
 	python3 -c '
 import socket
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind("./notify"); print(flush=True)
@@ -224,6 +230,7 @@ print(s.recv(100).decode())' >told 3>&- &
 }
 
 @test "abstract names, with escapes, and only for the same user and root" {
+	need python3
 	serve --echo "@t$$-\\0a\\x41\\\\"
 	[[ $(python3 -c '
 import socket, sys
@@ -245,6 +252,7 @@ s.sendall(b"x"); print(s.recv(10).decode())' $$) == x ]]
 }
 
 @test "serve: LISTEN_FDS are taken, from fd:3 and by address; systemd-socket-activate" {
+	need python3
 	cat >give.py <<-'PY'
 		import os, socket, sys
 		s = socket.socket(socket.AF_UNIX); s.bind("./s"); s.listen(5)
@@ -268,6 +276,7 @@ s.sendall(b"x"); print(s.recv(10).decode())' $$) == x ]]
 }
 
 @test "serve --listen-fds: the listening socket is given at the first client, again after the end" {
+	need python3
 	cat >act.py <<-'PY'
 		import os, socket
 		assert os.environ["LISTEN_FDS"] == "1" and int(os.environ["LISTEN_PID"]) == os.getpid()
@@ -367,6 +376,7 @@ s.sendall(b"x"); print(s.recv(10).decode())' $$) == x ]]
 }
 
 @test "python's multiprocessing.connection talks to --echo" {
+	need python3
 	serve --echo "$T/s"
 	status 0 python3 -c '
 import sys
@@ -377,6 +387,7 @@ assert r["a"] == [1, 2, 3] and len(r["big"]) == 300000' "$T/s"
 }
 
 @test "--collect: whole records of many clients, one line each, none lost" {
+	need python3
 	serve --collect ./s >out
 	local i
 	for i in 1 2 3 4 5 6 7 8; do
@@ -396,6 +407,7 @@ s.sendall(b"no newline at the end")'
 }
 
 @test "--collect: framing -0, blocks, JSON; a record over -S closes only its client" {
+	need python3
 	serve --collect -0 ./s >out
 	printf 'a\nb\0c\0' | ipc-sock connect ./s
 	until_true test -s out
@@ -420,6 +432,7 @@ assert r[1]["data"] == "say \"x\"" and r[2]["data"].encode("utf8", "surrogateesc
 }
 
 @test "--broadcast: all of stdin to all clients, a terminator and --farewell at the end" {
+	need python3
 	mkfifo in
 	exec 9<>in
 	ready sh -c 'exec <in; exec "$@"' sh ipc-sock serve --ready-fd 8 --broadcast --min-clients 3 --farewell bye ./s 9>&-
@@ -444,6 +457,7 @@ open("out.3", "wb").write(b"".join(iter(lambda: s.recv(70000), b"")))' 3>&- 9>&-
 }
 
 @test "--broadcast: a client that stops reading is closed, the others get everything" {
+	need python3
 	mkfifo in
 	exec 9<>in
 	ready sh -c 'exec <in; exec "$@"' sh ipc-sock serve --ready-fd 8 --broadcast ./s 9>&- 2>err
@@ -468,6 +482,7 @@ s = socket.socket(socket.AF_UNIX); s.connect("./s"); print(flush=True); time.sle
 }
 
 @test "--broadcast --slow drop: whole records are lost to the slow one, nothing is torn" {
+	need python3
 	mkfifo in
 	exec 9<>in
 	ready sh -c 'exec <in; exec "$@"' sh ipc-sock serve --ready-fd 8 --broadcast --slow drop ./s 9>&- 2>err
@@ -497,6 +512,7 @@ s = socket.socket(socket.AF_UNIX); s.connect("./s"); print(flush=True); time.sle
 }
 
 @test "--hub: each client's records go to all the others, whole, not to itself" {
+	need python3
 	serve --hub --farewell adieu ./s
 	timeout 60 python3 - <<-'PY' 3>&-
 		import socket, threading
@@ -531,6 +547,7 @@ s = socket.socket(socket.AF_UNIX); s.connect("./s"); print(flush=True); time.sle
 }
 
 @test "--echo: a client that does not read stalls nobody; big data both ways" {
+	need python3
 	serve --echo ./s
 	python3 -c '
 import socket, time
@@ -552,6 +569,7 @@ print(flush=True); time.sleep(60)' >stuck 3>&- &
 }
 
 @test "limits: --iterative, --max-clients wait; --max-per-uid is refused" {
+	need python3
 	serve --iterative ./s -- sh -c 'echo in >>trace; cat; echo out >>trace'
 	mkfifo hold
 	exec 7<>hold
@@ -585,7 +603,7 @@ else: raise SystemExit("not let in again")'
 }
 
 @test "--allow: by uid and group" {
-	[[ $(id -u) == 0 ]] || skip "needs root to be somebody else"
+	need root
 	chmod 755 .
 	serve --echo -m 666 --allow uid:1 ./s
 	[[ -z $(echo x | as_nobody "$BIN/ipc-sock" connect ./s 2>/dev/null) ]]
@@ -602,6 +620,7 @@ else: raise SystemExit("not let in again")'
 }
 
 @test "--idle ends what does not move, and only that" {
+	need python3
 	serve --echo --idle 0.3 ./s
 	status 0 python3 -c '
 import socket, time
@@ -677,6 +696,7 @@ b.settimeout(20); b.send(b"y"); assert b"y" in b.recv(10)'
 }
 
 @test "a client that dies does not end the server; the server's death ends its clients" {
+	need python3
 	serve --echo ./s
 	python3 -c '
 import socket, os
@@ -701,6 +721,7 @@ s.sendall(b"x" * 100000); os.kill(os.getpid(), 9)' || :
 }
 
 @test "-c N ends after N clients; -J logs them" {
+	need python3
 	serve -J -c 2 ./s -- sh -c 'exit 3' >log
 	ipc-sock connect ./s </dev/null
 	ipc-sock connect ./s </dev/null
@@ -736,6 +757,7 @@ assert all(x["uid"] == os.getuid() for x in r if x["event"] == "open")'
 }
 
 @test "out of descriptors: the server waits, does not spin, and serves all in the end" {
+	need python3
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "the sanitizer needs descriptors of its own"
 	# 40 descriptors for 200 clients at once.
 	ready prlimit --nofile=40:40 ipc-sock serve --ready-fd 8 --echo ./s 2>err
@@ -786,6 +808,7 @@ assert len(ok) == 200, len(ok)'
 }
 
 @test "a flood of 5000 connections is served" {
+	need python3
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "takes its time under the sanitizer"
 	serve --echo ./s
 	status 0 python3 -c '
@@ -839,6 +862,7 @@ for s in cs:
 # ---- connect
 
 @test "connect: nobody there is 66, refused is 69, --retry waits for the server" {
+	need python3
 	status 66 ipc-sock connect ./s
 	python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("./s")'
 	status 69 ipc-sock connect ./s
@@ -855,6 +879,7 @@ for s in cs:
 }
 
 @test "connect -w, -n: a server that does not accept" {
+	need python3
 	python3 -c '
 import socket, time
 s = socket.socket(socket.AF_UNIX); s.bind("./s"); s.listen(0)
@@ -930,7 +955,7 @@ print(flush=True); time.sleep(60)' >up 3>&- &
 }
 
 @test "connect and serve against curl and an HTTP server on a unix socket" {
-	need curl
+	need curl python3
 	cat >web.py <<-'PY'
 		import http.server, socketserver, os
 		class H(http.server.BaseHTTPRequestHandler):
@@ -982,6 +1007,7 @@ print(flush=True); time.sleep(60)' >up 3>&- &
 }
 
 @test "send --reply; datagrams of python both ways; sizes and senders with -J" {
+	need python3
 	python3 -c '
 import socket
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind("./d"); print(flush=True)
@@ -1032,6 +1058,7 @@ assert r[1]["size"] == 0'
 }
 
 @test "seqpacket: a record per packet, with connect, serve, python; empty ones too" {
+	need python3
 	serve -t seqpacket --echo ./q
 	[[ $(printf 'a\n\nlong %070000d\nz\n' 7 | ipc-sock connect -t seqpacket ./q | awk '{ print length($0) }' | tr '\n' ' ') == "1 0 70005 1 " ]]
 	[[ $(ipc-sock send --reply ./q x y) == $'x\ny' ]]
@@ -1102,6 +1129,7 @@ s.send(b"one"); s.send(b"two"); assert s.recv(100) == b"one" and s.recv(100) == 
 }
 
 @test "relay of datagrams: each sender has a session of its own, also towards other kinds" {
+	need python3
 	tcp serve --echo UDP
 	local server=$PID to=$PORT
 	tcp relay UDP "udp:127.0.0.1:$to"
@@ -1194,6 +1222,7 @@ for n in range(20):
 }
 
 @test "wait: until it listens, 124, 75; not on a path that is only bound" {
+	need python3
 	status 124 ipc-sock wait -w 0.1 ./s
 	status 75 ipc-sock wait -n ./s
 	serve -t seqpacket --echo ./q
@@ -1223,6 +1252,7 @@ sys.stdin.readline(); s.listen(1); print(flush=True); sys.stdin.readline()' >up2
 }
 
 @test "stat: dead, listening, types, JSON" {
+	need python3
 	python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("./s")'
 	status 0 ipc-sock stat ./s
 	[[ $output == *dead* ]]
@@ -1297,6 +1327,7 @@ heard() { kill -USR1 "$PID" && tail -n 1 "${2:-err}" | grep -q " in $1 "; }
 }
 
 @test "--collect: a record that comes in pieces is whole, too long in pieces is too long" {
+	need python3
 	cat >pieces.py <<-'PY'
 		import socket, sys
 		s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
@@ -1337,6 +1368,7 @@ heard() { kill -USR1 "$PID" && tail -n 1 "${2:-err}" | grep -q " in $1 "; }
 }
 
 @test "--collect on packets: raw, blocks, -S; long texts in JSON are cut between characters only" {
+	need python3
 	serve -t seqpacket --collect --raw ./s >out
 	ipc-sock send ./s one two
 	until_true eval '[[ $(<out) == onetwo ]]'
@@ -1398,6 +1430,7 @@ assert r[1]["data"] + "\n" == open("text", encoding="utf8").read()'
 }
 
 @test "--hub on packets: whole ones, also where the ring begins again; who leaves in the midst is left" {
+	need python3
 	serve -t seqpacket --hub ./s
 	timeout 60 python3 - <<-'PY' 3>&-
 		import socket, threading
@@ -1420,6 +1453,7 @@ assert r[1]["data"] + "\n" == open("text", encoding="utf8").read()'
 }
 
 @test "--hub --slow wait: the talker waits for the slow one, and nobody loses anything" {
+	need python3
 	serve --hub --slow wait ./s 2>err
 	cat >slow.py <<-'PY'
 		import socket, sys
@@ -1446,6 +1480,7 @@ assert r[1]["data"] + "\n" == open("text", encoding="utf8").read()'
 }
 
 @test "-J: the statistics of USR1, what was dropped, and where a TCP client is" {
+	need python3
 	tcp serve --echo -J TCP >log
 	echo hi | ipc-sock connect "tcp:127.0.0.1:$PORT"
 	until_true grep -q close log
@@ -1477,6 +1512,7 @@ s = socket.socket(socket.AF_UNIX); s.connect("./s"); print(flush=True); time.sle
 }
 
 @test "a client that has reset its connection before it was served: TCP all the same, without an address" {
+	need python3
 	tcp serve -c 1 TCP -- sh -c 'env >vars.new; mv vars.new vars'
 	kill -STOP "$PID"
 	python3 -c '
@@ -1560,6 +1596,7 @@ s.connect(("127.0.0.1", int(sys.argv[1]))); s.close()' "$PORT"
 }
 
 @test "serve of datagrams: too long ones are told of and lost, who has no name gets no answer, --allow is 64" {
+	need python3
 	serve -t dgram --echo -S 10 ./d 2>err
 	python3 -c '
 import socket
@@ -1589,6 +1626,7 @@ assert s.recv(100) == b"short"'
 }
 
 @test "send: to any type, by any name; closed without an answer 69, too late 124, stdin and stdout that fail 74" {
+	need python3
 	serve ./s -- sh -c 'while read -r x; do echo "got $x"; done'
 	[[ $(ipc-sock send --reply -w 20 ./s one two) == $'got one\ngot two' ]]
 	[[ $(printf 'a\0b\0' | ipc-sock send -0 -t stream ./s) == "" ]]
@@ -1708,6 +1746,7 @@ b.listen(1); c.listen(1); print(flush=True); import time; time.sleep(60)' >up 3>
 }
 
 @test "relay to TCP: joined, refused, given up after -w; told to stop it ends what is under way" {
+	need python3
 	tcp serve --echo TCP
 	local server=$PID to=$PORT c
 	[[ $(ipc-sock connect "tcp:127.0.0.1:$to" -- sh -c 'echo "$PROTO $TCPREMOTEIP $TCPREMOTEPORT"') == "TCP 127.0.0.1 $to" ]]
@@ -1747,6 +1786,7 @@ print(s.getsockname()[1], flush=True); time.sleep(60)' >port 3>&- &
 }
 
 @test "relay: whom nobody reads any more is told so, and still hears the rest; packets wait for a slow reader" {
+	need python3
 	mkfifo go
 	python3 -c '
 import socket, sys
@@ -1809,6 +1849,7 @@ for n in 300000, 1100000:
 }
 
 @test "relay of datagrams: --max-clients, empty ones, senders without a name, and TO that ends" {
+	need python3
 	serve -t seqpacket --echo ./q
 	local server=$PID
 	ready ipc-sock relay --ready-fd 8 -t dgram --to-type seqpacket --max-clients 1 ./d ./q 2>err
@@ -1837,6 +1878,7 @@ s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.connect("./d"); s.send(b
 }
 
 @test "--broadcast --slow drop: one who has half a record gets the other half first" {
+	need python3
 	perl -e 'printf "%05d-%s\n", $_, "z" x 600 for 1..20000' >lines
 	ready sh -c 'exec ipc-sock serve --ready-fd 8 --broadcast --slow drop --min-clients 1 --grace 60 ./s <lines' 2>err
 	cat >slow.py <<-'PY'
@@ -1859,6 +1901,7 @@ s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.connect("./d"); s.send(b
 }
 
 @test "recv: a stdout that is read late gets every datagram; a server that reads no more is 69" {
+	need python3
 	mkfifo out
 	exec 7<>out
 	ready ipc-sock recv --ready-fd 8 -c 6000 ./d >out 2>err 7>&-
@@ -1905,6 +1948,7 @@ d, _ = s.accept(); print(flush=True); time.sleep(60)' >up 3>&- &
 }
 
 @test "connect fd:N; stat of what is bound only, and of what the kernel tells nothing" {
+	need python3
 	serve --echo ./s
 	python3 -c '
 import socket, subprocess

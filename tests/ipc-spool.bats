@@ -362,6 +362,7 @@ worker() {
 }
 
 @test "take --json" {
+	need python3
 	echo data | ipc-spool put -p 3 ./q
 	ipc-spool take -J --owner $$ ./q >j
 	python3 -c 'import json; j = json.load(open("j")); assert j == {"id": "000000000001", "path": "./q/cur/000000000001.3.1", "priority": 3, "attempt": 1, "size": 4}, j'
@@ -390,6 +391,7 @@ worker() {
 }
 
 @test "a lease is any OFD or POSIX lock: python holds one, and its death frees the job" {
+	need python3
 	echo data | ipc-spool put ./q
 	mkfifo go
 	start python3 -c '
@@ -734,6 +736,7 @@ open("go").read()'
 }
 
 @test "the end of a long stderr is what is kept" {
+	need python3
 	ipc-spool create --max-attempts 1 ./q
 	echo one | ipc-spool put ./q >/dev/null
 	status 1 ipc-spool run ./q -- python3 -c 'import os; os.write(2, b"x" * 10000 + b"last words"); os._exit(3)'
@@ -764,6 +767,7 @@ open("go").read()'
 }
 
 @test "a long list to a full stdout" {
+	need python3
 	ipc-spool create ./q
 	python3 - <<-'EOF'
 		import os
@@ -800,6 +804,7 @@ open("go").read()'
 # ---- ls, stat, rm, create ----
 
 @test "ls and stat show what is where, for people and as JSON" {
+	need python3
 	ipc-spool create --max-attempts 1 --depth 100 ./q
 	printf 'done\ndead\nready\n' | ipc-spool put ./q >/dev/null
 	ipc-spool run -q -c 2 ./q -- sh -c 'grep -q done' || :
@@ -940,7 +945,7 @@ open("go").read()'
 }
 
 @test "a job that cannot be read is passed over; a spool of another user is 77" {
-	[[ $(id -u) == 0 ]] || skip "needs root"
+	need root
 	chmod 755 . ..
 	echo x | ipc-spool put ./q
 	status 77 as_nobody "$BIN/ipc-spool" ls ./q
@@ -948,7 +953,7 @@ open("go").read()'
 }
 
 @test "a read-only file system: what is there can be seen, nothing can be put or taken" {
-	[[ $(id -u) == 0 ]] || skip "needs root"
+	need root
 	echo x | ipc-spool put ./q
 	mkdir ro
 	mount --bind q ro 2>/dev/null && mount -o remount,ro,bind ro || skip "cannot mount"
@@ -992,11 +997,12 @@ open("go").read()'
 }
 
 @test "400 jobs while putters, runners and workers are killed at random" {
+	need python3
 	python3 "$TORTURE/spool_kill.py" 400
 }
 
 @test "a power cut at any point leaves a consistent spool" {
-	need strace
+	need strace python3
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under sanitizers"
 	python3 "$TORTURE/spool_powercut.py" 40
 }

@@ -157,6 +157,7 @@ local_setup() {
 }
 
 @test "a reader that has gone ends it by SIGPIPE, silently; ignored SIGPIPE is 74" {
+	need python3
 	local s
 	bash -c 'ipcbox --spec; echo "$?" >status' 2>err | true
 	# The pipe may take it all before its reader goes; /dev/null as a pipe end cannot be had, so ask for a closed one.
@@ -175,7 +176,7 @@ local_setup() {
 }
 
 @test "set-user-ID is refused" {
-	[[ $(id -u) == 0 ]] || skip "needs root"
+	need root
 	cp "$IPCBOX_BUILD/ipcbox" box
 	chmod 4755 box
 	chmod 755 .

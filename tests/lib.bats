@@ -36,7 +36,7 @@ group() {
 }
 
 @test "object: a user's default directory made by somebody else is refused" {
-	[[ $(id -u) == 0 ]] || skip "needs root"
+	need root
 	unset IPC_DIR
 	mkdir run
 	chmod 755 . run

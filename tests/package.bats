@@ -60,6 +60,7 @@ linked() { # LINK CC
 }
 
 @test "two builds are the same byte for byte: musl" {
+	need musl-gcc
 	linked musl musl-gcc
 }
 

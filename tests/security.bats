@@ -10,7 +10,7 @@ local_setup() {
 }
 
 need_root() {
-	[[ $(id -u) == 0 ]] || skip "needs root, for a second user"
+	need root
 	# Nobody must reach the programs.
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "the sanitizer needs rights that nobody lacks"
 	as_nobody "$BIN/ipcbox" --list >/dev/null 2>&1 || skip "nobody cannot reach the programs"
