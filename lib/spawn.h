@@ -32,6 +32,10 @@ struct spawn {
 	 * from being started. May be NULL; spawn_exec has no child and no use for it. */
 	int (*hook)(void *arg);
 	void *hook_arg;
+	/* spawn_run calls it in our process before it waits: with 0 when CMD runs, else with the
+	 * status that says why not. May be NULL. */
+	void (*started)(void *arg, int status);
+	void *started_arg;
 };
 
 /* Start it. 0 and *PID; or an errno: when *EXECED is set execve(2) was what failed. vfork(2)

@@ -34,6 +34,8 @@ int spawn_run(struct call *call, const struct spawn *s)
 	int wstatus;
 	wait_hold(&w);
 	int status = spawn_call(call, s, &pid);
+	if (s->started != NULL)
+		s->started(s->started_arg, status);
 	if (status == 0) {
 		bool group = (s->flags & (SPAWN_GROUP | SPAWN_SESSION)) != 0;
 		status = wait_child(&w, pid, group, false, DEADLINE_NONE, &wstatus) == 0

@@ -158,6 +158,41 @@ field() { # field RING NAME: a number of stat -J
 	status 127 ipc-ring get q -- ./missing
 }
 
+@test "a record stays in the ring, in its place, when CMD cannot be started" {
+	ipc-ring create -S 64 ./r
+	echo data >data
+	printf '#!/no/such/interpreter\n' >bad
+	chmod +x bad
+	seq 8 | ipc-ring put ./r # full
+	bg ipc-ring put ./r 9
+	pid=$!
+	until_true blocked $pid
+	status 127 ipc-ring get ./r -- nosuchcmd
+	status 126 ipc-ring get ./r -- ./data
+	status 127 ipc-ring get -f ./r -- ./bad
+	status 126 ipc-ring get ./r -- true "$(head -c 140000 /dev/zero | tr '\0' x)"
+	blocked $pid
+	status 0 ipc-ring get ./r -- cat
+	[[ $output == 1 ]]
+	wait $pid
+	ipc-ring close ./r
+	[[ $(ipc-ring get -f ./r) == "$(seq 2 9)" ]]
+}
+
+@test "a record stays in the ring when CMD finds too few descriptors" {
+	program "the shell has descriptors of its own"
+	ipc-ring create -S 64 ./r
+	ipc-ring put ./r record
+	local n few=0
+	for ((n = 4; n < 20; n++)); do
+		(ulimit -n $n && exec ipc-ring get ./r -- true) 2>err && break
+		few=$((few + 1))
+		[[ $(field ./r records) == 1 ]]
+	done
+	((few > 1 && n < 20))
+	[[ $(field ./r records) == 0 ]]
+}
+
 @test "TERM waits until what was taken is written" {
 	ipc-ring create -S 64K r
 	seq 400000 >in

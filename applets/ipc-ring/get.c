@@ -2,7 +2,10 @@
  *
  * A batch is copied under the lock, and written out without it: neither a slow reader of our stdout nor
  * CMD ever holds up the others. What was taken and not yet written when we are killed by SIGKILL is
- * lost with us; a stop signal waits for it. */
+ * lost with us; a stop signal waits for it.
+ *
+ * What surprises: a record for CMD is taken after execve(2) has succeeded, and the lock is held
+ * until then. So the record stays in the ring, in its place, when CMD cannot be started. */
 #define _GNU_SOURCE
 #include "fd.h"
 #include "frame.h"
@@ -93,7 +96,22 @@ static int fill(struct call *call, struct getter *g, int *status)
 	return 0;
 }
 
-/* Take a batch, waiting for its first record. 1; 0: the ring is closed and drained; -1 and *STATUS. */
+/* Unlock. TAKEN: the batch leaves the ring. Else its records stay, and are for another reader. */
+static void give_lock(struct getter *g, bool taken)
+{
+	struct ring *r = g->r;
+	bool left = !taken || r->s.tail != r->s.head;
+	if (taken)
+		ring_publish(r);
+	ring_unlock(r);
+	if (taken)
+		ring_wake(r, RING_SPACE);
+	if (left)
+		ring_wake(r, RING_DATA);
+}
+
+/* Copy a batch, waiting for its first record. 1: still locked when there is a CMD and a record for
+ * it, else the batch is taken; 0: the ring is closed and drained; -1 and *STATUS. */
 static int take_batch(struct call *call, struct getter *g, int *status)
 {
 	struct ring *r = g->r;
@@ -110,14 +128,8 @@ static int take_batch(struct call *call, struct getter *g, int *status)
 	if (*status != 0)
 		return -1;
 	int bad = fill(call, g, status);
-	if (g->held > 0)
-		ring_publish(r);
-	bool left = r->s.tail != r->s.head;
-	ring_unlock(r);
-	if (g->held > 0)
-		ring_wake(r, RING_SPACE);
-	if (left)
-		ring_wake(r, RING_DATA);
+	if (call->command == NULL || g->held == 0)
+		give_lock(g, g->held > 0);
 	return bad < 0 ? -1 : 1;
 }
 
@@ -171,13 +183,27 @@ static int as_file(struct call *call, struct getter *g)
 	return call_own(call, fd);
 }
 
+static void started(void *arg, int status)
+{
+	give_lock(arg, status == 0);
+}
+
+/* Run CMD on the record; the lock is held at entry. */
 static int run_command(struct call *call, struct getter *g)
 {
 	struct spawn_fd in = {.from = as_file(call, g), .to = 0};
 	const char *env[] = {call_fmt(call, "IPC_OBJECT=%s", g->r->m->obj.text), NULL};
-	if (in.from < 0 || env[0] == NULL)
-		return call_fail(call, ST_EARLY, errno, "give the record to %s", call->command[0]);
-	struct spawn s = {.argv = call->command, .env = env, .fds = &in, .nfds = 1};
+	if (in.from < 0 || env[0] == NULL) {
+		int e = errno;
+		give_lock(g, false);
+		return call_fail(call, ST_EARLY, e, "give the record to %s", call->command[0]);
+	}
+	struct spawn s = {.argv = call->command,
+		.env = env,
+		.fds = &in,
+		.nfds = 1,
+		.started = started,
+		.started_arg = g};
 	int status = spawn_run(call, &s);
 	call_close(call, in.from);
 	return status;
