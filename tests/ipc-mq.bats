@@ -623,6 +623,31 @@ assert m["message"].encode("utf-8", "surrogateescape") == b"a\"\\\x1b\xff\0\n", 
 	[[ $(posix_depth) == 1 ]]
 }
 
+@test "a CMD that cannot be started costs no message: no descriptors, no interpreter" {
+	program "the shell has descriptors of its own"
+	local q n few
+	printf '#!/no/such/interpreter\n' >bad
+	chmod +x bad
+	ipc-mq create "$Q"
+	ipc-mq create "$K"
+	for q in "$Q" "$K"; do
+		ipc-mq send "$q" x
+		few=0
+		for ((n = 4; n < 20; n++)); do
+			(ulimit -n $n && exec ipc-mq recv "$q" -- true) 2>err && break
+			few=$((few + 1))
+			status 0 ipc-mq stat -J "$q"
+			[[ $output == *'"messages":1,'* ]]
+		done
+		((few > 0 && n < 20))
+		ipc-mq send "$q" y
+		status 127 ipc-mq recv "$q" -- ./bad
+		[[ $stderr == *"in the queue again"* ]]
+		status 0 ipc-mq recv -n "$q"
+		[[ $output == y ]]
+	done
+}
+
 @test "TERM while CMD works: it finishes its message, then recv ends with 143" {
 	ipc-mq create "$Q"
 	ipc-mq send "$Q" job next

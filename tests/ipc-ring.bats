@@ -170,7 +170,6 @@ field() { # field RING NAME: a number of stat -J
 	status 127 ipc-ring get ./r -- nosuchcmd
 	status 126 ipc-ring get ./r -- ./data
 	status 127 ipc-ring get -f ./r -- ./bad
-	status 126 ipc-ring get ./r -- true "$(head -c 140000 /dev/zero | tr '\0' x)"
 	blocked $pid
 	status 0 ipc-ring get ./r -- cat
 	[[ $output == 1 ]]

@@ -72,6 +72,8 @@ struct backend {
 	int (*create)(struct queue *q, const struct wanted *want);
 	int (*send)(struct queue *q, const struct message *msg, int64_t deadline);
 	int (*recv)(struct queue *q, struct message *msg, int64_t deadline);
+	/* Send MSG, which recv has just taken, again. */
+	int (*unread)(struct queue *q, const struct message *msg);
 	int (*wait)(struct queue *q, int64_t deadline);
 	int (*peek)(
 		struct queue *q, unsigned long index, struct message *msg); /* ENOMSG: no more */
@@ -92,6 +94,7 @@ struct queue {
 	size_t max;        /* longest message the queue takes */
 	const char *limit; /* where .max comes from */
 	struct choice choice;
+	int file;        /* with CMD: for the next message */
 	const char *env; /* "IPC_OBJECT=NAME", made when CMD first needs it */
 	char *buf;       /* for the back end; cap bytes, freed with the call */
 	size_t cap;

@@ -241,6 +241,21 @@ static int posix_recv(struct queue *q, struct message *msg, int64_t deadline)
 	}
 }
 
+/* By a descriptor of its own: ours is for reading. */
+static int posix_unread(struct queue *q, const struct message *msg)
+{
+	struct stat was, is;
+	int fd = open_raw(q, O_WRONLY | O_NONBLOCK, 0, NULL), r = -1;
+	if (fd < 0)
+		return -1;
+	errno = EIDRM; /* the name may mean another queue by now */
+	if (fstat(q->id, &was) == 0 && fstat(fd, &is) == 0 && was.st_dev == is.st_dev &&
+		was.st_ino == is.st_ino)
+		r = (int)syscall(SYS_mq_timedsend, fd, msg->data, msg->len, msg->priority, NULL);
+	fd_close(fd);
+	return r;
+}
+
 static int posix_wait(struct queue *q, int64_t deadline)
 {
 	return wait_readable(q, deadline, false);
@@ -310,6 +325,7 @@ const struct backend mq_posix = {
 	.create = posix_create,
 	.send = posix_send,
 	.recv = posix_recv,
+	.unread = posix_unread,
 	.wait = posix_wait,
 	.peek = posix_peek,
 	.info = posix_info,

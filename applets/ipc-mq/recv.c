@@ -3,7 +3,8 @@
  * A message that was taken is written before we wait for the next one, and before we end; only while
  * the queue has more at once are they gathered in the output buffer. A stop signal is held back between
  * taking and writing. With CMD each message is handed over as a file on stdin, of any length, and
- * nothing else is taken until CMD has ended well.
+ * nothing else is taken until CMD has ended well. What CMD needs is looked for before a message is
+ * taken; when CMD does not start all the same, the message is sent to the queue again.
  */
 #define _GNU_SOURCE
 #include "mq.h"
@@ -53,15 +54,26 @@ static int take(struct queue *q, struct message *msg, bool wait)
 	return q->be->recv(q, msg, deadline);
 }
 
-/* MSG as a file that stands at its beginning. */
-static int message_file(const struct message *msg)
+/* What CMD needs, as far as it can be had before a message is taken for it: its program, and a
+ * file for the message. 0 or a status. */
+static int prepare(struct queue *q)
 {
-	int fd = memfd_create("message", MFD_CLOEXEC);
-	if (fd >= 0 && (fd_write(fd, msg->data, msg->len) < 0 || lseek(fd, 0, SEEK_SET) < 0)) {
-		fd_close(fd);
-		return -1;
-	}
-	return fd;
+	struct call *call = q->call;
+	int status = spawn_check(call, call->command[0]);
+	if (status != 0)
+		return status;
+	q->file = call_own(call, memfd_create("message", MFD_CLOEXEC));
+	return q->file >= 0 ? 0 : call_fail(call, ST_EARLY, errno, "start %s", call->command[0]);
+}
+
+/* MSG was taken, and CMD did not start. */
+static void give_back(struct queue *q, const struct message *msg)
+{
+	if (q->be->unread(q, msg) == 0)
+		call_warn(q->call, 0, "%s: the message is in the queue again, after others like it",
+			q->name);
+	else
+		(void)call_error(q->call, errno, "%s: the message is lost: put it back", q->name);
 }
 
 /* A first stop signal lets CMD finish the message it has; the next ones are passed on to it. */
@@ -95,14 +107,12 @@ static int start(struct queue *q, const struct message *msg, uint64_t number, pi
 		return call_fail(call, ST_EARLY, ENOMEM, "start %s", call->command[0]);
 	const char *env[] = {q->env, id, "IPC_MSG_ATTEMPT=1", kind,
 		sysv ? "IPC_MSG_PRIO" : "IPC_MSG_TYPE", NULL};
-	struct spawn_fd stdin_fd = {.from = message_file(msg), .to = 0};
-	if (stdin_fd.from < 0)
+	struct spawn_fd stdin_fd = {.from = q->file, .to = 0};
+	if (fd_write(q->file, msg->data, msg->len) < 0 || lseek(q->file, 0, SEEK_SET) < 0)
 		return call_fail(call, ST_EARLY, errno, "hand message %llu to %s",
 			(unsigned long long)number, call->command[0]);
 	struct spawn s = {.argv = call->command, .env = env, .fds = &stdin_fd, .nfds = 1};
-	int status = spawn_call(call, &s, pid);
-	fd_close(stdin_fd.from);
-	return status;
+	return spawn_call(call, &s, pid);
 }
 
 static int run_command(struct queue *q, const struct message *msg, uint64_t number)
@@ -111,8 +121,11 @@ static int run_command(struct queue *q, const struct message *msg, uint64_t numb
 	pid_t pid = -1;
 	wait_hold(&w);
 	int status = start(q, msg, number, &pid);
+	call_close(q->call, q->file);
 	if (status == 0)
 		status = wait_command(q->call, pid);
+	else
+		give_back(q, msg);
 	wait_release(&w);
 	return status;
 }
@@ -130,14 +143,16 @@ static int receive(struct queue *q, const struct format *f, uint64_t count, bool
 {
 	struct call *call = q->call;
 	struct message msg;
+	int status;
 	for (uint64_t n = 1; n <= count; n++) {
 		if ((n % STOP_EVERY == 0 || call->command != NULL) && stopping(call))
 			return ST_SIGNAL + call_stopped(call);
+		if (call->command != NULL && (status = prepare(q)) != 0)
+			return status;
 		bool enough = all || (some && n > 1);
 		if (take(q, &msg, !enough) < 0)
 			return enough && errno == EAGAIN ? ST_OK : not_received(q, n - 1, errno);
-		int status =
-			call->command != NULL ? run_command(q, &msg, n) : mq_print(q, f, &msg, n);
+		status = call->command != NULL ? run_command(q, &msg, n) : mq_print(q, f, &msg, n);
 		if (status != 0)
 			return status;
 	}
@@ -172,8 +187,6 @@ int mq_run_recv(struct call *call)
 	struct format f;
 	uint64_t count = how_many(call);
 	int status = count > 0 ? mq_format(call, &f) : ST_USAGE;
-	if (status == 0 && call->command != NULL)
-		status = spawn_check(call, call->command[0]);
 	if (status != 0)
 		return status;
 	struct queue *q = mq_open_queue(call, MQ_READ, &status);

@@ -228,6 +228,12 @@ static int sysv_recv(struct queue *q, struct message *msg, int64_t deadline)
 	return 0;
 }
 
+static int sysv_unread(struct queue *q, const struct message *msg)
+{
+	/* It lies in q->buf, as msgrcv(2) left it. */
+	return msgsnd(q->id, q->buf, msg->len, IPC_NOWAIT) < 0 ? -1 : 0;
+}
+
 static int sysv_peek(struct queue *q, unsigned long index, struct message *msg)
 {
 	if (mq_reserve(q, HEAD + FIRST_ROOM) < 0)
@@ -354,6 +360,7 @@ const struct backend mq_sysv = {
 	.create = sysv_create,
 	.send = sysv_send,
 	.recv = sysv_recv,
+	.unread = sysv_unread,
 	.wait = sysv_wait,
 	.peek = sysv_peek,
 	.info = sysv_info,
