@@ -19,13 +19,13 @@ local_setup() {
 
 # offers SHELL LINE: what SHELL completes LINE with, sorted, in $output.
 offers() {
-	case $1 in
-	bash) output=$(bash "$ROOT/tests/completions/capture.bash" "$dir" "$2") ;;
-	zsh) output=$(timeout 60 zsh -f "$ROOT/tests/completions/capture.zsh" "$dir" "$2" 3>&-) ;;
-	fish) output=$(timeout 60 fish "$ROOT/tests/completions/capture.fish" "$dir" "$2") ;;
-	esac
+	output=$("$1_offers" "$2")
 	output=$(sort -u <<<"$output")
 }
+
+bash_offers() { bash "$ROOT/tests/completions/capture.bash" "$dir" "$1"; }
+zsh_offers() { timeout 60 zsh -f "$ROOT/tests/completions/capture.zsh" "$dir" "$1" 3>&-; }
+fish_offers() { timeout 60 fish "$ROOT/tests/completions/capture.fish" "$dir" "$1"; }
 
 # all SHELL LINE WORD...: each WORD is offered (not, when it begins with !).
 all() {
@@ -77,9 +77,8 @@ common() {
 	all "$s" 'ipc-ls --kind ' fifo shm lock '!nightly'
 	all "$s" 'ipc-ls --st' --stale
 	all "$s" 'ipc-signal send ' TERM USR1 '!nightly'
-	# zsh offers those of its terminal only.
+	# zsh offers the processes of its terminal only, the others all.
 	all "$s" 'ipc-signal send TERM ' '!nightly' && grep -qxE '[0-9]+' <<<"$output"
-	[[ $s == zsh ]] || all "$s" 'ipc-signal stop --tree ' "$$" '!nightly'
 }
 
 @test "the committed completions, the list in ipcbox(1) and README are not stale" {
@@ -96,6 +95,7 @@ common() {
 
 @test "bash: applets, verbs, options, values, live objects, files, commands" {
 	common bash
+	all bash 'ipc-signal stop --tree ' "$$" '!nightly'
 	all bash 'ipcbox --' --list --install --spec --version --help
 	all bash 'ipc-lock run nightly -' --
 	all bash 'ipc-lock run -' -w --timeout -n -E
@@ -110,6 +110,7 @@ common() {
 @test "fish: applets, verbs, options, values, live objects, files, commands" {
 	need fish
 	common fish --family=
+	all fish 'ipc-signal stop --tree ' "$$" '!nightly'
 	all fish 'ipcbox --' --list --install --spec --version --help
 	all fish 'ipc-lock run -' -w --timeout -n -E
 }

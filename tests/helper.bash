@@ -30,7 +30,7 @@ teardown() {
 	done
 	cd / || return 1
 	# Whatever a test left running, orphans too: known by its working directory.
-	for p in $(find /proc -maxdepth 2 -name cwd -lname "$T*" 2>/dev/null | cut -d/ -f3); do
+	for p in $(find /proc/[0-9]*/cwd -maxdepth 0 -lname "$T*" 2>/dev/null | cut -d/ -f3); do
 		kill -KILL "$p" 2>/dev/null || :
 	done
 	rm -rf "$T"
@@ -70,9 +70,41 @@ full_pipe() {
 	dd if=/dev/zero bs=4K count=4096 oflag=nonblock of=/dev/fd/8 2>/dev/null || :
 }
 
-# asleep PID: it waits for something (other than the disk).
-asleep() {
-	[[ $(<"/proc/$1/stat") == *") S "* ]]
+# blocked PID: it sleeps in the kernel (for processes that must be waiting before the test goes on).
+blocked() {
+	[[ $(state_of "$1") == S ]]
+}
+
+# state_of PID: its state's letter (S, R, D, T, Z); nothing and a failure when it is gone.
+state_of() {
+	local stat
+	stat=$(2>/dev/null cat "/proc/$1/stat") || return 1
+	stat=${stat##*) }
+	echo "${stat%% *}"
+}
+
+# kids PID [NAME]: print PID's children (that are called NAME); a failure when there are none.
+kids() {
+	local p found=1
+	for p in $(2>/dev/null cat /proc/"$1"/task/*/children); do
+		[[ -z ${2-} || $(2>/dev/null cat "/proc/$p/comm") == "$2" ]] || continue
+		echo "$p"
+		found=0
+	done
+	return $found
+}
+
+# running REGEX: print the processes whose command line matches; a failure when there are none.
+running() {
+	local p words found=1
+	for p in /proc/[0-9]*; do
+		words=()
+		{ mapfile -d '' -t words <"$p/cmdline"; } 2>/dev/null
+		[[ ${words[*]-} =~ $1 ]] || continue
+		echo "${p#/proc/}"
+		found=0
+	done
+	return $found
 }
 
 # ready CMD...: start CMD in the background and wait for the newline it writes to descriptor 8
@@ -85,15 +117,13 @@ ready() {
 	rm -f ready.$$
 }
 
-# until_true CMD...: retry CMD for up to 20 s; for conditions that have no event to wait for.
+# until_true CMD...: retry CMD for up to 60 s; for conditions that have no event to wait for.
 until_true() {
-	local i
-	for ((i = 0; i < 2000; i++)); do
-		"$@" >/dev/null 2>&1 && return 0
+	local end=$((SECONDS + 60))
+	while ! "$@" >/dev/null 2>&1; do
+		[[ $SECONDS -lt $end ]] || { echo "never came true: $*" >&2; return 1; }
 		read -r -t 0.01 <> <(:) || :
 	done
-	echo "never came true: $*" >&2
-	return 1
 }
 
 # status N CMD...: CMD must end with status N; stdout and stderr are left in $output and $stderr.
@@ -108,11 +138,6 @@ status() {
 		echo "stderr: $stderr"
 		return 1
 	}
-}
-
-# blocked PID: PID sleeps in the kernel (for processes that must be waiting before the test goes on).
-blocked() {
-	[[ $(sed -n 's/^.*) \(.\) .*/\1/p' "/proc/$1/stat") == S ]]
 }
 
 # hold FILE CODE: a party of FILE (a mapped object) that is not ours: python3 takes the file's lock, writes the

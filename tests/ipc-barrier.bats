@@ -369,13 +369,13 @@ came() {
 	full_pipe
 	bg ipc-barrier wait --ready-fd 8 -c 2 b
 	local first=$! last reader
-	until_true asleep "$first"
+	until_true blocked "$first"
 	status 0 timeout 5 ipc-barrier stat b
 	# It has come all the same, and is let go with the others.
 	status 0 timeout 5 ipc-barrier wait -c 2 b
 	bg ipc-barrier wait -c 2 b
 	last=$!
-	until_true asleep "$last"
+	until_true blocked "$last"
 	cat <&8 >/dev/null 3>&- 4>&- &
 	reader=$!
 	wait "$first"
@@ -385,7 +385,7 @@ came() {
 	# Without CMD all have come by then, and are let go even if it cannot write.
 	bg ipc-barrier wait -c 2 b
 	last=$!
-	until_true asleep "$last"
+	until_true blocked "$last"
 	status 74 timeout 5 ipc-barrier wait --ready-fd 77 -c 2 b
 	wait "$last"
 	kill "$reader"
@@ -393,7 +393,7 @@ came() {
 	# One that cannot write it breaks the barrier for all.
 	bg ipc-barrier wait -c 3 c
 	first=$!
-	until_true asleep "$first"
+	until_true blocked "$first"
 	status 74 timeout 5 ipc-barrier wait --ready-fd 77 -c 3 c
 	local s=0
 	wait "$first" || s=$?

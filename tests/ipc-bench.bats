@@ -23,7 +23,7 @@ json() {
 
 # players PID: the processes that PID has started.
 players() {
-	ps -o pid= --ppid "$1" | tr -d ' '
+	kids "$1"
 }
 
 has_players() {

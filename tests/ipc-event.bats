@@ -211,7 +211,7 @@ waits() {
 	full_pipe
 	bg ipc-event wait --ready-fd 8 e
 	local waiter=$!
-	until_true asleep "$waiter"
+	until_true blocked "$waiter"
 	status 0 timeout 5 ipc-event set e
 	status 0 timeout 5 ipc-event wait -n e
 	status 0 timeout 5 ipc-event clear e

@@ -240,7 +240,7 @@ assert ask(t, REMOVE, b"x\0")[0]["reason"] == 7
 assert ask(t, STORE, b"x\0\0", flags=4, fds=[0])[0]["reason"] == 7
 '
 	# It ended without a word.
-	until_true test "$(field x leaving)" == false
+	until_true eval '[[ $(field x leaving) == false ]]'
 	[[ $(ipc-fdstore retrieve ./s x) == A ]]
 	status 66 ipc-fdstore retrieve ./s x
 	stop
@@ -678,7 +678,7 @@ if os.fork() == 0: os.execvp("ipc-fdstore", ["ipc-fdstore", "serve", "--idle", "
 	ipc-fdstore store ./act x 0
 	names_are ./act x
 	# Its name is the activator's.
-	kill "$(fuser ./act 2>/dev/null || ipc-sock stat -J ./act | sed 's/.*"pid":\([0-9]*\).*/\1/')"
+	kill "$(ipc-sock stat -J ./act | sed 's/.*"pid":\([0-9]*\).*/\1/')"
 	until_true status 69 ipc-fdstore ls ./act
 	[[ -S act ]]
 }
@@ -1038,7 +1038,7 @@ for i in range(3000):
 	ipc-fdstore store -w 20 ./s x 0
 	names_are ./s x
 	grep -q "goes on when there is room" err
-	kill "$(pgrep -P "$PID")"
+	kill "$(kids "$PID")"
 	wait "$PID"
 }
 

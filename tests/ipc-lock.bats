@@ -287,8 +287,8 @@ assert since > '"$t"', (since, '"$t"')'
 	need python3
 	holder ./f
 	local keeper
-	until_true pgrep -P "$PID" ipc-keeper
-	keeper=$(pgrep -P "$PID" ipc-keeper)
+	until_true kids "$PID" ipc-keeper
+	keeper=$(kids "$PID" ipc-keeper)
 	kill -KILL "$keeper"
 	status 75 ipc-lock run -n ./f -- true
 	kill "$(<cmd)"
@@ -300,7 +300,7 @@ assert since > '"$t"', (since, '"$t"')'
 @test "the keeper stays out of the group: ^C and kill -9 of the group leave the lock" {
 	need python3
 	ready setsid ipc-lock run ./f -- setsid sh -c 'echo $$ >cmd; echo >&8; exec 8>&-; exec sleep 1000'
-	until_true pgrep -P "$PID" ipc-keeper
+	until_true kids "$PID" ipc-keeper
 	sleeps "$(<cmd)"
 	kill -KILL -- "-$PID"
 	wait "$PID" || :
@@ -310,9 +310,9 @@ assert since > '"$t"', (since, '"$t"')'
 	until_true free ./f
 	# No signal but KILL reaches it.
 	holder ./f
-	until_true pgrep -P "$PID" ipc-keeper
+	until_true kids "$PID" ipc-keeper
 	local keeper
-	keeper=$(pgrep -P "$PID" ipc-keeper)
+	keeper=$(kids "$PID" ipc-keeper)
 	python3 -c "import os; [os.kill($keeper, s) for s in range(1, 65) if s not in (9, 19)]"
 	kill -KILL "$PID"
 	wait "$PID" || :
@@ -325,7 +325,7 @@ assert since > '"$t"', (since, '"$t"')'
 	need python3
 	ipc-lock run "$T/f" -- true
 	ipc-lock run "$T/f" -- ./none 2>/dev/null || :
-	[[ -z $(pgrep -f "^ipc-lock run $T/f") ]]
+	[[ -z $(running "^ipc-lock run $T/f") ]]
 }
 
 @test "stdout closes when the command has ended: nobody else keeps it open" {
@@ -335,10 +335,10 @@ assert since > '"$t"', (since, '"$t"')'
 	[[ $got == x ]]
 	ready ipc-lock run ./f -- sh -c 'echo >&8; exec sleep 1000'
 	# The keeper has no 0, 1, 2 and not 8.
-	until_true pgrep -P "$PID" ipc-keeper
+	until_true kids "$PID" ipc-keeper
 	local k
-	k=$(pgrep -P "$PID" ipc-keeper)
-	until_true [ "$(find "/proc/$k/fd" -mindepth 1 | wc -l)" = 2 ]
+	k=$(kids "$PID" ipc-keeper)
+	until_true eval '[[ $(find "/proc/$k/fd" -mindepth 1 | wc -l) == 2 ]]'
 	drop
 }
 
@@ -380,13 +380,15 @@ os.execvp(sys.argv[1], sys.argv[1:])' ipc-lock run ./f -- \
 @test "--tree passes a signal on to those that outlived the command" {
 	need python3
 	ready ipc-lock run --tree ./f -- sh -c 'setsid sh -c "trap \"echo bye >said; exit\" TERM; echo >&8; while :; do sleep 1000 & wait; done" & exit 4'
-	until_true [ "$(pgrep -c -P "$PID")" = 1 ]
-	local kids
-	kids=$(pgrep -P "$PID")
+	one_kid() { [[ $(kids "$PID" | wc -l) == 1 ]]; }
+	until_true one_kid
+	local child
+	child=$(kids "$PID")
 	kill "$PID"
 	until_true [ -e said ]
-	pkill -KILL -P "$PID" -x sleep || :
-	kill "$kids" 2>/dev/null || :
+	# shellcheck disable=SC2046
+	kill -KILL $(kids "$PID" sleep) 2>/dev/null || :
+	kill "$child" 2>/dev/null || :
 	until_true free ./f
 	[[ $(<said) == bye ]]
 }
@@ -728,7 +730,7 @@ END
 	status 75 ipc-lock run -n --family dotlock ./srv.pid -- true
 	[[ $stderr == *"held by "*"since 20"* ]]
 	for i in "${pids[@]}"; do
-		kids=$(pgrep -P "$i") || kids=
+		kids=$(kids "$i") || kids=
 		# shellcheck disable=SC2086
 		kill -KILL "$i" $kids 2>/dev/null || :
 		wait "$i" || :
@@ -778,8 +780,8 @@ END
 	bg strace -o trace -P ./l -e trace=openat -e inject=openat:signal=STOP:when=2 \
 		ipc-lock run -n --family dotlock ./l -- touch both
 	local late=$! pid
-	until_true pgrep -P $late ipc-lock
-	pid=$(pgrep -P $late ipc-lock)
+	until_true kids $late ipc-lock
+	pid=$(kids $late ipc-lock)
 	until_true grep -q '^State:.*[Tt] ' "/proc/$pid/status"
 	until_true grep -q 'stopped by SIGSTOP' trace
 	# ... while another takes it over.
@@ -804,7 +806,7 @@ END
 			ipc-lock run -n --family dotlock ./l -- touch ran
 		late=$!
 		until_true grep -qs 'stopped by SIGSTOP' trace
-		pid=$(pgrep -P $late ipc-lock)
+		pid=$(kids $late ipc-lock)
 		if [[ $n == 1 ]]; then rm l; else echo "$$ $(cut -d' ' -f22 </proc/$$/stat) $boot $ns 1 $(uname -n)" >l; fi
 		rm trace
 		kill -CONT "$pid"

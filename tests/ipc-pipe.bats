@@ -507,7 +507,9 @@ EOF
 	mkfifo go
 	bg ipc-pipe run true -- true -- false -- true -- cat go
 	pid=$!
-	only_one() { [[ $(ps -o stat= --ppid "$pid") =~ ^[RSD][^[:space:]]*$ ]]; }
+	only_one() {
+		[[ $(kids "$pid" | wc -l) == 1 && $(state_of "$(kids "$pid")") == [RSD] ]]
+	}
 	until_true only_one
 	: >go
 	ended 0 "$pid"

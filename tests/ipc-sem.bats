@@ -181,7 +181,7 @@ c_sem() {
 	for i in 1 2 3; do
 		rm -f cmd.pid
 		holder s
-		keeper=$(pgrep -P $HOLDER -f '' | grep -v "^$(<cmd.pid)$") || :
+		keeper=$(kids $HOLDER | grep -v "^$(<cmd.pid)$") || :
 		bg ipc-sem run -w 60 s -- true
 		next=$!
 		until_true waiting s 1
@@ -691,7 +691,7 @@ c_sem() {
 	until_true grep -qs 'stopped by SIGSTOP' trace
 	exec 9<>s
 	python3 -c 'import fcntl, struct; fcntl.fcntl(9, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, (1 << 40) + 4, 64, 0))'
-	kill -CONT "$(pgrep -P $late ipc-sem)"
+	kill -CONT "$(kids $late ipc-sem)"
 	code=0
 	wait $late || code=$?
 	exec 9>&-

@@ -76,8 +76,11 @@ ends() {
 	wait "$2" || got=$?
 	[[ $got == "$1" ]] || { echo "$2 ended with $got, not $1"; return 1; }
 }
-empty_group() { [[ -z $(pgrep -g "$1") ]]; }
-children() { [[ $(pgrep -P "$1" | wc -l) == "$2" ]]; }
+empty_group() { ! groups_of /proc/[0-9]* | grep -qx "$1"; }
+groups_of() { # /proc/PID...
+	cat "${@/%//stat}" 2>/dev/null | sed 's/.*) //' | cut -d ' ' -f 3
+}
+children() { [[ $(kids "$1" | wc -l) == "$2" ]]; }
 lines() { [[ $(wc -l <"$1") == "$2" ]]; }
 alive() { ! gone "$1"; }
 state() { [[ $(sed -n 's/^.*) \(.\) .*/\1/p' "/proc/$1/stat") == "$2" ]]; }
@@ -259,7 +262,7 @@ os._exit(0)'
 	p=$!
 	listening
 	until_true has out2 ready
-	pgrp=$(ps -o pgid= -p "$(pgrep -P $p | head -n 1)" 2>/dev/null || :)
+	pgrp=$(groups_of "/proc/$(kids $p | head -n 1)")
 	[[ -n $pgrp ]] || pgrp=$p
 	status 0 ipc-signal send --group --value 5 RTMIN $((pgrp))
 	until_true has out "34 -1 5"
@@ -612,7 +615,7 @@ open("fine", "w")'
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under a sanitizer"
 	ready strace -f -qq -o /dev/null -e inject=ppoll,rt_sigtimedwait:error=EINTR:when=1..5 \
 		ipc-signal wait -c 2 --ready-fd 8 RTMIN USR1 >out
-	w=$(pgrep -P "$PID" ipc-signal || pgrep -P "$PID")
+	w=$(kids "$PID" ipc-signal || kids "$PID")
 	ipc-signal send --value 1 RTMIN "$w"
 	ipc-signal send USR1 "$w"
 	ends 0 "$PID"
@@ -706,7 +709,7 @@ S
 	bg ipc-signal stop --signal 0 --grace inf $p >out
 	w=$!
 	until_true blocked $w
-	until_true test "$(ipc-signal ls --id $p)" != ""
+	until_true eval '[[ -n $(ipc-signal ls --id $p) ]]'
 	until_true ipc-signal send --handled USR1 $p
 	ends 0 $p
 	ends 0 $w
@@ -1068,7 +1071,7 @@ S
 	listening
 	kill -HUP $p
 	kill -TERM $p
-	until_true ipc-signal send --handled USR1 "$(pgrep -P $p)"
+	until_true ipc-signal send --handled USR1 "$(kids $p)"
 	ends 0 $p
 	# CMD may catch them all the same; TERM is no order to us then, and no clock runs
 	printer
@@ -1112,7 +1115,7 @@ S
 	bg "${ns[@]}" "$BIN/ipc-signal" run -- sh -c 'trap "echo term; exit 7" TERM; echo ready; while :; do sleep 0.05; done' >out
 	u=$!
 	listening
-	kill -TERM "$(pgrep -P $u)"
+	kill -TERM "$(kids $u)"
 	ends 7 $u
 	has out term
 }
@@ -1168,7 +1171,7 @@ P
 	p=$!
 	until_true test -s p.pidfile
 	[[ $(cat p.pidfile) == "$p" ]]
-	until_true ipc-signal send --handled TERM "$(until_true pgrep -P $p; pgrep -P $p)"
+	until_true ipc-signal send --handled TERM "$(until_true kids $p; kids $p)"
 	ends 0 $p
 	[[ ! -e p.pidfile ]]
 }

@@ -138,7 +138,7 @@ s = socket.socket(socket.AF_UNIX); s.bind("./p"); s.listen(1); print(flush=True)
 	grep -q "left alone" err.2
 	wait $second || [[ $? == 75 ]]
 	[[ $(echo one | ipc-sock connect ./s) == one ]]
-	kill "$(pgrep -P $first)"
+	kill "$(kids $first)"
 	wait $first || :
 }
 
@@ -790,7 +790,7 @@ assert len(ok) == 200, len(ok)'
 	[[ $(grep -c EMFILE trace) == 3 && $(wc -l <err) == 1 ]]
 	# Each time it stopped listening for a while.
 	[[ $(grep -c "EPOLL_CTL_MOD.*events=0" trace) == 3 ]]
-	kill "$(pgrep -P $tracer)"
+	kill "$(kids $tracer)"
 	wait $tracer || :
 }
 
@@ -1535,7 +1535,7 @@ s.connect(("127.0.0.1", int(sys.argv[1]))); s.close()' "$PORT"
 		shift
 		ready strace -qq -o trace -e "trace=${what%%:*}" -e "inject=$what" ipc-sock serve --ready-fd 8 "$@" 2>err
 		TRACER=$PID
-		PID=$(pgrep -P "$TRACER" -x ipc-sock)
+		PID=$(kids "$TRACER" ipc-sock)
 	}
 	ended() { kill "$PID"; wait "$TRACER" || :; }
 	traced vfork:error=EAGAIN:when=1 ./s -- cat
@@ -1544,7 +1544,7 @@ s.connect(("127.0.0.1", int(sys.argv[1]))); s.close()' "$PORT"
 	grep -q 'no more processes' err
 	ended
 	traced pidfd_open:error=EMFILE:when=1 ./s -- cat
-	childless() { ! pgrep -P "$PID"; }
+	childless() { ! kids "$PID"; }
 	echo x | timeout 20 ipc-sock connect ./s >/dev/null 2>&1 || :
 	[[ $(echo y | ipc-sock connect ./s) == y ]]
 	grep -q 'watch cat (pid [0-9]*), which is killed' err

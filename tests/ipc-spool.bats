@@ -16,7 +16,7 @@ is() { # GOT WANT
 }
 no_guard() { # of this test
 	local p
-	for p in $(pgrep -f 'ipc-spool guard'); do
+	for p in $(running 'ipc-spool guard'); do
 		[[ $(readlink "/proc/$p/cwd") != "$PWD" ]] || return 1
 	done
 }
@@ -278,7 +278,7 @@ worker() {
 	pid=$PID
 	until_true grep -qs 'stopped by SIGSTOP' log
 	ipc-spool run ./q -- true
-	kill -CONT "$(pgrep -P $pid ipc-spool)"
+	kill -CONT "$(kids $pid ipc-spool)"
 	status 74 wait $pid
 	grep -q '1 of the jobs that fail now had been taken by workers already' err
 }
@@ -574,7 +574,7 @@ open("go").read()'
 	wait $second
 	[[ $(($(date +%s%N) - start)) -lt 4000000000 ]]
 	is "$(cat out)" "2 a"
-	! kill -0 "$(cat pid)" 2>/dev/null || [[ $(ps -o stat= -p "$(cat pid)") == Z* ]]
+	! kill -0 "$(cat pid)" 2>/dev/null || [[ $(state_of "$(cat pid)") == Z ]]
 }
 
 @test "the runner is killed: what CMD has started ends as well" {
@@ -643,8 +643,8 @@ open("go").read()'
 	bg ipc-spool wait -w 20 ./q
 	all=$!
 	# Who comes when no job is left is told 0.
-	until_true asleep "$one"
-	until_true asleep "$all"
+	until_true blocked "$one"
+	until_true blocked "$all"
 	ipc-spool run ./q -- sh -c 'exit $(cat)' 2>/dev/null || :
 	wait "$one"
 	wait "$all" || s=$?
@@ -659,7 +659,7 @@ open("go").read()'
 @test "wait ends with 66 when the job is removed" {
 	echo x | ipc-spool put ./q
 	start sh -c 'ipc-spool wait -w 30 ./q 1 2>err; echo $? >st'
-	until_true sh -c 'pgrep -f "wait -w 30 ./q 1"'
+	until_true running "wait -w 30 ./q 1"
 	ipc-spool rm ./q 1
 	wait
 	is "$(cat st)" 66
@@ -866,8 +866,8 @@ open("go").read()'
 	ipc-spool create ./q
 	start sh -c 'ipc-spool run -f ./q -- cat 2>run.err; echo $? >run.st'
 	start sh -c 'ipc-spool take --owner '$$' ./q 2>take.err; echo $? >take.st'
-	until_true pgrep -f "ipc-spool take --owner $$ ./q"
-	until_true sh -c 'pgrep -f "ipc-spool run -f ./q -- cat"'
+	until_true running "ipc-spool take --owner $$ ./q"
+	until_true running "ipc-spool run -f ./q -- cat"
 	ipc-spool rm ./q
 	wait
 	is "$(cat run.st take.st | tr '\n' ' ')" "66 66 "

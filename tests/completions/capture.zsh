@@ -14,7 +14,7 @@ zstyle ':completion:*' insert-tab false
 zstyle ':completion:*' list-separator ''
 null-line() { print -rn -- $'\0' }
 compprefuncs=(null-line)
-comppostfuncs=(null-line exit)
+comppostfuncs=(null-line)
 compadd() {
 	if [[ ${@[1,(i)(-|--)]} == *-(O|A|D)\ * ]]; then
 		builtin compadd "$@"
@@ -32,6 +32,7 @@ zpty z "stty -onlcr -echo 2>/dev/null; fpath=($dir \$fpath) exec zsh -f -i"
 zpty -w z "fpath=($dir \$fpath); cd ${(q)PWD}; source $rc"
 zpty -r z text $'*\1*' || exit 1
 zpty -wn z "$line"$'\t'
+# It lives until all is read: where it ends earlier, what zpty has not read yet is lost.
 text=
 zpty -r z text $'*\0*\0*'
 rm -f $rc
