@@ -29,6 +29,7 @@ host() {
 
 # starve PART: the verbs of every fourth applet, in a process that is refused each of its requests for memory.
 starve() {
+	need python3
 	[[ -z ${IPCBOX_AGAIN-} ]] || skip "done with another build already"
 	local s=0 i names chosen=()
 	mapfile -t names < <(ipcbox --list)

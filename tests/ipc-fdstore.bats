@@ -446,7 +446,6 @@ for i in range(400):
 # ---- the server's life
 
 @test "SIGTERM: says what was kept, removes its socket, 0; INT and HUP alike" {
-	need python3
 	for sig in TERM INT HUP; do
 		# Background jobs of a shell have INT ignored, and it stays so.
 		ready env --default-signal=INT ipc-fdstore serve --ready-fd 8 ./s 2>err
@@ -486,7 +485,6 @@ for i in range(400):
 }
 
 @test "the server is killed while clients wait for it: 69; it does not answer in time: 124" {
-	need python3
 	serve ./s
 	ipc-fdstore store ./s x 0
 	kill -STOP "$PID"
@@ -750,7 +748,6 @@ socket.send_fds(n, [b"FDSTORE=1\nFDPOLL=0\nFDNAME=" + sys.argv[2].encode()], [0]
 }
 
 @test "--takeover: with nobody there it is the first; a dead socket is replaced" {
-	need python3
 	serve --takeover ./s
 	kill -KILL "$PID"
 	wait "$PID" || :

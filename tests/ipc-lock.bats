@@ -37,7 +37,6 @@ free() { ipc-lock test "$1"; }
 gone() { ! kill -0 "$1"; }
 
 @test "run gives the command's status, and what it exports" {
-	need python3
 	status 7 ipc-lock run ./f -- sh -c 'echo "$IPC_OBJECT $IPC_TOKEN"; exit 7'
 	[[ $output =~ ^\./f\ [0-9]{16}$ ]]
 	status 0 ipc-lock run ./f ./g -- sh -c 'echo "$IPC_OBJECT"'
@@ -50,7 +49,6 @@ gone() { ! kill -0 "$1"; }
 }
 
 @test "the command inherits nothing of the lock" {
-	need python3
 	status 0 ipc-lock run ./f -- sh -c 'ls -l /proc/self/fd'
 	[[ $output != *"$T/f"* ]]
 	status 0 ipc-lock run --share-fd ./f -- sh -c 'ls -l /proc/self/fd'
@@ -143,7 +141,6 @@ gone() { ! kill -0 "$1"; }
 }
 
 @test "a waiter gets it when it is released, within its time" {
-	need python3
 	holder ./f
 	bg ipc-lock run -w 20 ./f -- touch got
 	local waiter=$!
@@ -188,7 +185,6 @@ assert since > '"$t"', (since, '"$t"')'
 }
 
 @test "never a dead pid: a taker that died with its lock left to a child" {
-	need python3
 	/usr/bin/flock f sh -c 'sleep 1000 & echo $! >child' 3>&- 4>&-
 	sleeps "$(<child)"
 	status 75 ipc-lock run -n ./f -- true
@@ -242,7 +238,7 @@ assert since > '"$t"', (since, '"$t"')'
 }
 
 @test "holders of others are said to be invisible, not absent" {
-	need python3 root
+	need root
 	chmod 755 "$T"
 	: >f
 	chmod 666 f
@@ -254,14 +250,12 @@ assert since > '"$t"', (since, '"$t"')'
 }
 
 @test "a background child of the command does not keep the lock" {
-	need python3
 	ipc-lock run ./f -- sh -c 'sleep 1000 >/dev/null 2>&1 3>&- 4>&- & echo $! >child'
 	status 0 ipc-lock run -n ./f -- true
 	kill "$(<child)"
 }
 
 @test "free at once when run has returned, every time" {
-	need python3
 	local i
 	for ((i = 0; i < 40; i++)); do
 		ipc-lock run ./f -- true
@@ -270,7 +264,6 @@ assert since > '"$t"', (since, '"$t"')'
 }
 
 @test "the supervisor killed: the lock lives exactly as long as the command" {
-	need python3
 	holder ./f ./g
 	kill -KILL "$PID"
 	wait "$PID" || :
@@ -284,7 +277,6 @@ assert since > '"$t"', (since, '"$t"')'
 }
 
 @test "the keeper killed: nothing is lost, nothing is left" {
-	need python3
 	holder ./f
 	local keeper
 	until_true kids "$PID" ipc-keeper
@@ -322,14 +314,12 @@ assert since > '"$t"', (since, '"$t"')'
 }
 
 @test "no process and no descriptor is left behind" {
-	need python3
 	ipc-lock run "$T/f" -- true
 	ipc-lock run "$T/f" -- ./none 2>/dev/null || :
 	[[ -z $(running "^ipc-lock run $T/f") ]]
 }
 
 @test "stdout closes when the command has ended: nobody else keeps it open" {
-	need python3
 	local got
 	got=$(ipc-lock run ./f -- sh -c 'echo x; exec >&-; exec 2>&-; true')
 	[[ $got == x ]]
@@ -360,7 +350,6 @@ os.execvp(sys.argv[1], sys.argv[1:])' ipc-lock run ./f -- \
 }
 
 @test "--tree waits for all descendants, and a killed supervisor does not lose the lock" {
-	need python3
 	ready ipc-lock run --tree ./f -- sh -c 'setsid sh -c "echo \$\$ >child; echo >&8; exec sleep 1000" & exit 3'
 	status 75 ipc-lock run -n ./f -- true
 	kill -0 "$PID"
@@ -378,7 +367,6 @@ os.execvp(sys.argv[1], sys.argv[1:])' ipc-lock run ./f -- \
 }
 
 @test "--tree passes a signal on to those that outlived the command" {
-	need python3
 	ready ipc-lock run --tree ./f -- sh -c 'setsid sh -c "trap \"echo bye >said; exit\" TERM; echo >&8; while :; do sleep 1000 & wait; done" & exit 4'
 	one_kid() { [[ $(kids "$PID" | wc -l) == 1 ]]; }
 	until_true one_kid
@@ -394,7 +382,6 @@ os.execvp(sys.argv[1], sys.argv[1:])' ipc-lock run ./f -- \
 }
 
 @test "--exec becomes the command, --share-fd hands the lock to its children" {
-	need python3
 	ready ipc-lock run --exec ./f -- sh -c 'echo $$ >cmd; echo >&8; exec sleep 1000'
 	[[ $(<cmd) == "$PID" ]]
 	status 75 ipc-lock run -n ./f -- true
@@ -427,7 +414,6 @@ os.execvp(sys.argv[1], sys.argv[1:])' ipc-lock run ./f -- \
 }
 
 @test "opposite orders do not deadlock" {
-	need python3
 	local i
 	loop() { for ((i = 0; i < 40; i++)); do ipc-lock run -w 20 "$@" -- true || return 1; done; }
 	bg loop ./a ./b ./c
@@ -465,7 +451,6 @@ END
 }
 
 @test "eight contenders, no lost update" {
-	need python3
 	echo 0 >n
 	work() {
 		local i
@@ -483,7 +468,6 @@ END
 }
 
 @test "a file replaced while we wait is noticed" {
-	need python3
 	holder ./f
 	bg ipc-lock run -w 20 ./f -- sh -c 'ipc-lock test ./f; echo $? >got'
 	local waiter=$!
@@ -496,7 +480,6 @@ END
 }
 
 @test "--remove: contenders that remove the file never hold it together" {
-	need python3
 	work() {
 		local i
 		for ((i = 0; i < 40; i++)); do
@@ -513,7 +496,6 @@ END
 }
 
 @test "words live in IPC_DIR with mode 0600; -m is exact; umask counts for files" {
-	need python3
 	umask 022
 	ipc-lock run job -- true
 	[[ $(stat -c %a "$IPC_DIR/job.lock" "$IPC_DIR") == $'600\n700' ]]
@@ -529,7 +511,6 @@ END
 }
 
 @test "nothing is written into the file, and data in it stays" {
-	need python3
 	echo data >f
 	touch -d 2001-01-01 f
 	ipc-lock run ./f -- true
@@ -537,7 +518,6 @@ END
 }
 
 @test "directories, read-only files and descriptors" {
-	need python3
 	mkdir d
 	status 1 ipc-lock run ./d -- flock -n d true
 	status 75 ipc-lock run ./d -- ipc-lock run -n ./d -- true
@@ -564,7 +544,6 @@ END
 }
 
 @test "wrong things are told apart" {
-	need python3
 	status 66 ipc-lock run ./none/f -- true
 	[[ $stderr == "ipc-lock run: open ./none/f: No such file or directory" ]]
 	chmod 755 "$T"
@@ -592,7 +571,6 @@ END
 }
 
 @test "closed standard descriptors, a full stdout" {
-	need python3
 	ipc-lock run ./f -- true <&- >&- 2>&-
 	ipc-lock test ./f <&- >&- 2>&-
 	local got=0
@@ -651,7 +629,6 @@ assert d["token"] > 1e15 and d["holders"][0]["since"].endswith("Z"), d'
 }
 
 @test "test does not disturb: not one of many run -n at the same time fails" {
-	need python3
 	: >f
 	bg sh -c 'while [ ! -e stop ]; do ipc-lock test ./f; done'
 	local tester=$! i
@@ -693,7 +670,6 @@ END
 }
 
 @test "the token needs no write for each lock" {
-	need python3
 	ipc-lock run ./f -- true
 	local before
 	before=$(stat -c %z f)
@@ -717,7 +693,6 @@ END
 }
 
 @test "dotlock: two start together, one wins; killed, the next takes over" {
-	need python3
 	local i kids pids=()
 	for i in 1 2; do
 		bg ipc-lock run -n --family dotlock ./srv.pid -- sh -c 'echo won >>won; exec sleep 1000'
@@ -742,7 +717,6 @@ END
 }
 
 @test "dotlock: the supervisor killed, the command alive: not stale" {
-	need python3
 	holder --family dotlock ./l
 	kill -KILL "$PID"
 	wait "$PID" || :
@@ -757,7 +731,6 @@ END
 }
 
 @test "dotlock: many find one stale file, none overtakes the winner" {
-	need python3
 	local round i pids
 	for round in 1 2 3; do
 		echo "4194303 1 $(cat /proc/sys/kernel/random/boot_id) $(readlink /proc/self/ns/pid) 1 $(uname -n)" >l
@@ -773,7 +746,7 @@ END
 }
 
 @test "dotlock: who is late at a stale file does not take the winner's" {
-	need strace python3
+	need strace
 	[[ -z ${IPCBOX_SANITIZE:-} ]] || skip "not under a sanitizer"
 	echo "4194303 1 $(cat /proc/sys/kernel/random/boot_id) $(readlink /proc/self/ns/pid) 1 $(uname -n)" >l
 	# One has found it stale and opened it, and is stopped there ...
@@ -795,7 +768,7 @@ END
 }
 
 @test "dotlock: a stale file that goes, or comes to life, while it is looked at" {
-	need strace python3
+	need strace
 	[[ -z ${IPCBOX_SANITIZE:-} ]] || skip "not under a sanitizer"
 	local n pid late got boot ns
 	boot=$(</proc/sys/kernel/random/boot_id) ns=$(readlink /proc/self/ns/pid)
@@ -818,7 +791,6 @@ END
 }
 
 @test "dotlock: another is taking the stale file over" {
-	need python3
 	echo "4194303 1 $(</proc/sys/kernel/random/boot_id) $(readlink /proc/self/ns/pid) 1 $(uname -n)" >l
 	status 75 /usr/bin/flock l ipc-lock run -n --family dotlock ./l -- true
 	[[ $stderr == "ipc-lock run: ./l: busy: another takes it over" ]]
@@ -827,7 +799,7 @@ END
 }
 
 @test "dotlock: a waiter that is told of nothing looks again each second" {
-	need strace python3
+	need strace
 	[[ -z ${IPCBOX_SANITIZE:-} ]] || skip "not under a sanitizer"
 	local call waiter
 	for call in inotify_init1 inotify_add_watch; do
@@ -843,7 +815,6 @@ END
 }
 
 @test "dotlock: a file that the command cannot sign keeps it from starting" {
-	need python3
 	local first
 	ipc-lock run --family dotlock ./l -- cp l copy
 	read -r first <copy
@@ -880,7 +851,6 @@ END
 }
 
 @test "dotlock: another boot is stale, another host or namespace is not, a stranger's file is refused" {
-	need python3
 	local boot ns
 	boot=$(cat /proc/sys/kernel/random/boot_id)
 	ns=$(readlink /proc/self/ns/pid)
@@ -906,7 +876,6 @@ END
 }
 
 @test "dotlock: several, all or none, and released in any case" {
-	need python3
 	holder --family dotlock ./b
 	status 75 ipc-lock run -n --family dotlock ./c ./b ./a -- true
 	[[ ! -e a && ! -e c ]]
@@ -919,7 +888,6 @@ END
 
 # What flock(1) itself does, and its drop-in: the same statuses, and the same words of its own.
 @test "flock drop-in: the statuses of util-linux's flock in every form" {
-	need python3
 	[[ $(/usr/bin/flock --version) == *util-linux* ]] || skip "no util-linux flock"
 	mkdir ours
 	ln -s "$IPCBOX_BUILD/ipcbox" ours/flock
@@ -1099,7 +1067,6 @@ END
 }
 
 @test "flock -o: killed by SIGKILL, the lock lives as long as the command; no child leaks it" {
-	need python3
 	ln -s "$IPCBOX_BUILD/ipcbox" flock
 	ready ./flock -o f sh -c 'echo $$ >cmd; echo >&8; exec sleep 1000'
 	kill -KILL "$PID"
@@ -1113,7 +1080,6 @@ END
 }
 
 @test "flock drop-in: TERM reaches the command, we wait for it" {
-	need python3
 	ln -s "$IPCBOX_BUILD/ipcbox" flock
 	ready ./flock f sh -c 'echo $$ >cmd; echo >&8; exec sleep 1000'
 	kill "$PID"
@@ -1125,7 +1091,7 @@ END
 }
 
 @test "on NFS only one family is taken" {
-	need strace python3
+	need strace
 	[[ -z ${IPCBOX_SANITIZE:-} ]] || skip "not under a sanitizer"
 	: >f
 	strace -o trace -e trace=fcntl,flock,fstatfs -e inject=fstatfs:poke_exit=@arg2=6969000000000000 \
@@ -1136,7 +1102,7 @@ END
 }
 
 @test "interrupted calls are restarted; failed ones leave nothing behind" {
-	need strace python3
+	need strace
 	[[ -z ${IPCBOX_SANITIZE:-} ]] || skip "not under a sanitizer"
 	local call
 	for call in openat fcntl flock wait4; do
@@ -1160,7 +1126,7 @@ END
 }
 
 @test "killed at every system call, the lock is never stuck" {
-	need strace python3
+	need strace
 	[[ -z ${IPCBOX_SANITIZE:-} ]] || skip "not under a sanitizer"
 	local call n
 	for call in openat fcntl flock fsetxattr vfork clone wait4 kill; do

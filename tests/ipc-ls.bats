@@ -143,7 +143,6 @@ EOF
 }
 
 @test "an unprivileged user is told that queues are hidden, and sees those that his processes hold" {
-	need python3
 	[[ $(id -u) == 0 && ! -d /dev/mqueue ]] || skip "needs root, and no /dev/mqueue"
 	for_nobody
 	MQ=$U
@@ -518,7 +517,6 @@ assert len(l) == 1 and l[0]['holders'] == [] and l[0]['stale'] is None and l[0][
 }
 
 @test "columns: chosen, added, unknown ones refused" {
-	need python3
 	ipc-fifo create -m 640 f
 	timeout 60 ipc-ls -q -t fifo -o name,mode,path,size </dev/null >out
 	head -1 out | grep -qE '^NAME +MODE +PATH +SIZE$'
@@ -585,7 +583,6 @@ assert any(o['name'] == 'a\033[2Jb' for o in json.load(sys.stdin))"
 }
 
 @test "--watch logs changes line by line when piped" {
-	need python3
 	mkdir -m 700 ipc
 	mkfifo ipc/first.fifo out
 	(exec timeout 60 ipc-ls -q --watch --interval 50ms -t fifo >out 3>&- 4>&-) &
@@ -745,7 +742,6 @@ sys.exit("RemoveIPC" not in w)' "$U"; }
 }
 
 @test "a full disk and a closed stdout are told of" {
-	need python3
 	status 74 bash -c 'ipc-ls -q >/dev/full'
 	[[ $stderr == *'No space left'* ]]
 	status 74 bash -c 'ipc-ls -q -J >/dev/full'
@@ -779,7 +775,6 @@ for n in ('posix:/$U', 'sysv:id=$ID_m'):
 }
 
 @test "descriptors that run out are told of: 71, not a short list" {
-	need python3
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under a sanitizer"
 	for n in 4 5 6; do
 		code=0

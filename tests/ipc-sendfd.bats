@@ -134,7 +134,6 @@ print(n)'
 }
 
 @test "long names: 255 bytes, many of them; longer, with a colon or not printable: 64" {
-	need python3
 	local name
 	name=$(printf '%0255d' 7)
 	ready ipc-recvfd --listen --ready-fd 8 ./r -- sh -c 'printf %s "$LISTEN_FDNAMES" | wc -c' >got
@@ -151,7 +150,6 @@ print(n)'
 }
 
 @test "wrong descriptors: 64 and 66, before anything is sent or connected" {
-	need python3
 	status 64 ipc-sendfd ./h x
 	status 64 ipc-sendfd ./h -1
 	status 64 ipc-sendfd ./h ''
@@ -366,7 +364,7 @@ s = socket.socket(socket.AF_UNIX); s.connect("\0" + sys.argv[1][1:]); print(s.re
 }
 
 @test "killed in the middle: the receiver takes none" {
-	need strace python3
+	need strace
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "no strace under the sanitizer"
 	many 600 5
 	for n in 1 2 3; do
@@ -386,7 +384,7 @@ s = socket.socket(socket.AF_UNIX); s.connect("\0" + sys.argv[1][1:]); print(s.re
 }
 
 @test "interrupted and failing system calls" {
-	need strace python3
+	need strace
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "no strace under the sanitizer"
 	for inject in sendmsg:error=EINTR:when=1 sendmsg:error=EAGAIN:when=1 recvmsg:error=EINTR:when=1 \
 		connect:error=EINTR:when=1; do
@@ -403,7 +401,6 @@ s = socket.socket(socket.AF_UNIX); s.connect("\0" + sys.argv[1][1:]); print(s.re
 }
 
 @test "one process after the other reads on where the last one stopped" {
-	need python3
 	{
 		for i in 1 2 3; do
 			ready ipc-recvfd --listen --ready-fd 8 ./h --  sh -c 'read -r x <&3; echo "$x"' >got.$i
