@@ -38,6 +38,9 @@ SYSTEM_LIBC := $(if $(wildcard /lib/*/libc.so.6 /lib/libc.so.6 /lib64/libc.so.6 
 
 # What is built says nothing of where it was built (compilers believe $PWD).
 export PWD := $(CURDIR)
+# Only the command line says these: the environment may use such words for something else, and so may the tests.
+$(foreach v,T V F B,$(if $(filter environment,$(origin $v)),$(eval override $v :=)))
+unexport T V F B
 MAP = '-ffile-prefix-map=$(CURDIR)=.' '-ffile-prefix-map=$(BUILD)/=build/'
 COMMON = $(MAP) -DSYSTEM_$(SYSTEM_LIBC) -Ilib -I. -DIPCBOX_VERSION='"$(VERSION)"' $(CPPFLAGS)
 ALL_CPPFLAGS = $(COMMON) $(CPPFLAGS_LINK)
@@ -83,118 +86,18 @@ $(BUILD)/include/linux:
 		for p in /usr/include/$$d /usr/include/$$(gcc -print-multiarch)/$$d; do \
 			if [ -d $$p ]; then ln -sfn $$p $(BUILD)/include/$$d; fi; done; done
 
-# ---- tests
-
-# Another host of the same objects: the unit tests of lib/.
-$(BUILD)/unit: $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/unit/*.c))) $(PARTS)
-	@$(LINKIT) -o $@ $^ $(LDLIBS)
-
-include $(wildcard tests/*/rules.mk)
-check: all $(BUILD)/contract $(BUILD)/unit builtins
-	@tests/run $(if $(V),-v) $(BUILD) $(T)
-
-# The applets' tests once more, with the applets as builtins of the tests' shell, but for those that have next to
-# nothing that runs there.
-BUILTIN_TESTS = $(filter-out tests/ipc-bench.bats tests/ipc-door.bats,$(sort $(wildcard tests/ipc-*.bats)))
-check-builtins: all builtins
-	@if [ -e $(BUILD)/ipcbox.so ]; then IPCBOX_BUILTINS=1 tests/run $(if $(V),-v) $(BUILD) $(BUILTIN_TESTS); fi
-
-# Every way of linking, each compiler; all are tried, any failure counts.
-check-all:
-	@tests/check-all $(MAKE) $(BUILD)
-
-SANITIZE = -fsanitize=address,undefined
-sanitize:
-	@tests/sanitize $(MAKE) --no-print-directory check LINK=dynamic BUILD=$(BUILD)-asan \
-		CFLAGS="-O1 -g $(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer" LDFLAGS="$(SANITIZE)"
-
-# T= some bats files only, F= of the fault matrix; tests/coverage says where it is told what was not run.
-coverage:
-	@T="$(T)" F="$(F)" V="$(V)" tests/coverage $(BUILD)-cov $(MAKE) --no-print-directory
-
-lint:
-	@tests/lint $(BUILD)
-
-bench: all builtins
-	@IPCBOX_BUILD=$(abspath $(BUILD)) BENCH_CC="$(CC)" tests/bench/run $(B)
-
-# Longer than check: kills at random (N of them), and the models (spin).
-N = 1000
-torture: all
-	@tests/torture/run $(abspath $(BUILD)) $(N)
-model:
-	@tests/model/run
-# Every verb while the kernel refuses: F="-a ipc-ring" for some, F=-q for a short matrix.
-faults: all
-	@IPCBOX_BUILD=$(abspath $(BUILD)) tests/faults/run $(F)
-
-demo: all
-	@PATH="$(abspath $(BUILD))/bin:$$PATH" tests/demo
-
 # ---- completions: generated from the records, committed
 
 completions: all
 	completions/gen $(BUILD)/ipcbox completions .
 
-# ---- bash builtins: the same sources as a shared object for `enable -f`
+# ---- the rest: tests, bash builtins, installation
 
-BASH_CPPFLAGS := $(shell pkg-config --cflags bash 2>/dev/null)
-BASH_HOST = $(wildcard lib/host_bash*.c)
-PIC = $(patsubst %.c,$(BUILD)/pic/%.o,$(BASH_HOST) $(LIB) $(APPLETS))
-ifneq ($(BASH_CPPFLAGS),)
-builtins: $(BUILD)/ipcbox.so
-else
-builtins:
-	@echo "ipcbox.so: not built, bash's headers are not here (bash-builtins)"
-endif
-
-# A shell that is not built with a sanitizer cannot load what is.
-PLAIN = $(filter-out -fsanitize=% -fno-sanitize%,$(1))
-$(BUILD)/ipcbox.so: $(PIC)
-	@echo "ipcbox.so: linking ($(HOSTCC))"
-	@$(HOSTCC) -shared $(call PLAIN,$(CFLAGS) $(LDFLAGS)) -o $@ $(PIC)
-
-$(BUILD)/pic/%.o: %.c $(BUILD)/flags
-	@mkdir -p $(@D)
-	@$(HOSTCC) $(COMMON) -std=gnu17 $(WARN) $(call PLAIN,$(CFLAGS)) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
-$(BASH_HOST:%.c=$(BUILD)/pic/%.o): COMMON += -I$(BUILD)/pic $(subst -I,-isystem ,$(BASH_CPPFLAGS))
-$(BUILD)/pic/lib/host_bash.o: $(BUILD)/pic/builtins.inc
-$(BUILD)/pic/builtins.inc: $(BUILD)/flags $(filter applets/ipc-%,$(APPLETS))
-	@mkdir -p $(@D)
-	@for n in $(NAMES); do echo "BUILTIN(\"$$n\", $$(echo $$n | tr - _))"; done >$@
-
-# ---- install
-
-SHARE = $(DESTDIR)$(PREFIX)/share
-LIBBASH = $(DESTDIR)$(PREFIX)/lib/bash
-BASHDIR = $(SHARE)/bash-completion/completions
-ZSHDIR = $(SHARE)/zsh/site-functions
-FISHDIR = $(SHARE)/fish/vendor_completions.d
-MAN = $(sort $(wildcard man/*.1 man/*.7))
-
-# bash and fish look for a file by the command's name, so each applet gets a link there too.
-install: all
-	mkdir -p $(DESTDIR)$(PREFIX)/bin $(BASHDIR) $(ZSHDIR) $(FISHDIR) $(SHARE)/man/man1 $(SHARE)/man/man7
-	install -m 755 $(BUILD)/ipcbox $(DESTDIR)$(PREFIX)/bin/ipcbox
-	install -m 644 completions/ipcbox.bash $(BASHDIR)/ipcbox
-	install -m 644 completions/ipcbox.fish $(FISHDIR)/ipcbox.fish
-	install -m 644 completions/_ipcbox $(ZSHDIR)/_ipcbox
-	@for n in $(NAMES); do ln -sfn ipcbox $(DESTDIR)$(PREFIX)/bin/$$n && \
-		ln -sfn ipcbox $(BASHDIR)/$$n && ln -sfn ipcbox.fish $(FISHDIR)/$$n.fish || exit; done
-	if [ -e $(BUILD)/ipcbox.so ]; then mkdir -p $(LIBBASH) && install -m 644 $(BUILD)/ipcbox.so $(LIBBASH)/; fi
-	@for m in $(MAN); do install -m 644 $$m $(SHARE)/man/man$${m##*.}/ || exit; done
-
-uninstall:
-	rm -f $(foreach n,ipcbox $(NAMES),$(DESTDIR)$(PREFIX)/bin/$n $(BASHDIR)/$n $(FISHDIR)/$n.fish)
-	rm -f $(LIBBASH)/ipcbox.so $(ZSHDIR)/_ipcbox $(foreach m,$(MAN),$(SHARE)/man/man$(subst .,,$(suffix $m))/$(notdir $m))
-
-# The Debian packages, into $(BUILD)/deb; debian/README.source says how they differ from make install.
-deb:
-	@debian/build $(BUILD)/deb
+include $(sort $(wildcard mk/*.mk))
 
 clean:
 	rm -rf $(BUILD) $(BUILD)-musl $(BUILD)-static $(BUILD)-dynamic $(BUILD)-clang $(BUILD)-asan $(BUILD)-tsan $(BUILD)-valgrind $(BUILD)-cov* $(BUILD)-fuzz
 
 -include $(OBJ:.o=.d) $(PIC:.o=.d) $(wildcard $(BUILD)/obj/tests/*/*.d)
 FORCE:
-.PHONY: all check check-builtins check-all sanitize coverage fuzz lint bench torture model faults demo completions builtins install uninstall deb clean FORCE
+.PHONY: all completions clean FORCE

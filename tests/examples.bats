@@ -88,7 +88,7 @@ run_part() {
 	sed -n '/^```shell$/,/^```$/p' "$ROOT/README.md" | grep -v '^```' >lines
 	grep -oE '\bmake [a-z-]+' "$ROOT/README.md" | sort -u | while read -r _ word; do
 		[[ $word != that ]] || continue
-		grep -qE "^\.PHONY:.*\b$word\b" "$ROOT/Makefile" || { echo "make $word"; false; }
+		grep -qE "^\.PHONY:.*\b$word\b" "$ROOT"/{Makefile,mk/*.mk} || { echo "make $word"; false; }
 	done
 	grep -oE '(^|[ (])(lib|tests|man|applets)/[A-Za-z0-9_./-]+[a-z0-9]' "$ROOT/README.md" | tr -d ' (' | sort -u | while read -r word; do
 		[[ $word == *NAME* || -e $ROOT/$word ]] || { echo "no $word"; false; }
