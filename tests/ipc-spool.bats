@@ -719,9 +719,11 @@ open("go").read()'
 	rm -rf q/done/*
 	: >q/done/00000000
 	echo three | ipc-spool put ./q >/dev/null
-	ipc-spool run -c 1 --output keep ./q -- echo out 2>err || :
-	grep -q 'keep the output of job 000000000003' err
-	grep -q 'job 000000000003: note its end (exited with 0); it will run again' err
+	r=0
+	ipc-spool run -c 1 --output keep ./q -- sh -c ': >ran' 2>err || r=$?
+	[[ $r != 0 && ! -e ran ]]
+	grep -q 'job 000000000003 is not started, its result could not be kept' err
+	is "$(counts)" "1 0 0 0 0 0"
 	rm q/done/00000000
 	status 0 ipc-spool run ./q -- true
 	# Foreign names do not keep old results from being forgotten.
@@ -966,6 +968,114 @@ open("go").read()'
 	umount ro
 	is "$got" " 0 0 77 77"
 	is "$(counts)" "1 0 0 0 0 0"
+}
+
+# full_of_inodes: a file system m with a spool m/q, made by the function $1, and then no inode left.
+full_of_inodes() {
+	need root
+	mkdir m
+	mount -t tmpfs -o nr_inodes=330 tmpfs m 2>/dev/null || skip "cannot mount"
+	"$1" >/dev/null
+	local i=0
+	while : 2>/dev/null >m/fill$((i++)); do :; done 2>/dev/null
+}
+unmount_m() { # and end the test with status $1
+	umount -l m
+	return "$1"
+}
+
+@test "no inode left: each job is done once, delayed and dead ones too" {
+	make() {
+		ipc-spool create --max-attempts 2 m/q
+		seq 150 | ipc-spool put m/q
+		echo later | ipc-spool put --delay 1s m/q
+	}
+	full_of_inodes make
+	status 1 ipc-spool run m/q -- sh -c 'echo $IPC_MSG_ID >>log; [ $IPC_MSG_ID != 000000000003 ]'
+	[[ $stderr == *"job 000000000003 stays in cur/"*"No space left"* ]] || unmount_m 1
+	[[ $(sort log | uniq -d) == 000000000003 && $(wc -l <log) == 152 ]] || unmount_m 1
+	status 0 ipc-spool wait m/q 1 150 151 || unmount_m 1
+	rm m/fill*
+	status 0 ipc-spool run m/q -- sh -c ': >again' || unmount_m 1
+	got=$(ipc-spool stat m/q | awk '/^dead/ { print $2 }')
+	unmount_m 0
+	is "$got" 1
+	[[ ! -e again ]]
+}
+
+@test "no block left: a spool is drained, each job is done once" {
+	need root mkfs.ext4
+	mkdir m
+	truncate -s 16M img
+	mkfs.ext4 -q img && mount -o loop img m 2>/dev/null || skip "cannot mount"
+	seq 250 | ipc-spool put m/q >/dev/null
+	dd if=/dev/zero of=m/fill bs=4096 2>/dev/null || :
+	r=0
+	ipc-spool run m/q -- sh -c 'echo $IPC_MSG_ID >>log' || r=$?
+	got=$(ipc-spool stat m/q | awk '/^done/ { print $2 }')
+	unmount_m 0
+	is "$r $got $(sort -u log | wc -l) $(wc -l <log)" "0 250 250 250"
+}
+
+@test "no room for a result is made known before CMD starts" {
+	make() {
+		seq 3 | ipc-spool put m/q
+		rm -r m/q/done
+	}
+	full_of_inodes make
+	for i in 1 2; do
+		status 71 ipc-spool run m/q -- sh -c 'echo ran >>log' || unmount_m 1
+		[[ $stderr == *"is not started, its result could not be kept"* ]] || unmount_m 1
+	done
+	# What is done by hand then is done, though its status is lost.
+	status 0 ipc-spool take -n --owner $$ m/q || unmount_m 1
+	status 0 ipc-spool ack m/q 1 || unmount_m 1
+	[[ $stderr == *"is done; its result is not kept"* ]] || unmount_m 1
+	got=$(ipc-spool stat m/q | awk 'NR <= 3 { print $2 }')
+	unmount_m 0
+	is "$got" $'2\n0\n0'
+	[[ ! -e log ]]
+}
+
+@test "parts that are missing are made again; no job runs twice for that" {
+	for part in seq new cur delayed done dead tmp; do
+		ipc-spool create ./q
+		echo a | ipc-spool put ./q >/dev/null
+		rm -rf q/$part
+		jobs=1
+		[[ $part != new ]] || jobs=0
+		status 0 ipc-spool ls ./q
+		is "$(wc -l <.out)" $((jobs + 1))
+		status 0 ipc-spool stat ./q
+		rm -f log
+		status $jobs ipc-spool run -n ./q -- sh -c 'echo ran >>log; exit 1'
+		[[ $part == new ]] || is "$(cat log)" ran
+		status 0 ipc-spool run ./q -- sh -c 'echo ran >>log'
+		[[ $part == new ]] || is "$(cat log)" $'ran\nran'
+		status 0 ipc-spool put ./q /dev/null
+		id=$output
+		status 0 ipc-spool run ./q -- true
+		status 0 ipc-spool wait ./q "$id"
+		rm -rf q/$part
+		status 0 ipc-spool rm --force ./q
+		[[ ! -e q ]]
+	done
+}
+
+@test "parts that go while a runner waits are made again" {
+	ipc-spool create ./q
+	start ipc-spool run -f ./q -- sh -c 'cat >>log'
+	until_true blocked $PID
+	for i in 1 2; do
+		rm -rf q/new q/cur q/done q/tmp q/delayed q/seq
+		echo job$i | ipc-spool put -q ./q >id
+		status 0 ipc-spool wait -w 20 ./q "$(cat id)"
+	done
+	is "$(cat log)" job1job2
+	ipc-spool rm ./q
+	r=0
+	wait $PID || r=$?
+	is $r 66
 }
 
 # ---- under fire ----

@@ -12,56 +12,68 @@
 #include <string.h>
 #include <unistd.h>
 
-static void remove_bucket(struct spool *sp, int parent, const char *name)
-{
-	struct names names;
-	int fd = fd_open(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	if (fd < 0 || names_read(sp, &names, fd, any_name) < 0) {
-		fd_close(fd);
-		return;
-	}
-	for (size_t i = 0; i < names.n; i++) {
-		struct job job;
-		char *dot = strchr(names.v[i], '.');
-		bool side = dot != NULL && (strcmp(dot, ".out") == 0 || strcmp(dot, ".err") == 0);
-		if (side || job_parse(&job, JOB_DONE, names.v[i]))
-			unlinkat(fd, names.v[i], 0);
-	}
-	names_free(&names);
-	fd_close(fd);
-	unlinkat(parent, name, AT_REMOVEDIR);
-}
-
 static bool all_digits(const char *name)
 {
 	return name[0] != '\0' && name[strspn(name, "0123456789")] == '\0';
 }
 
-/* Forget the results of all ids below LIMIT, bucket by bucket. Done once for each new bucket, so that the
- * cost for a job does not grow. Its failures are left for the next time. */
-static void prune(struct spool *sp, uint64_t limit)
+static int open_dir(int dirfd, const char *name)
+{
+	return fd_open(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+}
+
+/* Remove what is older than the newest *LEFT results from the bucket NAME, and the bucket when nothing is
+ * left of it. A side file without a job is one of those that are removed once *LEFT is 0. */
+static void trim_bucket(struct spool *sp, int parent, const char *name, uint64_t *left)
+{
+	struct names names;
+	int fd = open_dir(parent, name);
+	if (fd < 0 || names_read(sp, &names, fd, any_name) < 0) {
+		fd_close(fd);
+		return;
+	}
+	char oldest[NAME_SIZE] = "~"; /* the id of the oldest that is kept: twelve digits */
+	for (size_t i = names.n; i-- > 0;) {
+		struct job job;
+		char *v = names.v[i];
+		if (job_parse(&job, JOB_DONE, v) && *left > 0) {
+			--*left;
+			memcpy(oldest, v, 12);
+			oldest[12] = '\0';
+		} else if (*left == 0 && strncmp(v, oldest, 12) < 0 &&
+			(job_parse(&job, JOB_DONE, v) || side_parse(v))) {
+			unlinkat(fd, v, 0);
+		}
+	}
+	names_free(&names);
+	fd_close(fd);
+	if (*left == 0)
+		unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+/* Forget all but the newest sp->keep results, which are counted: ids may have gaps, as after a reboot. It is done
+ * once for each new bucket, so that the cost for a job does not grow. Its failures are left for the next time. */
+static void prune(struct spool *sp)
 {
 	struct names big, small;
+	uint64_t left = sp->keep, foreign = sp->foreign;
 	if (names_read(sp, &big, sp->dirs[JOB_DONE], all_digits) < 0)
 		return;
-	for (size_t i = 0; i < big.n; i++) {
-		uint64_t base = strtoull(big.v[i], NULL, 10) * BIG_STEP;
-		if (base + BUCKET > limit)
-			break;
-		int fd = fd_open(
-			sp->dirs[JOB_DONE], big.v[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	for (size_t i = big.n; i-- > 0;) {
+		int fd = open_dir(sp->dirs[JOB_DONE], big.v[i]);
 		if (fd < 0 || names_read(sp, &small, fd, all_digits) < 0) {
 			fd_close(fd);
 			continue;
 		}
-		for (size_t k = 0; k < small.n; k++)
-			if (base + (strtoull(small.v[k], NULL, 10) + 1) * BUCKET <= limit)
-				remove_bucket(sp, fd, small.v[k]);
+		for (size_t k = small.n; k-- > 0;)
+			trim_bucket(sp, fd, small.v[k], &left);
 		names_free(&small);
 		fd_close(fd);
-		unlinkat(sp->dirs[JOB_DONE], big.v[i], AT_REMOVEDIR);
+		if (left == 0)
+			unlinkat(sp->dirs[JOB_DONE], big.v[i], AT_REMOVEDIR);
 	}
 	names_free(&big);
+	sp->foreign = foreign;
 }
 
 /* The data of a finished job are given up, the empty file is its result. */
@@ -88,8 +100,21 @@ static int done_bucket(struct spool *sp, const struct job *to, bool *made)
 	return sp->done_fd;
 }
 
+int done_reserve(struct spool *sp, const struct job *job)
+{
+	struct job to = {.id = job->id, .state = JOB_DONE};
+	bool made;
+	return sp->keep > 0 && done_bucket(sp, &to, &made) < 0 ? -1 : 0;
+}
+
+bool no_room(int errnum)
+{
+	return errnum == ENOSPC || errnum == EDQUOT;
+}
+
 static int move_to_done(struct spool *sp, const char *from, const struct job *to, bool *made)
 {
+	struct stat st;
 	char as[NAME_SIZE];
 	for (int tries = 0;; tries++) {
 		int fd = done_bucket(sp, to, made);
@@ -97,11 +122,14 @@ static int move_to_done(struct spool *sp, const char *from, const struct job *to
 			return -1;
 		if (renameat(sp->dirs[JOB_CUR], from, fd, job_name(to, as)) == 0)
 			return fd;
-		if (errno != ENOENT || tries == 2)
+		if (errno != ENOENT || tries == 100)
 			return -1;
-		/* No such job, or the bucket was pruned under us: once more with a new one. */
+		/* No such job, or the bucket was removed under us: once more with a new one. */
+		if (fstatat(sp->dirs[JOB_CUR], from, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return -1;
 		call_close(sp->call, fd);
 		sp->done_fd = -1;
+		parts_forget(sp);
 	}
 }
 
@@ -113,30 +141,66 @@ static int sync_done(struct spool *sp, int fd, const struct job *to)
 												: 0;
 }
 
+/* The job leaves no result: none is kept, or there is no room for one. */
+static int leave(struct spool *sp, const char *from, const struct outcome *o)
+{
+	if (unlinkat(sp->dirs[JOB_CUR], from, 0) < 0)
+		return -1;
+	return o->sync == SYNC_FULL ? fsync(sp->dirs[JOB_CUR]) : 0;
+}
+
+/* Is there one result in the bucket FD? */
+static bool single(struct spool *sp, int fd)
+{
+	struct names names;
+	unsigned n = 0;
+	if (names_read(sp, &names, fd, any_name) < 0)
+		return false;
+	for (size_t i = 0; i < names.n && n < 2; i++) {
+		struct job job;
+		n += job_parse(&job, JOB_DONE, names.v[i]);
+	}
+	names_free(&names);
+	return n == 1;
+}
+
+/* Is it the first result in its bucket FD? Who has just made the bucket, or fills it, need not look. */
+static bool first_result(struct spool *sp, int fd, uint64_t id, bool made)
+{
+	uint64_t bucket = id / BUCKET, newest = sp->done_newest;
+	if (newest == UINT64_MAX || bucket > newest)
+		sp->done_newest = bucket;
+	return made || (newest == UINT64_MAX ? single(sp, fd) : bucket > newest);
+}
+
 int job_done(struct spool *sp, const struct job *job, int lease, const struct outcome *o)
 {
 	struct job to = *job;
 	char from[NAME_SIZE], as[NAME_SIZE];
 	bool made = false;
-	int cur = state_fd(sp, JOB_CUR);
 	job_name(job, from);
-	if (cur < 0)
+	if (state_fd(sp, JOB_CUR) < 0)
 		return -1;
 	if (sp->keep == 0)
-		return unlinkat(cur, from, 0) < 0 || (o->sync == SYNC_FULL && fsync(cur) < 0) ? -1
-											      : 0;
+		return leave(sp, from, o);
 	to.state = JOB_DONE;
 	to.status = o->status;
 	to.cut = job->size > 0 && !sp->keep_data;
 	int fd = move_to_done(sp, from, &to, &made);
+	if (fd < 0 && no_room(errno)) {
+		/* What is done is not done again, though nobody learns its status. */
+		call_warn(sp->call, errno, "%s: job %012llu is done; its result is not kept",
+			sp->path, (unsigned long long)job->id);
+		return leave(sp, from, o);
+	}
 	if (fd < 0)
 		return -1;
 	if (to.cut)
 		cut(lease, fd, job_name(&to, as));
 	int r = o->sync == SYNC_FULL ? sync_done(sp, fd, &to) : 0;
 	int e = errno;
-	if (r == 0 && made && job->id > sp->keep)
-		prune(sp, job->id - sp->keep);
+	if (r == 0 && first_result(sp, fd, job->id, made))
+		prune(sp);
 	errno = e;
 	return r;
 }

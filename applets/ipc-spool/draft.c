@@ -19,12 +19,12 @@
 int draft_open(struct spool *sp, struct draft *d)
 {
 	struct stat st;
-	int dir = tmp_fd(sp);
+	int dir;
 	d->fd = -1;
-	for (int tries = 0; dir >= 0 && tries < 100; tries++) {
+	for (int tries = 0; (dir = tmp_fd(sp)) >= 0 && tries < 100; tries++) {
 		snprintf(d->tmp, sizeof d->tmp, "%ld.%lld", (long)getpid(), (long long)wait_now());
 		d->fd = file_create(sp, dir, d->tmp);
-		if (d->fd < 0 && errno != EEXIST)
+		if (d->fd < 0 && errno != EEXIST && (errno != ENOENT || !parts_forget(sp)))
 			return -1;
 		if (d->fd < 0)
 			continue;
@@ -124,7 +124,8 @@ static int step_aside(struct seq *seq, struct draft *d, size_t i, size_t n)
 	return seq_write(seq);
 }
 
-/* Open the bucket of draft I in *FD, unless it is the one that is open. */
+/* Open the bucket of draft I in *FD, unless it is the one that is open. Room for the result is made as well: on a full
+ * file system what is in can be done then. */
 static int enter_bucket(struct spool *sp, const struct draft *d, size_t i, enum sync sync, int *fd)
 {
 	bool made = false;
@@ -132,7 +133,7 @@ static int enter_bucket(struct spool *sp, const struct draft *d, size_t i, enum 
 		return 0;
 	fd_close(*fd);
 	*fd = bucket_open(sp, &d[i].job, true, &made);
-	if (*fd < 0)
+	if (*fd < 0 || (made && done_reserve(sp, &d[i].job) < 0))
 		return -1;
 	return made && sync == SYNC_FULL ? bucket_sync_parents(sp, &d[i].job) : 0;
 }
@@ -141,12 +142,17 @@ static int enter_bucket(struct spool *sp, const struct draft *d, size_t i, enum 
 static int name_drafts(struct spool *sp, struct seq *seq, struct draft *d, size_t n, enum sync sync)
 {
 	char name[NAME_SIZE];
-	int fd = -1, r = 0;
+	int fd = -1, r = 0, tries = 0;
 	for (size_t i = 0; i < n && r == 0; i++) {
 		r = enter_bucket(sp, d, i, sync, &fd);
 		lease_drop(d[i].fd);
 		while (r == 0 && move_new(sp->tmp, d[i].tmp, fd, job_name(&d[i].job, name)) < 0) {
-			r = errno == EEXIST ? step_aside(seq, d, i, n) : -1;
+			bool again = errno == ENOENT && tries++ < 100;
+			r = again ? 0 : errno == EEXIST ? step_aside(seq, d, i, n) : -1;
+			if (again) { /* the bucket was removed as an empty one */
+				fd_close(fd);
+				fd = -1;
+			}
 			if (r == 0)
 				r = enter_bucket(sp, d, i, sync, &fd);
 		}

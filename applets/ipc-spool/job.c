@@ -91,12 +91,28 @@ static int take_it(void *arg, int dirfd, const struct job *job, const char *name
 	next->job->size = size;
 	next->job->state = JOB_CUR;
 	next->job->attempt++;
-	if (renameat(dirfd, name, state_fd(sp, JOB_CUR), job_name(next->job, as)) == 0) {
-		next->lease = fd;
-		return 1;
-	}
+	do {
+		int cur = state_fd(sp, JOB_CUR);
+		if (cur >= 0 && renameat(dirfd, name, cur, job_name(next->job, as)) == 0) {
+			next->lease = fd;
+			return 1;
+		}
+	} while (errno == ENOENT && parts_forget(sp));
 	fd_close(fd);
 	return errno == ENOENT ? 0 : -1;
+}
+
+/* On a full file system a job may be unable to come back to new/. Then it is taken where it stands: a delayed one
+ * whose time has come, or one whose worker died and that has attempts left. */
+static int take_stuck(void *arg, int dirfd, const struct job *job, const char *name)
+{
+	struct next *next = arg;
+	unsigned max = (unsigned)next->sp->max_attempts;
+	if (job->state == JOB_DELAYED && job->due > now_ms())
+		return 0;
+	if (job->state == JOB_CUR && ((max > 0 && job->attempt >= max) || lease_held(dirfd, name)))
+		return 0;
+	return take_it(arg, dirfd, job, name);
 }
 
 int job_next(struct spool *sp, struct job *job, struct rest *rest)
@@ -113,6 +129,12 @@ int job_next(struct spool *sp, struct job *job, struct rest *rest)
 	}
 	if (r == 0)
 		r = spool_each_rest(sp, JOB_NEW, true, take_it, &next, rest);
+	if (r == 0 && parts_forget(sp))
+		r = spool_each_rest(sp, JOB_NEW, true, take_it, &next, rest);
+	if (r == 0 && sp->full)
+		r = spool_each(sp, JOB_DELAYED, false, take_stuck, &next);
+	if (r == 0 && sp->full)
+		r = spool_each(sp, JOB_CUR, false, take_stuck, &next);
 	if (r == 0)
 		errno = ENOENT;
 	return r > 0 ? next.lease : -1;
@@ -150,6 +172,8 @@ static int bury(struct spool *sp, const struct job *job, const struct outcome *o
 	if (fd < 0)
 		return -1;
 	int r = write_why(sp, fd, job, o);
+	if (r < 0 && no_room(errno)) /* it is dead all the same */
+		r = 0;
 	if (r == 0)
 		r = renameat(state_fd(sp, JOB_CUR), job_name(job, from), fd, job_name(&to, as));
 	int e = errno;
@@ -183,7 +207,23 @@ int job_failed(struct spool *sp, const struct job *job, const struct outcome *o,
 	to.attempt -= o->uncounted && to.attempt > 0;
 	to.state = delay > 0 ? JOB_DELAYED : JOB_NEW;
 	to.due = delay > 0 ? now_ms() + (delay + NS_PER_MS - 1) / NS_PER_MS : 0;
+	int r = seq_move(sp, sp->dirs[JOB_CUR], job_name(job, from), &to, false);
+	if (r == 0 || !no_room(errno) || to.state == JOB_NEW)
+		return r;
+	/* No room for the directory of its second: then without a delay. */
+	to.state = JOB_NEW;
+	to.due = 0;
 	return seq_move(sp, sp->dirs[JOB_CUR], job_name(job, from), &to, false);
+}
+
+/* There is no room to move the job: it is not lost, and others are not held up by it. */
+static int stays(struct spool *sp, const struct job *job, const char *in)
+{
+	if (!sp->full)
+		call_warn(sp->call, errno, "%s: job %012llu stays in %s/", sp->path,
+			(unsigned long long)job->id, in);
+	sp->full = true;
+	return 0;
 }
 
 static int return_abandoned(void *arg, int dirfd, const struct job *job, const char *name)
@@ -199,7 +239,9 @@ static int return_abandoned(void *arg, int dirfd, const struct job *job, const c
 	if (fd < 0)
 		return errno == 0 ? 0 : -1;
 	int r = job_failed(sp, job, &o, &dead);
-	if (r < 0 && errno == ENOENT)
+	if (r < 0 && no_room(errno))
+		r = stays(sp, job, "cur");
+	else if (r < 0 && errno == ENOENT)
 		r = 0; /* another was first */
 	else if (r == 0)
 		call_note(sp->call, 1, "%s: job %012llu: its worker died, %s", sp->path,
@@ -232,6 +274,8 @@ static int promote(void *arg, int dirfd, const struct job *job, const char *name
 	fd_close(fd);
 	if (r < 0 && e == ENOENT) /* the bucket is missing, or another was first */
 		r = seq_move(due->sp, dirfd, name, &to, false);
+	if (r < 0 && no_room(errno))
+		return stays(due->sp, job, "delayed");
 	return r < 0 && errno == ENOENT ? 0 : r;
 }
 

@@ -108,6 +108,15 @@ char *side_name(uint64_t id, const char *suffix, char buf[NAME_SIZE])
 	return buf;
 }
 
+bool side_parse(const char *name)
+{
+	size_t len = strspn(name, "0123456789");
+	name += len;
+	return len == 12 &&
+		(strcmp(name, ".out") == 0 || strcmp(name, ".err") == 0 ||
+			strcmp(name, ".why") == 0);
+}
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(a, b);
@@ -211,11 +220,9 @@ static int walk_jobs(struct walk *w, int fd, struct names *names)
 {
 	for (size_t i = 0; i < names->n; i++) {
 		struct job job;
-		const char *name = names->v[i], *suffix = name + 12;
+		const char *name = names->v[i];
 		if (!job_parse(&job, w->state, name)) {
-			if (strcmp(suffix, ".out") != 0 && strcmp(suffix, ".err") != 0 &&
-				strcmp(suffix, ".why") != 0)
-				w->sp->foreign++;
+			w->sp->foreign += !side_parse(name);
 			continue;
 		}
 		int r = w->fn(w->arg, fd, &job, name);
@@ -273,8 +280,10 @@ int spool_each_rest(
 	struct walk w = {
 		.sp = sp, .state = state, .tidy = tidy, .fn = fn, .arg = arg, .rest = rest};
 	bool empty;
-	int fd = state_fd(sp, state);
-	return fd < 0 ? -1 : walk(&w, fd, depths[state], true, &empty);
+	int fd = state_look(sp, state);
+	if (fd < 0) /* a part that is missing has nothing in it */
+		return errno == ENOENT ? 0 : -1;
+	return walk(&w, fd, depths[state], true, &empty);
 }
 
 int spool_each(struct spool *sp, enum state state, bool tidy, each_fn *fn, void *arg)

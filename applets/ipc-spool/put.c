@@ -49,14 +49,12 @@ static int failed(struct put *put, int errnum, size_t stuck)
 	if (errnum == EAGAIN || errnum == ETIMEDOUT || errnum == EINTR)
 		return call_waited(call, errnum, "%s: no room, %llu jobs are unfinished (--depth)",
 			put->sp.path, (unsigned long long)put->sp.depth);
-	if (errnum == ENOENT)
-		return call_fail(call, ST_NOOBJ, 0, "%s: was removed", put->sp.path);
+	if (errnum == ESTALE || errnum == EROFS)
+		return spool_failed(&put->sp, errnum, "put into");
 	if (errnum == EOVERFLOW)
 		return call_fail(call, ST_LIMIT, 0,
 			"%s: all %llu ids are used up; start a new spool", put->sp.path,
 			(unsigned long long)ID_MAX);
-	if (errnum == EROFS)
-		return call_fail(call, ST_PERM, errnum, "put into %s", put->sp.path);
 	return call_error(call, errnum, "put into %s: nothing of it is in", put->sp.path);
 }
 
@@ -186,7 +184,7 @@ int run_put(struct call *call)
 	put->most = put->sp.depth > 0 && put->sp.depth < GROUP ? put->sp.depth : GROUP;
 	/* tmp/ is opened first: drop_all needs it. */
 	if (tmp_fd(&put->sp) < 0)
-		return call_error(call, errno, "open %s/tmp", put->sp.path);
+		return spool_failed(&put->sp, errno, "open tmp/ of");
 	call_undo(call, drop_all, put, 0);
 	for (unsigned i = 1; i < call->nargs && status == ST_OK; i++)
 		status = put_file(put, call->args[i].str);

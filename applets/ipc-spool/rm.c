@@ -90,13 +90,19 @@ static int remove_parts(struct spool *sp)
 		int status = empty_state(sp, s);
 		if (status != ST_OK)
 			return status;
+	}
+	empty_tmp(sp);
+	if (parts_lock(sp) < 0)
+		return call_waited(sp->call, errno, "lock %s", sp->path);
+	/* Without it nobody makes a part again that is missing. */
+	unlinkat(sp->root, "format", 0);
+	for (enum state s = 0; s < JOB_STATES; s++) {
 		remove_dirs(sp, sp->dirs[s], 3);
 		unlinkat(sp->root, state_name(s), AT_REMOVEDIR);
 	}
-	empty_tmp(sp);
 	unlinkat(sp->root, "tmp", AT_REMOVEDIR);
-	unlinkat(sp->root, "format", 0);
 	unlinkat(sp->root, "seq", 0);
+	parts_unlock(sp);
 	if (spool_rmdir(sp) < 0)
 		return call_fail(sp->call, ST_EXISTS, errno,
 			"remove %s: something in it is not ours", sp->path);

@@ -117,9 +117,7 @@ static int fill(struct runner *r, bool *idle)
 			return ST_OK;
 		}
 		if (lease < 0)
-			return errno == EROFS
-				? call_fail(r->sp.call, ST_PERM, errno, "take from %s", r->sp.path)
-				: call_error(r->sp.call, errno, "take from %s", r->sp.path);
+			return spool_failed(&r->sp, errno, "take from");
 		int status = slot_start(r, s, lease);
 		if (status != ST_OK)
 			return status;

@@ -112,25 +112,26 @@ static int read_counter(struct spool *sp, struct seq *seq)
 	if (whole && strcmp(boot, now) == 0)
 		return 0;
 	if (!whole)
-		call_warn(sp->call, 0, "%s/seq: damaged; counted anew from the jobs", sp->path);
+		call_warn(sp->call, 0, "%s/seq: %s; counted anew from the jobs", sp->path,
+			n == 0 ? "was missing" : "damaged");
 	return recount(sp, seq, !whole);
 }
 
 int seq_lock(struct spool *sp, struct seq *seq)
 {
-	struct stat st;
 	int64_t least = wait_now() + LOCK_AT_LEAST;
-	if (sp->seq < 0)
-		sp->seq = call_own(sp->call, fd_open(sp->root, "seq", O_RDWR | O_NOFOLLOW, 0));
-	*seq = (struct seq){.fd = sp->seq};
-	if (seq->fd < 0 ||
-		lock_fcntl(seq->fd, LOCK_OFD, false, 0, 0,
-			sp->deadline < least ? least : sp->deadline, &sp->call->stop) < 0)
-		return -1;
-	if (fstat(seq->fd, &st) < 0 || st.st_nlink == 0) {
-		errno = ENOENT; /* the spool was removed meanwhile */
+	int64_t deadline = sp->deadline < least ? least : sp->deadline;
+	for (int tries = 0; tries < 100; tries++) {
+		struct stat st;
+		*seq = (struct seq){.fd = seq_fd(sp)};
+		if (seq->fd < 0 ||
+			lock_fcntl(seq->fd, LOCK_OFD, false, 0, 0, deadline, &sp->call->stop) < 0)
+			return -1;
+		if (fstat(seq->fd, &st) == 0 && st.st_nlink > 0)
+			break;
+		/* Removed meanwhile: alone, then it is made again, or with the spool. */
 		seq_unlock(seq);
-		return -1;
+		parts_forget(sp);
 	}
 	int r = read_counter(sp, seq);
 	if (r < 0)
@@ -148,27 +149,38 @@ void seq_hint(struct spool *sp)
 	(void)utimensat(sp->root, "seq", NULL, AT_SYMLINK_NOFOLLOW);
 }
 
-int seq_move(struct spool *sp, int from, const char *name, const struct job *to, bool adds)
+static int move_locked(struct spool *sp, struct seq *seq, int from, const char *name,
+	const struct job *to, bool adds)
 {
-	struct seq seq;
 	char as[NAME_SIZE];
-	if (seq_lock(sp, &seq) < 0)
-		return -1;
 	int fd = bucket_open(sp, to, false, NULL), r = 0;
 	bool lacks = fd < 0 && errno == ENOENT, made = false;
-	if ((lacks && !seq.unsynced) || (adds && seq.credit > 0)) {
-		seq.unsynced = seq.unsynced || lacks;
-		seq.credit -= adds && seq.credit > 0;
-		r = seq_write(&seq);
+	if ((lacks && !seq->unsynced) || (adds && seq->credit > 0)) {
+		seq->unsynced = seq->unsynced || lacks;
+		seq->credit -= adds && seq->credit > 0;
+		r = seq_write(seq);
 	}
 	if (r == 0 && lacks)
 		fd = bucket_open(sp, to, true, &made);
-	if (fd < 0 || r < 0)
-		r = -1;
-	else
-		r = renameat(from, name, fd, job_name(to, as));
-	int e = errno;
+	r = fd < 0 || r < 0 ? -1 : renameat(from, name, fd, job_name(to, as));
 	fd_close(fd);
+	return r;
+}
+
+int seq_move(struct spool *sp, int from, const char *name, const struct job *to, bool adds)
+{
+	struct seq seq;
+	if (seq_lock(sp, &seq) < 0)
+		return -1;
+	int r = move_locked(sp, &seq, from, name, to, adds);
+	for (int tries = 0; r < 0 && errno == ENOENT && tries < 100; tries++) {
+		/* Which of the two is missing: the job, or the bucket, removed as an empty one? */
+		struct stat st;
+		if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			break;
+		r = move_locked(sp, &seq, from, name, to, adds);
+	}
+	int e = errno;
 	seq_unlock(&seq);
 	if (r == 0)
 		seq_hint(sp);

@@ -122,9 +122,16 @@ static int start_cmd(struct runner *r, struct slot *s)
 int slot_start(struct runner *r, struct slot *s, int lease)
 {
 	s->lease = lease;
-	int status = prepare(r, s) < 0
-		? call_fail(r->sp.call, ST_EARLY, errno, "start a job of %s", r->sp.path)
-		: start_cmd(r, s);
+	int status;
+	if (done_reserve(&r->sp, &s->job) < 0)
+		status = call_error(r->sp.call, errno,
+			"%s: job %012llu is not started, its result could not be kept", r->sp.path,
+			(unsigned long long)s->job.id);
+	else if (prepare(r, s) < 0)
+		status = call_fail(r->sp.call, no_room(errno) ? ST_LIMIT : ST_EARLY, errno,
+			"start a job of %s", r->sp.path);
+	else
+		status = start_cmd(r, s);
 	if (status != ST_OK && s->pid == 0) {
 		give_back(r, s);
 		slot_free(r, s);
@@ -178,10 +185,19 @@ void slot_settle(struct runner *r, struct slot *s, int wstatus)
 		e = job_failed(sp, &s->job, &o, &dead) < 0 ? errno : 0;
 	}
 	/* ENOENT: CMD itself, or someone by hand, has ended it with ack or nack. */
-	if (e != 0 && e != ENOENT)
-		call_warn(sp->call, e, "%s: job %012llu: note its end (%s); it will run again",
-			sp->path, (unsigned long long)s->job.id, why);
-	if (dead)
+	if (e == ENOENT)
+		return;
+	if (no_room(e)) { /* it failed; its attempts are counted in cur/, too */
+		sp->full = true;
+		call_warn(sp->call, e, "%s: job %012llu stays in cur/: %s", sp->path,
+			(unsigned long long)s->job.id, why);
+	} else if (e != 0) { /* no more jobs are started: they could be done again and again */
+		r->fatal = call_error(sp->call, e,
+			"%s: job %012llu: note its end (%s); it will run again", sp->path,
+			(unsigned long long)s->job.id, why);
+		r->left = 0;
+	}
+	if (dead && e == 0)
 		call_warn(sp->call, 0, "%s: job %012llu: %s, dead after attempt %u", sp->path,
 			(unsigned long long)s->job.id, why, s->job.attempt);
 }

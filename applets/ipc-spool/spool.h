@@ -50,7 +50,10 @@ struct spool {
 	bool keep_data;
 	int done_fd; /* the bucket in done/ used last, and its number; -1 */
 	uint64_t done_bucket;
-	char *env; /* "IPC_OBJECT=PATH", for CMD */
+	uint64_t
+		done_newest; /* the newest bucket that got a result of ours; UINT64_MAX: none yet */
+	bool full;           /* a job could not be moved for want of space: see job_next() */
+	char *env;           /* "IPC_OBJECT=PATH", for CMD */
 	int64_t deadline;
 	uint64_t foreign; /* names met that are none of ours */
 };
@@ -65,15 +68,30 @@ int spool_make(struct call *call, const char *text, bool create, struct spool *s
 int spool_save(struct spool *sp);
 /* Remove the spool's own directory, named by the first operand, when it is empty. 0 or -1. */
 int spool_rmdir(struct spool *sp);
+
+/* ---- parts.c ---- */
+
 /* Has the spool been removed since it was opened? */
 bool spool_gone(struct spool *sp);
-/* The directory of STATE; -1 with errno. */
+/* Report ERRNUM as "DOING PATH: ..."; ESTALE: the spool was removed. The status. */
+int spool_failed(struct spool *sp, int errnum, const char *doing);
+/* The directory of STATE, made again when it is missing; -1 with errno, ESTALE: the spool was removed. */
 int state_fd(struct spool *sp, enum state state);
-/* tmp/, likewise. */
+/* The same without making it: -1 with ENOENT when it is missing. */
+int state_look(struct spool *sp, enum state state);
+/* tmp/ and the counter, as state_fd. */
 int tmp_fd(struct spool *sp);
+int seq_fd(struct spool *sp);
 const char *state_name(enum state state);
-
-/* A job's file name in JOB->state. Returns BUF. */
+/* After ENOENT: close the descriptors on parts that were removed. True when there were any: then it is
+ * worth while to try again. */
+bool parts_forget(struct spool *sp);
+/* All parts of a new spool. 0 or -1. */
+int parts_make(struct spool *sp);
+/* Held while parts are made or removed. 0, or -1 with EINTR when we are stopped. */
+int parts_lock(struct spool *sp);
+void parts_unlock(struct spool *sp);
+/* A job's file name in JOB->state. Returns BUF. (names.c) */
 char *job_name(const struct job *job, char buf[NAME_SIZE]);
 /* The reverse. False: not a name of ours. */
 bool job_parse(struct job *job, enum state state, const char *name);
@@ -194,6 +212,12 @@ int job_remove(struct spool *sp, int dirfd, const struct job *job);
 int64_t job_count(struct spool *sp, uint64_t max);
 /* "ID.out", "ID.err", "ID.why": what stands beside a result. Returns BUF. */
 char *side_name(uint64_t id, const char *suffix, char buf[NAME_SIZE]);
+/* Is NAME one of these? */
+bool side_parse(const char *name);
+/* Make room for the result of JOB. 0 or -1. */
+int done_reserve(struct spool *sp, const struct job *job);
+/* Does ERRNUM say that the file system, or a quota, is full? */
+bool no_room(int errnum);
 
 /* ---- hint.c ---- */
 

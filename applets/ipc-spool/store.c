@@ -1,4 +1,4 @@
-/* applets/ipc-spool/store.c: the directory: opening and making it, its settings, its parts.
+/* applets/ipc-spool/store.c: the directory: opening and making it, and its settings.
  *
  * Nothing below the spool is reached through a symbolic link: each step down is an openat(2) with
  * O_NOFOLLOW from the descriptor above.
@@ -22,115 +22,6 @@
 #define MAGIC "ipc-spool "
 #define MAX_ATTEMPTS 5
 #define KEEP 10000
-
-static const char *const state_names[JOB_STATES] = {
-	[JOB_NEW] = "new",
-	[JOB_CUR] = "cur",
-	[JOB_DELAYED] = "delayed",
-	[JOB_DONE] = "done",
-	[JOB_DEAD] = "dead",
-};
-
-const char *state_name(enum state state)
-{
-	return state_names[state];
-}
-
-static int open_dir(int dirfd, const char *name)
-{
-	return fd_open(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-}
-
-int state_fd(struct spool *sp, enum state state)
-{
-	if (sp->dirs[state] < 0)
-		sp->dirs[state] = call_own(sp->call, open_dir(sp->root, state_names[state]));
-	return sp->dirs[state];
-}
-
-bool spool_gone(struct spool *sp)
-{
-	struct stat st;
-	int fd = state_fd(sp, JOB_CUR);
-	return fd < 0 || fstat(fd, &st) < 0 || st.st_nlink == 0;
-}
-
-int tmp_fd(struct spool *sp)
-{
-	if (sp->tmp < 0)
-		sp->tmp = call_own(sp->call, open_dir(sp->root, "tmp"));
-	return sp->tmp;
-}
-
-int file_regular(int dirfd, const char *name)
-{
-	struct stat st;
-	int fd = fd_open(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
-	if (fd < 0 || (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)))
-		return fd;
-	fd_close(fd);
-	errno = EBADMSG;
-	return -1;
-}
-
-/* A directory with the spool's own mode: the umask must not shut the group out of a spool that was made for
- * it. 1 made, 0 there already, -1. */
-static int make_dir(struct spool *sp, int dirfd, const char *name)
-{
-	if (mkdirat(dirfd, name, sp->mode) < 0)
-		return errno == EEXIST ? 0 : -1;
-	if ((sp->mode & 077) == 0)
-		return 1;
-	int fd = open_dir(dirfd, name);
-	int r = fd < 0 ? -1 : fchmod(fd, sp->mode);
-	fd_close(fd);
-	return r < 0 ? -1 : 1;
-}
-
-int file_create(struct spool *sp, int dirfd, const char *name)
-{
-	mode_t mode = sp->mode & 0666;
-	int fd = fd_open(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
-	if (fd >= 0 && (mode & 077) != 0 && fchmod(fd, mode) < 0) {
-		fd_close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-/* Call for each directory on the way from the state down to JOB's bucket. */
-static int descend(struct spool *sp, const struct job *job, bool make, bool sync, bool *made)
-{
-	char path[PATH_SIZE];
-	int top = state_fd(sp, job->state);
-	int fd = top < 0 ? -1 : fd_dup(top, 3);
-	for (char *save, *part = strtok_r(job_bucket(job, path), "/", &save);
-		fd >= 0 && part != NULL; part = strtok_r(NULL, "/", &save)) {
-		int r = make ? make_dir(sp, fd, part) : 0;
-		if (r > 0)
-			*made = true;
-		int sub = r < 0 || (sync && fsync(fd) < 0) ? -1 : open_dir(fd, part);
-		fd_close(fd);
-		fd = sub;
-	}
-	return fd;
-}
-
-int bucket_open(struct spool *sp, const struct job *job, bool make, bool *made)
-{
-	/* mkdir only when need be; another may remove the empty bucket between two steps. */
-	int fd = descend(sp, job, false, false, made);
-	for (int tries = 0; fd < 0 && errno == ENOENT && make && tries < 100; tries++)
-		fd = descend(sp, job, true, false, made);
-	return fd;
-}
-
-int bucket_sync_parents(struct spool *sp, const struct job *job)
-{
-	int fd = descend(sp, job, false, true, NULL);
-	fd_close(fd);
-	return fd < 0 ? -1 : 0;
-}
 
 /* ---- settings ---- */
 
@@ -247,26 +138,11 @@ static int only_ours(struct spool *sp, bool *ours)
 		bool known = e->d_name[0] == '.' || strcmp(e->d_name, "tmp") == 0 ||
 			strcmp(e->d_name, "seq") == 0 || strcmp(e->d_name, "format") == 0;
 		for (size_t i = 0; i < JOB_STATES && !known; i++)
-			known = strcmp(e->d_name, state_names[i]) == 0;
+			known = strcmp(e->d_name, state_name(i)) == 0;
 		*ours = known;
 	}
 	closedir(dir);
 	return 0;
-}
-
-static int make_parts(struct spool *sp)
-{
-	for (size_t i = 0; i < JOB_STATES; i++)
-		if (make_dir(sp, sp->root, state_names[i]) < 0)
-			return -1;
-	if (make_dir(sp, sp->root, "tmp") < 0)
-		return -1;
-	int fd = file_create(sp, sp->root, "seq");
-	if (fd < 0)
-		return errno == EEXIST ? 0 : -1;
-	int r = seq_init(fd);
-	fd_close(fd);
-	return r;
 }
 
 /* The format file comes last: a directory with it is a whole spool. */
@@ -278,7 +154,7 @@ static int furnish(struct spool *sp, bool *made)
 	if (!ours)
 		return call_fail(sp->call, ST_DATA, 0,
 			"%s: not a spool, and not empty: it is left alone", sp->path);
-	if (make_parts(sp) < 0 || save(sp, false, made) < 0)
+	if (parts_make(sp) < 0 || save(sp, false, made) < 0)
 		return call_error(sp->call, errno, "make the spool %s", sp->path);
 	return read_format(sp); /* another maker's, if that one was first */
 }
@@ -346,6 +222,7 @@ int spool_make(struct call *call, const char *text, bool create, struct spool *s
 		.root = -1,
 		.tmp = -1,
 		.done_fd = -1,
+		.done_newest = UINT64_MAX,
 		.seq = -1,
 		.dirs = {-1, -1, -1, -1, -1},
 		.max_attempts = MAX_ATTEMPTS,

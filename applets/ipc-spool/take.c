@@ -46,7 +46,7 @@ int take_job(struct spool *sp, struct job *job)
 			return lease;
 		}
 		if (spool_gone(sp)) {
-			errno = ENOENT;
+			errno = ESTALE;
 			return -1;
 		}
 		if (sp->deadline == DEADLINE_NOW) {
@@ -131,10 +131,8 @@ int run_take(struct call *call)
 	if (status != ST_OK)
 		return status;
 	int lease = call_own(call, take_job(&sp, &job));
-	if (lease < 0 && errno == EROFS)
-		return call_fail(call, ST_PERM, errno, "take from %s", sp.path);
-	if (lease < 0 && errno == ENOENT)
-		return call_fail(call, ST_NOOBJ, 0, "%s: was removed", sp.path);
+	if (lease < 0 && (errno == EROFS || errno == ESTALE))
+		return spool_failed(&sp, errno, "take from");
 	if (lease < 0)
 		return call_waited(call, errno, "%s: no job", sp.path);
 	return hand_over(&sp, owner, lease, &job);

@@ -101,7 +101,9 @@ static int look(struct waiting *w)
 static int exists(struct waiting *w)
 {
 	struct job job;
-	int dirfd = -1, r = find_anywhere(&w->sp, w->jobs[w->first].id, &job, &dirfd);
+	int dirfd = -1;
+	parts_forget(&w->sp);
+	int r = find_anywhere(&w->sp, w->jobs[w->first].id, &job, &dirfd);
 	fd_close(dirfd);
 	return r;
 }
