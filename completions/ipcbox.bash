@@ -61,8 +61,8 @@ _ipcbox_record() {
 		operands='object' command=
 		;;
 	'ipc-lock flock')
-		flags='-s --shared -x --exclusive -e -u --unlock -n --nonblocking --nb -o --close -F --no-fork -V --version -h --help -q --quiet -v --verbose'
-		valued='-w:none --timeout:none --wait:none -E:none --conflict-exit-code:none'
+		flags='-s --shared -x --exclusive -e -u --unlock -n --nonblocking --nb -o --close -F --no-fork --fcntl -V --version -h --help -q --quiet -v --verbose'
+		valued='-w:none --timeout:none --wait:none --start:none --length:none --fd:none -c:none --command:none -E:none --conflict-exit-code:none'
 		operands='path none*' command=
 		;;
 	'ipc-fifo create')

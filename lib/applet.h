@@ -16,7 +16,6 @@ enum arg {
 	ARG_STR,      /* any text */
 	ARG_INT,      /* int64, decimal or 0x..., within min..max (both 0: any) */
 	ARG_UINT,     /* as ARG_INT, but never negative */
-	ARG_FLOAT,    /* a number with a fraction; kept as text, checked for form */
 	ARG_SIZE,     /* bytes, suffixes K M G T (1024) */
 	ARG_DURATION, /* seconds with fraction, suffixes ms s m h d; val.num is nanoseconds */
 	ARG_MODE,     /* octal file mode 0..07777 */

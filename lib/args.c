@@ -104,17 +104,6 @@ static const char *choice(const char *s, const char *const *choices, int64_t *n)
 	return "not one of the choices";
 }
 
-static const char *check_float(const char *s)
-{
-	size_t n;
-	if (*s == '-' || *s == '+')
-		s++;
-	if (strcmp(s, "inf") == 0 || strcmp(s, "nan") == 0)
-		return NULL;
-	n = strspn(s, "0123456789.eE+-xXabcdefABCDEFpP");
-	return n > 0 && s[n] == '\0' && strpbrk(s, "0123456789") != NULL ? NULL : "not a number";
-}
-
 /* S as an ARG kind into *N; NULL, or what is wrong with it. */
 static const char *convert(enum arg arg, const char *s, int64_t min, int64_t max,
 	const char *const *choices, int64_t *n)
@@ -130,7 +119,6 @@ static const char *convert(enum arg arg, const char *s, int64_t min, int64_t max
 		if (why == NULL)
 			*n = (int64_t)u;
 		break;
-	case ARG_FLOAT: why = check_float(s); break;
 	case ARG_SIZE: why = num_size(s, n); break;
 	case ARG_DURATION: why = num_duration(s, n); break;
 	case ARG_MODE: why = num_mode(s, n); break;

@@ -3,6 +3,7 @@
 #include "lock.h"
 
 #include "fd.h"
+#include "lease.h"
 #include "newfile.h"
 
 #include <errno.h>
@@ -92,18 +93,27 @@ static bool one_family(int fd)
 	return type == 0x6969 || type == 0x517b || type == 0xff534d42 || type == 0xfe534d42;
 }
 
-/* What of L->want can be taken on its descriptor. 0 or -1 EBADF. */
+static bool wants_both(const struct lock *l)
+{
+	return (l->want & (LOCK_OFD | LOCK_FLOCK)) == (LOCK_OFD | LOCK_FLOCK);
+}
+
+static bool is_program(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && (st->st_mode & 0111) != 0;
+}
+
+/* What of L->want can be taken on its descriptor. 0 or -1 EBADF, EISDIR. */
 static int choose(struct lock *l)
 {
 	bool ranged = l->start != 0 || l->len != 0;
 	bool dir = S_ISDIR(l->st.st_mode);
-	bool both = (l->want & (LOCK_OFD | LOCK_FLOCK)) == (LOCK_OFD | LOCK_FLOCK);
 	l->can = ranged ? l->want & ~LOCK_FLOCK : l->want;
 	if ((l->can & (LOCK_OFD | LOCK_POSIX)) == 0)
 		return 0;
-	if (dir || (!l->writable && !l->shared)) {
+	if (dir || !(l->shared ? l->readable : l->writable)) {
 		l->can &= LOCK_FLOCK;
-	} else if (both && !ranged && one_family(l->fd)) {
+	} else if (wants_both(l) && !ranged && one_family(l->fd)) {
 		l->can = LOCK_OFD;
 	}
 	if (l->can != 0)
@@ -124,37 +134,61 @@ static int create_exact(struct lock *l)
 	return fd;
 }
 
-static int open_file(struct lock *l)
+/* Does L need its file open for writing? A look at the file before it is opened decides only which
+ * way to open it: what is locked is judged by what was opened. */
+static bool needs_write(const struct lock *l)
 {
-	unsigned mode = l->mode != 0 ? l->mode : l->obj.kind == OBJECT_WORD ? 0600 : 0666;
-	for (;;) {
-		/* Without O_CREAT first: with it, fs.protected_regular and directories refuse. */
-		l->writable = true;
-		l->fd = fd_open(l->at.dirfd, l->at.rel, O_RDWR | O_NONBLOCK, 0);
-		if (l->fd < 0 && errno == ENOENT) {
-			l->fd = l->exact
-				? create_exact(l)
-				: fd_open(l->at.dirfd, l->at.rel, O_RDWR | O_CREAT | O_EXCL, mode);
-			if (l->fd < 0 && errno == EEXIST &&
-				!newfile_dangling(l->at.dirfd, l->at.rel))
-				continue;
-			if (l->fd < 0 && errno == EEXIST)
-				errno = ELOOP;
-		}
-		if (l->fd >= 0 ||
-			(errno != EACCES && errno != EROFS && errno != EISDIR && errno != EPERM &&
-				errno != ETXTBSY))
-			return l->fd;
-		int e = errno;
-		l->writable = false;
-		l->fd = fd_open(l->at.dirfd, l->at.rel, O_RDONLY | O_NONBLOCK, 0);
-		if (l->fd < 0 && errno == ENOENT)
-			errno = e;
-		return l->fd;
-	}
+	struct stat st;
+	if (l->shared || (l->want & (LOCK_OFD | LOCK_POSIX)) == 0)
+		return false;
+	return l->named || !wants_both(l) || l->start != 0 || l->len != 0 ||
+		fstatat(l->at.dirfd, l->at.rel, &st, 0) < 0 || !is_program(&st);
 }
 
-int lock_open(struct lock *l)
+static int open_as(struct lock *l, int access, int64_t deadline, const struct stop *stop)
+{
+	l->readable = access != O_WRONLY;
+	l->writable = access != O_RDONLY;
+	return l->fd = lease_open(l->at.dirfd, l->at.rel, access, 0, deadline, stop);
+}
+
+static int create(struct lock *l, int access)
+{
+	unsigned mode = l->mode != 0 ? l->mode : l->obj.kind == OBJECT_WORD ? 0600 : 0666;
+	return l->fd = l->exact ? create_exact(l)
+				: fd_open(l->at.dirfd, l->at.rel, access | O_CREAT | O_EXCL, mode);
+}
+
+static bool refused(int e)
+{
+	return e == EACCES || e == EROFS || e == EISDIR || e == EPERM || e == ETXTBSY;
+}
+
+static int open_file(struct lock *l, int64_t deadline, const struct stop *stop)
+{
+	int access = needs_write(l) ? O_RDWR : O_RDONLY;
+	for (;;) {
+		/* Without O_CREAT first: with it, fs.protected_regular and directories refuse. */
+		if (open_as(l, access, deadline, stop) >= 0 || errno != ENOENT)
+			break;
+		if (create(l, access) >= 0 || errno != EEXIST)
+			return l->fd;
+		if (newfile_dangling(l->at.dirfd, l->at.rel)) {
+			errno = ELOOP;
+			return -1;
+		}
+	}
+	if (l->fd >= 0 || !refused(errno))
+		return l->fd;
+	int e = errno;
+	if (access == O_RDWR && open_as(l, O_RDONLY, deadline, stop) < 0 && errno == ENOENT)
+		errno = e;
+	if (l->fd < 0 && errno == EACCES && (l->want & LOCK_FLOCK) != 0)
+		open_as(l, O_WRONLY, deadline, stop);
+	return l->fd;
+}
+
+int lock_open(struct lock *l, int64_t deadline, const struct stop *stop)
 {
 	l->at.dirfd = AT_FDCWD;
 	l->fd = -1;
@@ -163,8 +197,10 @@ int lock_open(struct lock *l)
 		if (flags < 0)
 			return -1;
 		l->fd = l->obj.fd;
+		l->readable = (flags & O_ACCMODE) != O_WRONLY;
 		l->writable = (flags & O_ACCMODE) != O_RDONLY;
-	} else if (object_at(&l->obj, "lock", true, &l->at) < 0 || open_file(l) < 0) {
+	} else if (object_at(&l->obj, "lock", true, &l->at) < 0 ||
+		open_file(l, deadline, stop) < 0) {
 		return -1;
 	}
 	if (fstat(l->fd, &l->st) < 0)
@@ -200,15 +236,47 @@ static int take_both(struct lock *l, int64_t deadline, const struct stop *stop)
 	}
 }
 
+/* The kernel (EINVAL), or the file system, has no OFD locks. */
+static bool no_ofd(int e)
+{
+	return e == EINVAL || e == ENOSYS || e == EOPNOTSUPP || e == ENOLCK;
+}
+
+/* Where flock(2) is made of fcntl locks it needs a file open for writing, as flock(1) knows: put
+ * such a description of the very same file behind L's descriptor. 0 or -1, errno is kept. */
+static int reopen_writable(struct lock *l)
+{
+	struct stat st;
+	int e = errno;
+	if ((e != EBADF && e != EIO) || l->writable || l->obj.kind == OBJECT_FD)
+		return -1;
+	int fd = fd_open(l->at.dirfd, l->at.rel, O_RDWR | O_NONBLOCK, 0);
+	bool same = fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == l->st.st_dev &&
+		st.st_ino == l->st.st_ino;
+	if (same && dup3(fd, l->fd, O_CLOEXEC) >= 0)
+		l->readable = l->writable = true;
+	fd_close(fd);
+	errno = e;
+	return l->writable ? 0 : -1;
+}
+
+static int take_flock(struct lock *l, int64_t deadline, const struct stop *stop)
+{
+	int r = lock_flock(l->fd, l->shared, deadline, stop);
+	return r < 0 && reopen_writable(l) == 0 ? lock_flock(l->fd, l->shared, deadline, stop) : r;
+}
+
 int lock_take(struct lock *l, int64_t deadline, const struct stop *stop)
 {
 	int r;
-	if (l->can == (LOCK_OFD | LOCK_FLOCK))
-		r = take_both(l, deadline, stop);
-	else if (l->can == LOCK_FLOCK)
-		r = lock_flock(l->fd, l->shared, deadline, stop);
-	else
+	if (l->can == LOCK_FLOCK)
+		r = take_flock(l, deadline, stop);
+	else if (l->can != (LOCK_OFD | LOCK_FLOCK))
 		r = lock_fcntl(l->fd, l->can, l->shared, l->start, l->len, deadline, stop);
+	else if ((r = take_both(l, deadline, stop)) < 0 && no_ofd(errno)) {
+		l->can = LOCK_FLOCK;
+		r = take_flock(l, deadline, stop);
+	}
 	if (r == 0)
 		l->held = l->can;
 	return r;
@@ -273,7 +341,7 @@ static int attempt(struct lock *locks, unsigned n, int64_t deadline, const struc
 	for (unsigned i = 0; i < n; i++) {
 		*failed = &locks[i];
 		locks[i].twin = false;
-		if (lock_open(&locks[i]) < 0)
+		if (lock_open(&locks[i], deadline, stop) < 0)
 			return -1;
 	}
 	*step = "lock";

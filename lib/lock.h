@@ -41,27 +41,35 @@ struct lock {
 	struct object obj;
 	unsigned want; /* families; taken as far as the file allows, see lock_open */
 	bool shared;
+	bool named;         /* .want was asked for by name: an executable file loses none */
 	bool exact;         /* create with exactly .mode; else mode & ~umask */
 	unsigned mode;      /* for a file that is made; 0: 0600 in $IPC_DIR, 0666 elsewhere */
 	int64_t start, len; /* range; with one, flock(2) is not taken */
 	/* Filled in: */
 	int fd;
-	unsigned can, held; /* families that can be taken, and are held */
-	bool writable;      /* fd is open for writing */
-	bool twin;          /* names the same file as another of the set: fd is -1, nothing held */
+	unsigned can, held;      /* families that can be taken, and are held */
+	bool readable, writable; /* what fd is open for */
+	bool twin; /* names the same file as another of the set: fd is -1, nothing held */
 	struct object_at at;
 	struct stat st;
 };
 
-/* Open L's file: for reading and writing, made when it is missing (but not through a symbolic link to nothing:
- * ELOOP); only for reading when it cannot
- * be written or is a directory (an exclusive lock is then flock's alone); L->can says what is left
- * of .want. Nothing is read from or written into the file. 0, or -1 with errno (EINVAL: an object
- * that cannot be locked; EBADF: a range or POSIX lock on a file that we may not write). */
-int lock_open(struct lock *l);
+/* Open L's file, made when it is missing (but not through a symbolic link to nothing: ELOOP). It is
+ * opened for reading alone when that is enough, so that no watcher sees a writer and a program that
+ * is locked can still be executed:
+ *   - a shared lock needs to read, and flock(2) needs nothing;
+ *   - an exclusive fcntl lock needs to write (fcntl(2)). A regular file with an execute bit is
+ *     locked by flock(2) alone, unless the families were asked for by name.
+ * What cannot be opened for writing, and a directory, is opened for reading too; L->can says what is
+ * left of .want. A lease of another process on the file is waited for (lease.h). Nothing is read
+ * from or written into the file. 0, or -1 with errno (EINVAL: an object that cannot be locked; EBADF:
+ * a range or fcntl lock that this descriptor does not allow; EAGAIN, ETIMEDOUT, EINTR: the lease). */
+int lock_open(struct lock *l, int64_t deadline, const struct stop *stop);
 /* Is the name still that of the file that is open? True for FD objects. */
 bool lock_current(const struct lock *l);
-/* Take what L->can says on the open file. As lock_fcntl; nothing is held after -1. */
+/* Take what L->can says on the open file. As lock_fcntl; nothing is held after -1. Where the kernel or
+ * the file system has no OFD locks, flock(2) alone is taken when both were wanted. Where flock(2)
+ * needs a file open for writing (NFS), the file is opened again under the same number. */
 int lock_take(struct lock *l, int64_t deadline, const struct stop *stop);
 /* Give back what is held, for all who share the description. */
 void lock_release(struct lock *l);

@@ -18,7 +18,6 @@ static const char *type_name(enum arg arg)
 		[ARG_STR] = "str",
 		[ARG_INT] = "int",
 		[ARG_UINT] = "uint",
-		[ARG_FLOAT] = "float",
 		[ARG_SIZE] = "size",
 		[ARG_DURATION] = "duration",
 		[ARG_MODE] = "mode",

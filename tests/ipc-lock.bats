@@ -1138,3 +1138,173 @@ END
 		done
 	done
 }
+
+# watch FILE: python3 prints the names of the inotify(7) events of FILE's opens and closes, until FILE is
+# removed; "ready" comes first.
+watch() {
+	python3 - "$1" <<-'EOF'
+		import ctypes, os, struct, sys
+		libc = ctypes.CDLL(None)
+		names = {0x8: "CLOSE_WRITE", 0x10: "CLOSE_NOWRITE"}
+		fd = libc.inotify_init1(0)
+		libc.inotify_add_watch(fd, sys.argv[1].encode(), 0x8 | 0x10 | 0x400)
+		print("ready", flush=True)
+		while True:
+		    data = os.read(fd, 4096)
+		    while data:
+		        wd, mask, cookie, size = struct.unpack_from("iIII", data)
+		        data = data[16 + size:]
+		        if mask & 0x400:
+		            sys.exit()
+		        print(names.get(mask, mask), flush=True)
+	EOF
+}
+
+@test "a program can be locked and run, by us and by others" {
+	printf '#!/bin/sh\necho hi\n' >job
+	chmod +x job
+	status 0 ipc-lock run ./job -- ./job
+	[[ $output == hi && -z $stderr ]]
+	status 0 ipc-lock run -s ./job -- ./job
+	status 0 ipc-lock run --family flock ./job -- ./job
+	status 0 flock ./job ./job
+	mkfifo up down
+	bg ipc-lock run -v ./job -- sh -c 'echo >up; read -r x <down' 2>err
+	read -r <up
+	[[ $(./job) == hi ]]
+	status 75 ipc-lock run -n ./job -- true
+	status 1 flock -n ./job true
+	echo >down
+	wait $!
+	[[ $(<err) == *"only the flock(2) lock is taken"* ]]
+	# Asked for by name, both are taken; then it cannot be run.
+	status 126 ipc-lock run --family both ./job -- ./job
+	[[ $stderr == *"Text file busy"* ]]
+}
+
+@test "a program that runs is locked all the same" {
+	cp "$(command -v sleep)" prog
+	bg ./prog 60
+	status 0 ipc-lock run ./prog -- echo locked
+	[[ $output == locked ]]
+}
+
+@test "who only shares a lock, or takes flock alone, is no writer of the file" {
+	need python3
+	: >data
+	mkfifo events
+	exec 7<>events
+	bg watch data >&7
+	local line words=()
+	read -r -t 20 line <&7
+	[[ $line == ready ]]
+	ipc-lock run -s ./data -- true
+	ipc-lock run --family flock ./data -- true
+	ln -s "$IPCBOX_BUILD/ipcbox" flock
+	./flock data true
+	./flock -s --fcntl data true
+	ipc-lock run ./data -- true
+	rm data
+	wait $!
+	while read -r -t 0.1 line <&7; do words+=("$line"); done
+	[[ ${words[*]} == "CLOSE_NOWRITE CLOSE_NOWRITE CLOSE_NOWRITE CLOSE_NOWRITE CLOSE_WRITE" ]]
+}
+
+@test "a descriptor that is open one way only is locked as far as that goes" {
+	exec 9>f 8>>f
+	status 0 ipc-lock acquire -s 9
+	status 0 ipc-lock release 9
+	status 0 ipc-lock run -s fd:9 -- echo in
+	[[ $output == in ]]
+	status 0 ipc-lock run -s fd:8 -- echo in
+	[[ $output == in ]]
+	status 77 ipc-lock acquire -s --family ofd 9
+	[[ $stderr == *"may be read"* ]]
+	status 0 ipc-lock acquire 9
+	status 75 ipc-lock run -n ./f -- true
+}
+
+@test "a file that may only be written can be shared" {
+	: >f
+	chmod 200 f
+	status 0 as_nobody true
+	ipc-lock run -s ./f -- true
+	ipc-lock run ./f -- true
+}
+
+# lease: python3 holds a read lease on f and gives it up when asked to, after the file "let" is there.
+lease() {
+	python3 - <<-'EOF'
+		import fcntl, os, signal, time
+		def asked(*_):
+		    open("asked", "w")
+		    end = time.time() + 30
+		    while not os.path.exists("let") and time.time() < end:
+		        time.sleep(0.01)
+		    fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+		    os._exit(0)
+		signal.signal(signal.SIGIO, asked)
+		fd = os.open("f", os.O_RDONLY)
+		fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+		open("leased", "w")
+		while True:
+		    signal.pause()
+	EOF
+}
+
+@test "a lease on the file is waited for; -n and -w say so" {
+	need python3
+	: >f
+	bg lease
+	until_true test -e leased
+	status 75 ipc-lock run -n ./f -- true
+	[[ $stderr == *"busy: another process has a lease"* ]]
+	until_true test -e asked
+	status 124 ipc-lock run -w 0.1 ./f -- true
+	bg ipc-lock run ./f -- echo locked >out
+	until_true blocked $!
+	: >let
+	wait $!
+	[[ $(<out) == locked ]]
+}
+
+@test "flock drop-in: --fcntl, --start, --length, --fd" {
+	need python3
+	ln -s "$IPCBOX_BUILD/ipcbox" flock
+	exec 9<>f
+	status 0 ./flock --fcntl -n f sh -c './flock -n f echo both'
+	[[ $output == both ]]
+	status 1 ./flock --fcntl f ./flock --fcntl -n f true
+	status 7 ./flock --start 10 f ./flock -E 7 --start 4 --length 7 -n f true
+	status 0 ./flock --start 10 f ./flock --start 4 --length 6 -n f true
+	status 0 ./flock --length 1K f ./flock --start 1024 -n f true
+	hold ofd x f
+	status 1 ./flock --fcntl -n f true
+	status 0 ./flock -n f true
+	status 0 ./flock --fd 9 echo one two
+	[[ $output == "one two" ]]
+	status 3 ./flock --fd 9 -c 'exit 3'
+	status 0 ./flock --fd 9 ./flock -n --fd 9 echo inherited
+	[[ $output == inherited ]]
+	status 65 ./flock -o --fd 9 ./flock -n --fd 9 true
+	[[ $stderr == "flock: 9: Bad file descriptor" ]]
+	status 65 ./flock --fcntl -u 99
+	status 64 ./flock --fd 9
+	[[ $stderr == "flock: missing command" ]]
+	status 64 ./flock -c true
+	status 64 ./flock --start x f true
+}
+
+@test "flock drop-in: fractions of a second in every form" {
+	ln -s "$IPCBOX_BUILD/ipcbox" flock
+	local w
+	for w in 5. 1e1 .5 ' 5' 0x10 1e-3; do
+		status 0 ./flock -w "$w" f true
+	done
+	for w in '5 ' x ''; do
+		status 64 ./flock -w "$w" f true
+	done
+	for w in -1 inf nan 1e30; do
+		status 71 ./flock -w "$w" f true
+	done
+}

@@ -55,17 +55,12 @@ static int parse(struct call *call, struct lock *l)
 static int refused(struct call *call, struct lock *l, const char *step, int errnum)
 {
 	const char *text = l->obj.text;
-	bool quiet = call->std[STD_QUIET].count > 0;
 	if (errnum == EAGAIN || errnum == ETIMEDOUT)
-		return call_waited(
-			call, errnum, "%s: %s", text, quiet ? "" : holders_text(call, l));
+		return call_waited(call, errnum, "%s: %s", text, busy_text(call, l, step));
 	if (l->obj.kind == OBJECT_FD && errnum == EBADF && !fd_is_open(l->obj.fd))
 		return call_fail(call, ST_NOOBJ, 0, "%s: no such descriptor here", text);
 	if (errnum == EBADF || errnum == EISDIR)
-		return call_fail(call, ST_PERM, 0,
-			"%s: %s: an exclusive fcntl lock needs a file that may be written; "
-			"--family flock does not",
-			text, errnum == EISDIR ? "is a directory" : "not writable");
+		return not_lockable(call, l, errnum);
 	return call_waited(call, errnum, "%s %s", step, text);
 }
 
@@ -76,7 +71,7 @@ static int acquire_fd(struct call *call, struct lock *l)
 	l->can = l->want;
 	if (lock_take(l, DEADLINE_NOW, NULL) == 0)
 		return ST_OK;
-	if (lock_open(l) < 0)
+	if (lock_open(l, call_deadline(call), &call->stop) < 0)
 		return refused(call, l, "open", errno);
 	if (lock_take(l, call_deadline(call), &call->stop) < 0)
 		return refused(call, l, "lock", errno);
@@ -84,7 +79,8 @@ static int acquire_fd(struct call *call, struct lock *l)
 }
 
 /* A description of its own for the lock MODEL, kept by the host. NULL with *STATUS. */
-static struct held *new_held(struct call *call, const struct lock *model, unsigned how, int *status)
+static struct held *new_held(
+	struct call *call, const struct lock *model, unsigned how, int64_t deadline, int *status)
 {
 	struct held *h = calloc(1, sizeof *h);
 	if (h == NULL) {
@@ -92,7 +88,9 @@ static struct held *new_held(struct call *call, const struct lock *model, unsign
 		return NULL;
 	}
 	h->lock = *model;
-	*status = lock_open(&h->lock) < 0 ? refused(call, &h->lock, "open", errno) : 0;
+	*status = lock_open(&h->lock, deadline, &call->stop) < 0
+		? refused(call, &h->lock, "open", errno)
+		: 0;
 	h->kept = (struct kept){.fd = h->lock.fd, .end = end_held, .quiet = true};
 	if (*status == 0 &&
 		!kept_add(call, &h->kept, &type, model->obj.text, how, &model->obj, "lock"))
@@ -110,7 +108,7 @@ static struct held *new_held(struct call *call, const struct lock *model, unsign
 }
 
 /* The one that was kept from the last time, free now, or a new one. NULL with *STATUS. */
-static struct held *find(struct call *call, const struct lock *model, int *status)
+static struct held *find(struct call *call, const struct lock *model, int64_t deadline, int *status)
 {
 	unsigned how = model->want | (model->shared ? 1u << 8 : 0);
 	struct kept *k = kept_pinned(call, &type, model->obj.text, -1);
@@ -121,7 +119,7 @@ static struct held *find(struct call *call, const struct lock *model, int *statu
 	}
 	k = kept_recall(call, &type, model->obj.text, how);
 	if (k == NULL)
-		return new_held(call, model, how, status);
+		return new_held(call, model, how, deadline, status);
 	struct held *h = of_kept(k);
 	h->lock.obj = model->obj;
 	if (h->lock.at.rel != h->lock.at.buf)
@@ -135,7 +133,7 @@ static int acquire_name(struct call *call, const struct lock *model)
 	int64_t deadline = call_deadline(call);
 	int status;
 	for (;;) {
-		struct held *h = find(call, model, &status);
+		struct held *h = find(call, model, deadline, &status);
 		if (h == NULL)
 			return status;
 		if (lock_take(&h->lock, deadline, &call->stop) < 0)
@@ -157,6 +155,7 @@ int ipc_lock_acquire(struct call *call)
 {
 	struct lock l = {.want = family_mask((enum family)call->opt[HOLD_FAMILY].num),
 		.shared = call->opt[HOLD_SHARED].count > 0,
+		.named = call->opt[HOLD_FAMILY].count > 0,
 		.exact = call->std[STD_MODE].count > 0,
 		.mode = (unsigned)call->std[STD_MODE].num};
 	int status = parse(call, &l);

@@ -245,7 +245,7 @@ const char *holders_text(struct call *call, const struct lock *l)
 	struct holders h;
 	const char *text = "held";
 	unsigned shown = 0, more = 0;
-	if (lock_look(&look) < 0)
+	if (lock_look(&look, DEADLINE_NOW, NULL) < 0)
 		return text;
 	if (!taker_holds(call, &look, &h) && holders_find(call, &look, &h) < 0)
 		h = (struct holders){.hidden = true};

@@ -30,6 +30,11 @@ enum {
 	FLOCK_WAIT,
 	FLOCK_CLOSE,
 	FLOCK_NO_FORK,
+	FLOCK_FCNTL,
+	FLOCK_START,
+	FLOCK_LENGTH,
+	FLOCK_FD,
+	FLOCK_COMMAND,
 	FLOCK_VERSION
 };
 int ipc_lock_run(struct call *call);
@@ -62,14 +67,19 @@ int not_started(struct call *call, const char *argv0, int errnum, int execed);
 /* IPC_OBJECT and IPC_TOKEN (0: none) for CMD; NULL without memory. */
 const char *const *make_env(struct call *call, int64_t token);
 
+/* L's file allows no lock of the wanted families (EBADF, EISDIR): the message that says which would. */
+int not_lockable(struct call *call, const struct lock *l, int errnum);
+/* Why L is busy at STEP ("open" or "lock"), for messages; "" with -q. */
+const char *busy_text(struct call *call, const struct lock *l, const char *step);
 /* Fill L from the word of the command line. -1, or a status. */
 int lock_parse(struct call *call, const char *text, struct lock *l);
 /* --range START:LEN into every lock. -1, or a status. */
 int range_parse(struct call *call, const char *text, struct lock *l);
 /* The families of --family. */
 unsigned family_mask(enum family family);
-/* Open an existing lock file for looking: a description of its own, nothing made. 0 or -1. */
-int lock_look(struct lock *l);
+/* Open an existing lock file for looking: a description of its own, nothing made. A lease on it is waited
+ * for until DEADLINE. 0 or -1. */
+int lock_look(struct lock *l, int64_t deadline, const struct stop *stop);
 
 /* The fencing token for who has just taken LOCKS: greater than that of every exclusive holder before. */
 #define LOCK_XATTR "user.ipc.lock"

@@ -3,6 +3,7 @@
 #include "ipc-lock.h"
 
 #include "fd.h"
+#include "lease.h"
 #include "num.h"
 #include "proc.h"
 
@@ -17,7 +18,7 @@
 #define F_OFD_GETLK 36
 #endif
 
-int lock_look(struct lock *l)
+int lock_look(struct lock *l, int64_t deadline, const struct stop *stop)
 {
 	char self[32];
 	const char *path = self;
@@ -31,9 +32,9 @@ int lock_look(struct lock *l)
 			return -1;
 		path = l->at.rel;
 	}
-	l->fd = fd_open(l->at.dirfd, path, O_RDONLY | O_NONBLOCK, 0);
+	l->fd = lease_open(l->at.dirfd, path, O_RDONLY, 0, deadline, stop);
 	if (l->fd < 0 && errno == EACCES)
-		l->fd = fd_open(l->at.dirfd, path, O_WRONLY | O_NONBLOCK, 0);
+		l->fd = lease_open(l->at.dirfd, path, O_WRONLY, 0, deadline, stop);
 	/* lock_close leaves the descriptor of an FD object open; this one is ours. */
 	if (l->obj.kind == OBJECT_FD)
 		l->obj.kind = OBJECT_FILE;
@@ -146,7 +147,7 @@ int ipc_lock_test(struct call *call)
 		return status;
 	if (family == FAMILY_DOTLOCK)
 		return test_dotlock(call, &l);
-	if (lock_look(&l) < 0)
+	if (lock_look(&l, DEADLINE_NONE, &call->stop) < 0)
 		return errno == ENOENT && l.obj.fd < 0
 			? ST_OK
 			: call_error(call, errno, "open %s", l.obj.text);
@@ -307,7 +308,7 @@ int ipc_lock_stat(struct call *call)
 	int status = lock_parse(call, f.text, &l);
 	if (status >= 0)
 		return status;
-	if (lock_look(&l) < 0)
+	if (lock_look(&l, DEADLINE_NONE, &call->stop) < 0)
 		return call_error(call, errno, "open %s", f.text);
 	if (!stat_dotlock(call, &l, &f)) {
 		if (holders_find(call, &l, &f.h) < 0) {

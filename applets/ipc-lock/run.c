@@ -38,16 +38,35 @@ static void undo_give_back(void *arg, intptr_t n)
 	give_back(arg);
 }
 
-/* Say why L could not be had. */
+int not_lockable(struct call *call, const struct lock *l, int errnum)
+{
+	const char *text = l->obj.text;
+	if (errnum == EISDIR)
+		return call_fail(call, ST_PERM, 0,
+			"%s: is a directory: it has no fcntl locks; --family flock can lock it",
+			text);
+	return call_fail(call, ST_PERM, 0,
+		l->shared ? "%s: a shared fcntl lock needs a file that may be read; "
+			    "--family flock does not"
+			  : "%s: not writable: an exclusive fcntl lock needs a file that may be "
+			    "written; --family flock does not",
+		text);
+}
+
+const char *busy_text(struct call *call, const struct lock *l, const char *step)
+{
+	if (call->std[STD_QUIET].count > 0)
+		return "";
+	return step[0] == 'o' ? "another process has a lease on it" : holders_text(call, l);
+}
+
+/* Say why L could not be taken. */
 static int refused(struct call *call, struct lock *l, const char *step, int errnum)
 {
 	const char *text = l->obj.text;
-	if (errnum == EAGAIN || errnum == ETIMEDOUT) {
-		bool quiet = call->std[STD_QUIET].count > 0;
+	if (errnum == EAGAIN || errnum == ETIMEDOUT)
 		return call_fail(call, errnum == EAGAIN ? ST_BUSY : ST_TIMEOUT, 0, "%s: %s: %s",
-			text, errnum == EAGAIN ? "busy" : "timed out",
-			quiet ? "" : holders_text(call, l));
-	}
+			text, errnum == EAGAIN ? "busy" : "timed out", busy_text(call, l, step));
 	if (errnum == EDEADLK)
 		return call_fail(call, ST_BUSY, errnum, "lock %s", text);
 	if (l->obj.kind == OBJECT_FD && errnum == EBADF && !fd_is_open(l->obj.fd))
@@ -56,10 +75,7 @@ static int refused(struct call *call, struct lock *l, const char *step, int errn
 			"name the file instead: ipc-lock run FILE -- CMD",
 			text);
 	if (errnum == EBADF || errnum == EISDIR)
-		return call_fail(call, ST_PERM, 0,
-			"%s: %s: an exclusive fcntl lock needs a file that may be written; "
-			"--family flock does not",
-			text, errnum == EISDIR ? "is a directory" : "not writable");
+		return not_lockable(call, l, errnum);
 	return call_error(call, errnum, "%s %s", step, text);
 }
 
@@ -78,6 +94,7 @@ static int prepare(struct call *call, struct taken *t, enum family family)
 			return status;
 		l->want = family_mask(family);
 		l->shared = call->opt[RUN_SHARED].count > 0;
+		l->named = call->opt[RUN_FAMILY].count > 0;
 		l->exact = call->std[STD_MODE].count > 0;
 		l->mode = (unsigned)call->std[STD_MODE].num;
 	}
