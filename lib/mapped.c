@@ -242,7 +242,10 @@ int mapped_lock(struct call *call, struct mapped *m, int64_t deadline, int *stat
 
 int mapped_done(struct call *call, struct mapped *m, int status)
 {
+	struct stat st;
 	if (shared_intact(&m->shared))
 		return status;
-	return call_fail(call, ST_DATA, 0, "%s: the file was cut short while in use", m->obj.text);
+	bool cut = fstat(m->shared.fd, &st) == 0 && st.st_size < (off_t)m->shared.size;
+	return call_fail(call, ST_DATA, 0, "%s: the file was %s while in use", m->obj.text,
+		cut ? "cut short" : "damaged");
 }

@@ -43,7 +43,8 @@ int mapped_unlink(struct call *call, struct mapped *m);
  * DEADLINE_NOW waits as well: others hold it only in passing.) 0: locked; 1: locked, the last owner died holding it, or
  * never was one; else -1 and *STATUS with the message written. */
 int mapped_lock(struct call *call, struct mapped *m, int64_t deadline, int *status);
-/* 65 with its message when the file was cut short under us, else STATUS. The last step of a verb. */
+/* 65 with its message when the file was cut short or damaged under us, else STATUS. The last step of
+ * a verb. */
 int mapped_done(struct call *call, struct mapped *m, int status);
 
 #endif

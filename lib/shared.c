@@ -207,7 +207,8 @@ bool shared_intact(const struct shared *s)
 {
 	struct stat st;
 	/* Nobody is told that it was cut short when that cannot be seen. */
-	return fstat(s->fd, &st) < 0 || st.st_size >= (off_t)s->size;
+	return (fstat(s->fd, &st) < 0 || st.st_size >= (off_t)s->size) &&
+		__atomic_load_n(&s->head->size, __ATOMIC_RELAXED) == s->size;
 }
 
 /* Where the file has ended the word is zero for ever, which may be what is expected; and nobody wakes us. */
@@ -215,7 +216,11 @@ int shared_wait(struct shared *s, const uint32_t *word, uint32_t expected, int64
 	const struct stop *stop)
 {
 	for (;;) {
-		int64_t look = wait_now() + NS_PER_S;
+		int64_t now = wait_now(), look = now + NS_PER_S;
+		if (deadline != DEADLINE_NOW && now >= deadline) {
+			errno = ETIMEDOUT;
+			return -1;
+		}
 		int r = futex_wait(word, expected, look < deadline ? look : deadline, stop),
 		    e = errno;
 		if (!shared_intact(s)) {

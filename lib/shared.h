@@ -81,10 +81,11 @@ void shared_void_lock(struct shared *s, uint32_t word);
  * that a store finds room by fallocate(2) before it. 0, or -1 as sigaction(2). */
 int shared_guard(struct sigaction *old);
 void shared_unguard(const struct sigaction *old);
-/* False when the file is shorter than the mapping: then SIGBUS may have been swallowed, and what was read
- * is void. One fstat(2); true when that fails. */
+/* False when the file is shorter than the mapping: then SIGBUS may have been swallowed, and what
+ * was read is void. False too when its header gives another size by now. One fstat(2). */
 bool shared_intact(const struct shared *s);
-/* futex_wait on a word of S. -1 also with EBADMSG: the file was cut short, which is noticed within a second. */
+/* futex_wait on a word of S. -1 also with EBADMSG: S is not intact, which is noticed within a
+ * second. ETIMEDOUT after DEADLINE also when the word changes all the time. */
 int shared_wait(struct shared *s, const uint32_t *word, uint32_t expected, int64_t deadline,
 	const struct stop *stop);
 /* Does DIRFD/PATH still name this very file (it may have been removed and made anew)? */

@@ -261,6 +261,24 @@ came() {
 	EOF
 }
 
+@test "a file whose numbers change under a party is damaged" {
+	need python3
+	# parties, arrived, the size in the header; generation 1 uses the second bank
+	for change in 64:ffffffff 64:00000080 64:00000000 64:04000000 68:ffffff7f 16:ff; do
+		rm -f b
+		status 124 ipc-barrier wait -w 0 -c 3 ./b
+		status 124 ipc-barrier wait -w 10ms -c 3 ./b
+		bg timeout 60 ipc-barrier wait -c 3 ./b 2>err
+		pid=$!
+		until_true came ./b 1
+		python3 -c 'import sys; f = open("b", "r+b"); at, b = sys.argv[1].split(":")
+f.seek(int(at)); f.write(bytes.fromhex(b))' "$change"
+		code=0
+		wait $pid || code=$?
+		[[ $code == 65 && $(<err) == "ipc-barrier wait: ./b: "*damaged* ]] || { echo "$change: $code"; cat err; false; }
+	done
+}
+
 @test "a file cut short under a party is an error, said once" {
 	for gen in 0 1; do
 		rm -f b

@@ -311,6 +311,22 @@ waits() {
 	status 0 timeout 20 ipc-event set ./alien
 }
 
+@test "a file whose numbers change under a waiter is damaged" {
+	need python3
+	for change in 16:ff 17:01; do
+		rm -f e
+		ipc-event clear ./e
+		bg timeout 60 ipc-event wait ./e 2>err
+		pid=$!
+		until_true blocked $pid
+		python3 -c 'import sys; f = open("e", "r+b"); at, b = sys.argv[1].split(":")
+f.seek(int(at)); f.write(bytes.fromhex(b))' "$change"
+		code=0
+		wait $pid || code=$?
+		[[ $code == 65 && $(<err) == "ipc-event wait: ./e: the file was damaged while in use" ]]
+	done
+}
+
 @test "a lock holder that is stopped is named, and does not hang the others for ever" {
 	need python3
 	ipc-event set ./e

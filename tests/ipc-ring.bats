@@ -373,6 +373,36 @@ field() { # field RING NAME: a number of stat -J
 	EOF
 }
 
+@test "a file whose size changes under a reader is damaged" {
+	need python3
+	ipc-ring create -S 4K ./r
+	bg timeout 60 ipc-ring get ./r 2>err
+	pid=$!
+	until_true blocked $pid
+	python3 -c 'f = open("r", "r+b"); f.seek(17); f.write(b"\xff")'
+	code=0
+	wait $pid || code=$?
+	[[ $code == 65 && $(<err) == "ipc-ring get: ./r: the file was damaged while in use" ]]
+}
+
+@test "-w bounds a get that is woken all the time and never finds a record" {
+	need python3
+	ipc-ring create -S 64 ./r
+	bg python3 -c 'import mmap, struct
+f = open("r", "r+b")
+m = mmap.mmap(f.fileno(), 0)
+n = 0
+while True:
+    n = (n + 1) & 0xffffffff
+    struct.pack_into("I", m, 128, n)
+    m[64] = n & 1
+    if n == 9:
+        open("busy", "w").close()'
+	until_true test -e busy
+	status 124 timeout 10 ipc-ring get -w 300ms ./r
+	[[ $stderr == "ipc-ring get: "* ]] # not timeout(1)
+}
+
 @test "a file cut short under a reader is an error, found without a deadline and said once" {
 	for before in nothing 'a record'; do
 		rm -f r

@@ -20,3 +20,9 @@ load helper
 		[[ $output == *"$what: "*" rounds, "*" 0 losses"* ]]
 	done
 }
+
+@test "rings, events and barriers whose files are changed while verbs run" {
+	need python3
+	status 0 timeout 100 "$ROOT/tests/torture/mutate.py" 8
+	[[ $output == *" bad 0"* ]]
+}

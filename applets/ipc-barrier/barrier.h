@@ -19,7 +19,7 @@ struct party {
 
 /* The mapped file: the head, then two banks of .parties slots. Generation G uses bank G % 2, so that
  * those released by one generation can still read their bank while the next one gathers. */
-struct barrier {
+struct barrier_file {
 	struct shared_head head;
 	uint32_t parties;     /* -c N of the first comer; fixed */
 	uint32_t arrived;     /* in this generation: slots 0 to arrived-1 are taken */
@@ -31,25 +31,45 @@ struct barrier {
 	struct party party[];
 };
 
-static inline struct barrier *barrier_of(const struct mapped *m)
+/* One process's view. How many parties there are was read once and checked: the file may be changed
+ * by whoever can write it, so its own number is only compared with this one. */
+struct barrier {
+	struct mapped *m;
+	struct barrier_file *f;
+	uint32_t parties;
+};
+
+/* Slot I, below b->parties, of generation GEN. */
+static inline struct party *barrier_party(const struct barrier *b, uint32_t gen, uint32_t i)
 {
-	return (struct barrier *)(void *)m->shared.base;
+	return &b->f->party[(size_t)(gen & 1) * b->parties + i];
 }
 
-static inline struct party *barrier_party(struct barrier *b, uint32_t gen, uint32_t i)
+/* How many have arrived, read once: never more than there are slots. */
+static inline uint32_t barrier_arrived(const struct barrier *b)
 {
-	return &b->party[(size_t)(gen & 1) * b->parties + i];
+	uint32_t n = __atomic_load_n(&b->f->arrived, __ATOMIC_ACQUIRE);
+	return n < b->parties ? n : b->parties;
+}
+
+/* Do the file's numbers still agree with what was checked? */
+static inline bool barrier_intact(const struct barrier *b)
+{
+	return __atomic_load_n(&b->f->parties, __ATOMIC_RELAXED) == b->parties &&
+		__atomic_load_n(&b->f->arrived, __ATOMIC_RELAXED) <= b->parties;
 }
 
 /* Open the barrier that WORD names and lock it; PARTIES > 0 makes it when it is missing. One that was
  * removed meanwhile is opened anew. Its numbers have been checked. 0 or a status. */
-int barrier_open(struct call *call, struct mapped **opened, const char *word, uint32_t parties);
+int barrier_open(struct call *call, struct barrier *b, const char *word, uint32_t parties);
+/* Lock it again. 0 or a status: 65 when its numbers have changed, the lock given back. */
+int barrier_lock(struct call *call, struct barrier *b);
 /* End the generation that gathers: released, or broken. Under the lock, which is given back; wakes all. */
-void barrier_end(struct mapped *m, bool broken);
+void barrier_end(struct barrier *b, bool broken);
 /* Was generation GEN broken? */
 bool barrier_was_broken(const struct barrier *b, uint32_t gen);
 /* A slot whose party has died; -1: none. */
-int64_t barrier_dead(struct barrier *b);
+int64_t barrier_dead(const struct barrier *b);
 
 int barrier_wait(struct call *call); /* wait.c */
 

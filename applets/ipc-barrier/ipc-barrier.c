@@ -64,47 +64,53 @@ const struct applet ipc_barrier = {.name = "ipc-barrier",
 
 static size_t size_for(uint32_t parties)
 {
-	return sizeof(struct barrier) + 2 * (size_t)parties * sizeof(struct party);
+	return sizeof(struct barrier_file) + 2 * (size_t)parties * sizeof(struct party);
 }
 
 static void init(void *base, size_t size, void *arg)
 {
-	struct barrier *b = base;
+	struct barrier_file *b = base;
 	(void)size;
 	b->parties = *(const uint32_t *)arg;
 }
 
 static const struct mapped_type type = {
-	.kind = "barrier", .file = {"ipcbarr", 1, sizeof(struct barrier)}, .init = init};
+	.kind = "barrier", .file = {"ipcbarr", 1, sizeof(struct barrier_file)}, .init = init};
 
-static int check(struct call *call, struct mapped *m, uint32_t parties)
+static int damaged(struct call *call, const struct barrier *b)
 {
-	const struct barrier *b = barrier_of(m);
-	uint32_t have = b->parties;
-	if (have < 1 || have > BARRIER_MAX || m->shared.size < size_for(have) || b->arrived > have)
-		return call_fail(call, ST_DATA, 0, "%s: damaged", m->obj.text);
+	return call_fail(call, ST_DATA, 0, "%s: damaged", b->m->obj.text);
+}
+
+/* Copy how many parties there are, and check it. PARTIES, if not 0, is what the caller wants. */
+static int check(struct call *call, struct barrier *b, uint32_t parties)
+{
+	uint32_t have = b->parties = __atomic_load_n(&b->f->parties, __ATOMIC_RELAXED);
+	if (have < 1 || have > BARRIER_MAX || b->m->shared.size < size_for(have) ||
+		!barrier_intact(b))
+		return damaged(call, b);
 	if (parties != 0 && parties != have)
 		return call_fail(call, ST_DATA, 0,
 			"%s: is for %u parties, not %u (ipc-barrier rm frees the name)",
-			m->obj.text, have, parties);
+			b->m->obj.text, have, parties);
 	return 0;
 }
 
-int barrier_open(struct call *call, struct mapped **opened, const char *word, uint32_t parties)
+int barrier_open(struct call *call, struct barrier *b, const char *word, uint32_t parties)
 {
 	for (;;) {
-		int status = mapped_open(call, opened, word, &type, parties > 0 ? SHARED_CREATE : 0,
+		int status = mapped_open(call, &b->m, word, &type, parties > 0 ? SHARED_CREATE : 0,
 			size_for(parties), &parties);
-		struct mapped *m = *opened;
+		struct mapped *m = b->m;
 		if (status != 0 || mapped_lock(call, m, call_deadline(call), &status) < 0)
 			return status;
-		status = check(call, m, parties);
-		bool gone = barrier_of(m)->gone != 0;
+		b->f = (struct barrier_file *)(void *)m->shared.base;
+		status = check(call, b, parties);
+		bool gone = b->f->gone != 0;
 		if (status == 0 && gone && shared_current(&m->shared, m->at.dirfd, m->at.rel))
-			status = call_fail(call, ST_DATA, 0, "%s: damaged",
-				word);  /* it loses its name first */
+			status = damaged(call, b); /* it loses its name first */
 		if (m->shared.rebooted) /* those that waited went down with the machine */
-			barrier_of(m)->arrived = barrier_of(m)->leading = 0;
+			b->f->arrived = b->f->leading = 0;
 		if (status == 0 && !gone)
 			return 0;
 		shared_unlock(&m->shared);
@@ -116,49 +122,65 @@ int barrier_open(struct call *call, struct mapped **opened, const char *word, ui
 	}
 }
 
+int barrier_lock(struct call *call, struct barrier *b)
+{
+	int status;
+	if (mapped_lock(call, b->m, DEADLINE_NONE, &status) < 0)
+		return status;
+	if (barrier_intact(b))
+		return 0;
+	shared_unlock(&b->m->shared);
+	return damaged(call, b);
+}
+
 bool barrier_was_broken(const struct barrier *b, uint32_t gen)
 {
-	uint64_t outcome = __atomic_load_n(&b->outcome[gen / 64 % 16], __ATOMIC_RELAXED);
+	uint64_t outcome = __atomic_load_n(&b->f->outcome[gen / 64 % 16], __ATOMIC_RELAXED);
 	return (outcome >> (gen % 64) & 1) != 0;
 }
 
-int64_t barrier_dead(struct barrier *b)
+int64_t barrier_dead(const struct barrier *b)
 {
-	uint32_t n = b->arrived <= b->parties ? b->arrived : 0;
+	uint32_t n = barrier_arrived(b), gen = b->f->gen;
 	for (uint32_t i = 0; i < n; i++)
-		if (futex_dead(
-			    __atomic_load_n(&barrier_party(b, b->gen, i)->word, __ATOMIC_ACQUIRE)))
+		if (futex_dead(__atomic_load_n(&barrier_party(b, gen, i)->word, __ATOMIC_ACQUIRE)))
 			return i;
 	return -1;
 }
 
-void barrier_end(struct mapped *m, bool broken)
+void barrier_end(struct barrier *b, bool broken)
 {
-	struct barrier *b = barrier_of(m);
-	uint32_t gen = b->gen, n = b->arrived <= b->parties ? b->arrived : 0;
+	struct barrier_file *f = b->f;
+	uint32_t gen = __atomic_load_n(&f->gen, __ATOMIC_RELAXED), n = barrier_arrived(b);
 	uint64_t bit = UINT64_C(1) << (gen % 64);
-	uint64_t *outcome = &b->outcome[gen / 64 % 16];
+	uint64_t *outcome = &f->outcome[gen / 64 % 16];
 	/* Parties of this and earlier generations look at these two without the lock. */
 	__atomic_store_n(outcome, broken ? *outcome | bit : *outcome & ~bit, __ATOMIC_RELAXED);
-	__atomic_store_n(&b->arrived, 0, __ATOMIC_RELAXED);
-	b->broken += broken;
-	b->leading = 0;
+	__atomic_store_n(&f->arrived, 0, __ATOMIC_RELAXED);
+	f->broken += broken;
+	f->leading = 0;
 	/* From here on the generation has ended, whatever happens to us. */
-	__atomic_store_n(&b->gen, gen + 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&f->gen, gen + 1, __ATOMIC_RELEASE);
 	for (uint32_t i = 0; i < n; i++)
 		__atomic_store_n(&barrier_party(b, gen, i)->word, 0, __ATOMIC_RELEASE);
-	shared_unlock(&m->shared);
+	shared_unlock(&b->m->shared);
 	for (uint32_t i = 0; i < n; i++)
 		futex_wake(&barrier_party(b, gen, i)->word, INT_MAX);
 }
 
-static void stat_json(struct call *call, const struct mapped *m, const struct barrier *b,
-	const struct party *party)
+/* What stat shows, copied under the lock. */
+struct view {
+	uint32_t parties, arrived, gen, leading, broken;
+	struct party *party;
+};
+
+static void stat_json(struct call *call, const char *name, const struct view *b)
 {
+	const struct party *party = b->party;
 	struct json j;
 	json_start(&j, &call->out);
 	json_open(&j, NULL, '{');
-	json_str(&j, "object", m->obj.text);
+	json_str(&j, "object", name);
 	json_uint(&j, "parties", b->parties);
 	json_uint(&j, "arrived", b->arrived);
 	json_uint(&j, "generation", b->gen);
@@ -178,8 +200,9 @@ static void stat_json(struct call *call, const struct mapped *m, const struct ba
 	json_close(&j, '}');
 }
 
-static void stat_table(struct call *call, const struct barrier *b, const struct party *party)
+static void stat_table(struct call *call, const struct view *b)
 {
+	const struct party *party = b->party;
 	struct table t;
 	out_fmt(&call->out, "parties %u\narrived %u\ngeneration %u\nbroken %u\n", b->parties,
 		b->arrived, b->gen, b->broken);
@@ -197,57 +220,57 @@ static void stat_table(struct call *call, const struct barrier *b, const struct 
 
 static int run_stat(struct call *call)
 {
-	struct mapped *m;
-	int status = barrier_open(call, &m, call->args[0].str, 0);
+	struct barrier b;
+	int status = barrier_open(call, &b, call->args[0].str, 0);
 	if (status != 0)
 		return status;
-	struct barrier *b = barrier_of(m);
 	/* Not the head: others change its lock while we have it. */
-	struct barrier copy = {.parties = b->parties,
-		.arrived = b->arrived,
-		.gen = b->gen,
-		.leading = b->leading,
-		.broken = b->broken};
-	struct party *party = call_alloc(call, copy.arrived * sizeof *party + 1);
-	if (party != NULL)
-		memcpy(party, barrier_party(b, copy.gen, 0), copy.arrived * sizeof *party);
-	shared_unlock(&m->shared);
-	if (party == NULL)
-		return call_error(call, ENOMEM, "stat %s", m->obj.text);
+	struct view v = {.parties = b.parties,
+		.arrived = barrier_arrived(&b),
+		.gen = b.f->gen,
+		.leading = b.f->leading,
+		.broken = b.f->broken};
+	size_t bytes = v.arrived * sizeof *v.party;
+	v.party = call_alloc(call, bytes + 1);
+	if (v.party != NULL)
+		memcpy(v.party, barrier_party(&b, v.gen, 0), bytes);
+	shared_unlock(&b.m->shared);
+	if (v.party == NULL)
+		return call_error(call, ENOMEM, "stat %s", b.m->obj.text);
 	if (call->std[STD_JSON].count > 0)
-		stat_json(call, m, &copy, party);
+		stat_json(call, b.m->obj.text, &v);
 	else
-		stat_table(call, &copy, party);
-	return mapped_done(call, m, ST_OK);
+		stat_table(call, &v);
+	return mapped_done(call, b.m, ST_OK);
 }
 
 static int run_break(struct call *call)
 {
-	struct mapped *m;
-	int status = barrier_open(call, &m, call->args[0].str, 0);
+	struct barrier b;
+	int status = barrier_open(call, &b, call->args[0].str, 0);
 	if (status != 0)
 		return status;
-	if (barrier_of(m)->arrived > 0)
-		barrier_end(m, true);
+	if (b.f->arrived > 0)
+		barrier_end(&b, true);
 	else
-		shared_unlock(&m->shared);
-	return mapped_done(call, m, ST_OK);
+		shared_unlock(&b.m->shared);
+	return mapped_done(call, b.m, ST_OK);
 }
 
 static int remove_one(struct call *call, const char *word)
 {
-	struct mapped *m;
-	int status = barrier_open(call, &m, word, 0);
+	struct barrier b;
+	int status = barrier_open(call, &b, word, 0);
 	if (status != 0)
 		return status;
-	status = mapped_unlink(call, m);
+	status = mapped_unlink(call, b.m);
 	if (status == 0)
-		barrier_of(m)->gone = 1;
-	if (status == 0 && barrier_of(m)->arrived > 0)
-		barrier_end(m, true);
+		b.f->gone = 1;
+	if (status == 0 && b.f->arrived > 0)
+		barrier_end(&b, true);
 	else
-		shared_unlock(&m->shared);
-	mapped_close(call, m);
+		shared_unlock(&b.m->shared);
+	mapped_close(call, b.m);
 	return status;
 }
 

@@ -30,6 +30,13 @@ static inline struct event *event_of(const struct mapped *m)
 	return (struct event *)(void *)m->shared.base;
 }
 
+/* Its kind, read once; -1: none that there is. */
+static inline int event_kind_of(const struct event *ev)
+{
+	uint32_t kind = __atomic_load_n(&ev->kind, __ATOMIC_RELAXED);
+	return kind <= KIND_AUTO ? (int)kind : -1;
+}
+
 /* Open the event that WORD names and lock it; one that was removed meanwhile is opened anew. FLAGS as
  * for shared_open. 0 or a status. */
 int event_open(struct call *call, struct mapped **opened, const char *word, int flags);

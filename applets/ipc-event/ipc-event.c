@@ -124,7 +124,7 @@ int event_open(struct call *call, struct mapped **opened, const char *word, int 
 		if (mapped_lock(call, m, call_deadline(call), &status) < 0)
 			return status;
 		const struct event *ev = event_of(m);
-		if (ev->kind > KIND_AUTO) {
+		if (event_kind_of(ev) < 0) {
 			shared_unlock(&m->shared);
 			return call_fail(call, ST_DATA, 0, "%s: damaged", word);
 		}

@@ -62,6 +62,7 @@ int ring_lock(struct call *call, struct ring *r, int64_t deadline)
 	r->locked = true;
 	r->turn = __atomic_load_n(&r->f->active, __ATOMIC_RELAXED) & 1;
 	r->s = r->f->state[r->turn];
+	__asm__ volatile("" : "+m"(r->s)); /* from here on the copy, never the file's */
 	if (!sane(r))
 		status = call_fail(call, ST_DATA, 0, "%s: damaged", r->m->obj.text);
 	else if (r->f->gone != 0)
@@ -203,6 +204,11 @@ int ring_wait(struct call *call, struct ring *r, enum ring_what what, int64_t de
 	if (deadline == DEADLINE_NOW) {
 		ring_unlock(r);
 		return call_waited(call, EAGAIN, "%s: %s", word, why);
+	}
+	/* Here too: others may take all that comes for as long as we only look. */
+	if (deadline != DEADLINE_NONE && wait_now() >= deadline) {
+		ring_unlock(r);
+		return call_waited(call, ETIMEDOUT, "%s: %s", word, why);
 	}
 	if (r->spin > 0) {
 		ring_unlock(r);

@@ -115,6 +115,7 @@ static void give_lock(struct getter *g, bool taken)
 static int take_batch(struct call *call, struct getter *g, int *status)
 {
 	struct ring *r = g->r;
+	int64_t deadline = call_deadline(call);
 	g->len = 0;
 	g->held = 0;
 	*status = ring_lock(call, r, DEADLINE_NONE);
@@ -123,7 +124,7 @@ static int take_batch(struct call *call, struct getter *g, int *status)
 			ring_unlock(r);
 			return 0;
 		}
-		*status = ring_wait(call, r, RING_DATA, call_deadline(call));
+		*status = ring_wait(call, r, RING_DATA, deadline);
 	}
 	if (*status != 0)
 		return -1;

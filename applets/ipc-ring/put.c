@@ -76,6 +76,7 @@ static int drop(struct call *call, struct putter *p, uint64_t need)
 static int make_room(struct call *call, struct putter *p, uint64_t need)
 {
 	struct ring *r = p->r;
+	int64_t deadline = 0; /* no clock is asked as long as there is room */
 	int status = 0;
 	while (status == 0 && ring_free(r) < need) {
 		if (p->full == FULL_DROP) {
@@ -91,7 +92,8 @@ static int make_room(struct call *call, struct putter *p, uint64_t need)
 				break;
 			continue;
 		}
-		int64_t deadline = p->full == FULL_FAIL ? DEADLINE_NOW : call_deadline(call);
+		if (deadline == 0)
+			deadline = p->full == FULL_FAIL ? DEADLINE_NOW : call_deadline(call);
 		status = ring_wait(call, r, RING_SPACE, deadline);
 		if (status == 0 && r->f->closed != 0)
 			break;
