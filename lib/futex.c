@@ -136,12 +136,6 @@ static int try_lock(uint32_t *word, uint32_t me, uint32_t flags, uint32_t *seen)
 	return 0;
 }
 
-/* The owner that V names is no process: only a file that outlived its processes says so. */
-static bool owner_gone(uint32_t v)
-{
-	return kill((pid_t)(v & FUTEX_TID_MASK), 0) < 0 && errno == ESRCH;
-}
-
 static int give_up(struct futex_robust *r, int e)
 {
 	__atomic_store_n(&r->head.pending, NULL, __ATOMIC_RELEASE);
@@ -167,23 +161,20 @@ int futex_lock(struct futex_robust *r, uint32_t *word, int64_t deadline, const s
 			return taken(how);
 		futex_pause();
 	}
-	for (;;) {
+	for (bool late = false;; late = deadline != DEADLINE_NONE && wait_now() >= deadline) {
 		/* Once one has slept, others may sleep too: the flag stays with the lock. */
 		if ((how = try_lock(word, me, FUTEX_WAITERS, &v)) != 0)
 			return taken(how);
+		/* Always another owner, or somebody who writes there what he likes. */
+		if (late)
+			return give_up(r, deadline == DEADLINE_NOW ? EAGAIN : ETIMEDOUT);
 		if ((v & FUTEX_WAITERS) == 0 &&
 			!__atomic_compare_exchange_n(word, &v, v | FUTEX_WAITERS, false,
 				__ATOMIC_RELAXED, __ATOMIC_RELAXED))
 			continue;
 		v |= FUTEX_WAITERS;
-		int64_t slice = wait_now() + SLICE;
-		if (futex_wait(word, v, slice < deadline ? slice : deadline, stop) == 0)
-			continue;
-		if (errno != ETIMEDOUT || (deadline != DEADLINE_NONE && wait_now() >= deadline))
+		if (futex_wait(word, v, deadline, stop) < 0)
 			return give_up(r, errno);
-		if (owner_gone(v))
-			__atomic_compare_exchange_n(word, &v, FUTEX_OWNER_DIED | FUTEX_WAITERS,
-				false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 	}
 }
 

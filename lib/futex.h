@@ -50,8 +50,8 @@ void futex_robust_end(struct futex_robust *r);
 
 /* Take the lock in *WORD (0: free). 0; -1 with errno EOWNERDEAD: taken, but the last owner died
  * holding it, so what it guards must be repaired; else ETIMEDOUT, EAGAIN, EINTR: not taken.
- * An owner that no longer exists although the kernel did not say so (the file was copied, or the
- * machine went down) is noticed within a second. */
+ * An owner that no longer exists although the kernel did not say so (the file was copied while it was
+ * locked) is not noticed here: see shared_void_lock. */
 int futex_lock(struct futex_robust *r, uint32_t *word, int64_t deadline, const struct stop *stop);
 void futex_unlock(struct futex_robust *r, uint32_t *word);
 

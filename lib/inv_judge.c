@@ -49,7 +49,7 @@ static bool dotlock_line(struct inv *inv, struct inv_object *o, char *line, cons
 	o->creator = who.pid;
 	if (strcmp(id, boot) != 0)
 		return false; /* an earlier boot, or another host: not judged */
-	if (!proc_alive(who))
+	if (proc_life(who) == PROC_DEAD)
 		return true;
 	for (size_t i = 0; i < inv->nprocs; i++)
 		if (inv->procs[i].pid == who.pid) {
@@ -74,7 +74,7 @@ static void judge_dotlock(struct inv *inv, struct inv_object *o)
 	ssize_t n = o->size < (int64_t)sizeof text && (o->make == INV_WORD || o->seeded)
 		? inv_slurp(AT_FDCWD, o->path, text, sizeof text)
 		: -1;
-	proc_boot_id(boot);
+	(void)proc_boot_id(boot);
 	bool all = n > 0;
 	for (char *l = n > 0 ? strtok_r(text, "\n", &save) : NULL; l != NULL;
 		l = strtok_r(NULL, "\n", &save))

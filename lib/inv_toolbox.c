@@ -77,22 +77,6 @@ static const struct format {
 	{"ipcsem", INV_SEM, false, show_slots},
 };
 
-static void boot_id(unsigned char id[16])
-{
-	char text[40];
-	unsigned n = 0;
-	proc_boot_id(text);
-	memset(id, 0, 16);
-	for (const char *p = text; *p != '\0' && n < 32; p++) {
-		static const char digits[] = "0123456789abcdef";
-		const char *d = strchr(digits, *p);
-		if (d != NULL) {
-			id[n / 2] = (unsigned char)(id[n / 2] << 4 | (d - digits));
-			n++;
-		}
-	}
-}
-
 static const struct format *read_head(int fd, union head *h, ssize_t *len)
 {
 	*len = fd_pread(fd, h, sizeof *h, 0);
@@ -116,8 +100,11 @@ static void show_head(
 		f->show(o, h);
 	}
 	if (f->shared) {
-		boot_id(now);
-		o->last_boot = memcmp(now, h->shared.boot, sizeof now) != 0;
+		/* Neither ours nor the file's may be unknown. */
+		static const unsigned char unknown[16];
+		o->last_boot = proc_boot_bytes(now) == 0 &&
+			memcmp(unknown, h->shared.boot, sizeof now) != 0 &&
+			memcmp(now, h->shared.boot, sizeof now) != 0;
 	}
 }
 

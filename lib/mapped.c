@@ -2,7 +2,6 @@
 #include "mapped.h"
 
 #include "fd.h"
-#include "proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,9 +54,12 @@ static const char *article(const char *noun)
 	return strchr("aeiou", *noun) != NULL ? "an" : "a";
 }
 
-static int open_failed(
-	struct call *call, const struct mapped_type *type, const char *word, int flags, size_t size)
+static int open_failed(struct call *call, const struct mapped_type *type, const char *word,
+	int flags, size_t size, const char *lacks)
 {
+	if (lacks != NULL)
+		return call_fail(call, ST_LIMIT, errno,
+			"%s: cannot tell whether it is of this boot: read %s", word, lacks);
 	switch (errno) {
 	case ENOENT:
 		return call_fail(call, ST_NOOBJ, 0, "%s: no such %s%s", word, type->kind,
@@ -89,7 +91,7 @@ static int name_it(struct call *call, struct mapped *m, const char *word,
 		return call_fail(call, ST_USAGE, 0, "%s: %s %s is a bare word or a file", word,
 			article(type->kind), type->kind);
 	if (errno == ENOENT)
-		return open_failed(call, type, word, create ? SHARED_CREATE : 0, size);
+		return open_failed(call, type, word, create ? SHARED_CREATE : 0, size, NULL);
 	return call_error(call, errno, "open the directory of %s", word);
 }
 
@@ -151,7 +153,7 @@ int mapped_open(struct call *call, struct mapped **mp, const char *word,
 	if (status == 0 &&
 		shared_open(&m->shared, m->at.dirfd, m->at.rel, &type->file, flags, size, mode,
 			type->init, arg) < 0)
-		status = open_failed(call, type, word, flags, size);
+		status = open_failed(call, type, word, flags, size, m->shared.lacks);
 	if (status != 0) {
 		object_at_close(&m->at);
 		if (own)
@@ -182,60 +184,66 @@ int mapped_unlink(struct call *call, struct mapped *m)
 	return 0;
 }
 
-#define STEP (2 * NS_PER_S)      /* then it is asked whether the holder can be one */
+#define STEP NS_PER_S            /* then it is asked whether the holder can be one */
 #define PATIENCE (10 * NS_PER_S) /* nobody holds the lock for more than a few microseconds */
 
-static int is_pid(void *arg, const struct proc_fd *fd)
+int64_t mapped_last(const struct call *call)
 {
-	return fd->pid == *(const pid_t *)arg;
+	bool bounded = call->std[STD_NONBLOCK].count > 0 || call->std[STD_TIMEOUT].count > 0;
+	return bounded ? wait_until(PATIENCE) : DEADLINE_NONE;
 }
 
-/* The process that the lock names may be none that has the file open: then the file is damaged or
- * was copied while locked, and nobody will ever unlock it. */
-static bool impossible_holder(const struct mapped *m, pid_t holder)
+/* How the wait for one lock goes. */
+struct patience {
+	int64_t deadline, until;
+	pid_t last;
+};
+
+/* It was not to be had for a STEP. 0: go on; or a status. */
+static int look_at_holder(struct call *call, struct mapped *m, struct patience *p)
 {
-	struct stat st;
-	bool hidden = false;
-	return fstat(m->shared.fd, &st) == 0 &&
-		proc_each_fd(&st, false, is_pid, &holder, &hidden) == 0 && !hidden;
+	uint32_t seen = shared_lock_word(&m->shared);
+	pid_t holder = shared_holder(seen);
+	if (holder != p->last && p->last != 0) /* it goes from hand to hand, only past us */
+		p->until = wait_now() + PATIENCE;
+	p->last = holder;
+	if (holder == 0)
+		return 0;
+	if (shared_holder_gone(&m->shared, seen)) {
+		shared_void_lock(&m->shared, seen);
+		return 0;
+	}
+	return wait_now() < p->until
+		? 0
+		: call_fail(call, ST_BUSY, 0,
+			  "%s: process %ld has held its lock for 10 s: is it stopped?", m->obj.text,
+			  (long)holder);
 }
 
 int mapped_lock(struct call *call, struct mapped *m, int64_t deadline, int *status)
 {
-	int64_t until = 0;
-	pid_t last = 0;
-	if (deadline == DEADLINE_NOW)
-		deadline = DEADLINE_NONE;
+	struct patience p = {.deadline = deadline};
 	/* Free as a rule: then no clock is asked. */
 	for (int64_t step = DEADLINE_NOW;; step = wait_now() + STEP) {
-		if (shared_lock(&m->shared, step < deadline ? step : deadline, &call->stop) == 0)
+		if (shared_lock(&m->shared, step < p.deadline ? step : p.deadline, &call->stop) ==
+			0)
 			return 0;
-		if (step == DEADLINE_NOW && errno == EAGAIN) {
-			until = wait_now() + PATIENCE;
-			continue;
-		}
 		if (errno == EOWNERDEAD) {
 			m->shared.head->repairs++;
 			return 1;
 		}
-		if (errno != ETIMEDOUT || (deadline != DEADLINE_NONE && wait_now() >= deadline))
-			break;
-		uint32_t seen = shared_lock_word(&m->shared);
-		pid_t holder = shared_holder(seen);
-		if (holder != last && last != 0) /* it goes from hand to hand, only past us */
-			until = wait_now() + PATIENCE;
-		last = holder;
-		if (holder == 0)
+		if (errno == EAGAIN) {
+			p.until = wait_now() + PATIENCE;
+			p.deadline = deadline == DEADLINE_NOW ? wait_now() + STEP : deadline;
 			continue;
-		if (impossible_holder(m, holder)) {
-			shared_void_lock(&m->shared, seen);
-		} else if (wait_now() >= until) {
-			*status = call_fail(call, ST_BUSY, 0,
-				"%s: process %ld has held its lock for 10 s: is it stopped?",
-				m->obj.text, (long)holder);
-			return -1;
 		}
+		if (errno != ETIMEDOUT || (p.deadline != DEADLINE_NONE && wait_now() >= p.deadline))
+			break;
+		if ((*status = look_at_holder(call, m, &p)) != 0)
+			return -1;
 	}
+	if (deadline == DEADLINE_NOW && errno == ETIMEDOUT)
+		errno = EAGAIN;
 	*status = call_waited(call, errno, "lock %s", m->obj.text);
 	return -1;
 }

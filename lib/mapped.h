@@ -39,10 +39,13 @@ void mapped_close(struct call *call, struct mapped *m);
 /* Remove its name. 0 or a status with its message. */
 int mapped_unlink(struct call *call, struct mapped *m);
 /* Lock it, until DEADLINE, and in any case not longer than a lock that is held for microseconds can be
- * waited for: 75 then, naming the holder. (So
- * DEADLINE_NOW waits as well: others hold it only in passing.) 0: locked; 1: locked, the last owner died holding it, or
+ * waited for: 75 then, naming the holder. DEADLINE_NOW waits for a second, since others hold it only in
+ * passing: then 75. 0: locked; 1: locked, the last owner died holding it, or
  * never was one; else -1 and *STATUS with the message written. */
 int mapped_lock(struct call *call, struct mapped *m, int64_t deadline, int *status);
+/* The DEADLINE for a lock that is needed once more after the wait of CALL is over: some seconds when -w or -n
+ * bound the call, else DEADLINE_NONE. */
+int64_t mapped_last(const struct call *call);
 /* 65 with its message when the file was cut short or damaged under us, else STATUS. The last step of
  * a verb. */
 int mapped_done(struct call *call, struct mapped *m, int status);

@@ -8,9 +8,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 /* Read what fits of a file in /proc; its length, or -1. BUF is NUL-terminated. */
@@ -81,19 +84,79 @@ int64_t proc_started_ns(pid_t pid)
 		start % (uint64_t)hz * 1000000000u / (uint64_t)hz);
 }
 
-bool proc_alive(struct proc_id id)
+bool proc_ours(void)
+{
+	char text[2048], *end;
+	struct statfs fs;
+	int fd = fd_open(AT_FDCWD, "/proc/self/status", O_RDONLY, 0);
+	if (fd < 0)
+		return false;
+	bool procfs = fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+	ssize_t n = procfs ? fd_read(fd, text, sizeof text - 1) : -1;
+	fd_close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	/* One number: there is no namespace between that of this /proc and ours. */
+	const char *p = strstr(text, "\nNSpid:\t");
+	if (p == NULL &&
+		(p = strstr(text, "\nPid:\t")) == NULL) /* a kernel without pid namespaces */
+		return false;
+	return strtol(strchr(p, '\t'), &end, 10) == (long)getpid() && *end == '\n';
+}
+
+uint32_t proc_pidns(void)
+{
+	struct stat st;
+	return stat("/proc/self/ns/pid", &st) == 0 ? (uint32_t)st.st_ino : 0;
+}
+
+enum proc_life proc_life(struct proc_id id)
 {
 	char state;
 	uint64_t start;
-	return read_stat(id.pid, &state, &start) && start == id.start && state != 'Z' &&
-		state != 'X';
+	if (id.pid <= 0)
+		return PROC_UNKNOWN;
+	/* The kernel itself says so, whatever /proc shows. */
+	if (kill(id.pid, 0) < 0 && errno == ESRCH)
+		return PROC_DEAD;
+	if (!read_stat(id.pid, &state, &start))
+		return PROC_UNKNOWN;
+	if (id.start == 0 && state != 'Z' && state != 'X')
+		return PROC_UNKNOWN;
+	if (start == id.start && state != 'Z' && state != 'X')
+		return PROC_ALIVE;
+	return proc_ours() ? PROC_DEAD : PROC_UNKNOWN;
 }
 
-void proc_boot_id(char buf[40])
+int proc_boot_id(char buf[40])
 {
-	if (read_some(AT_FDCWD, "/proc/sys/kernel/random/boot_id", buf, 40) < 0)
-		buf[0] = '\0';
-	buf[strcspn(buf, "\n")] = '\0';
+	ssize_t n = read_some(AT_FDCWD, PROC_BOOT_ID, buf, 40);
+	if (n >= 0) {
+		buf[strcspn(buf, "\n")] = '\0';
+		if (strlen(buf) == 36)
+			return 0;
+		errno = EPROTO;
+	}
+	buf[0] = '\0';
+	return -1;
+}
+
+static int hex(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int proc_boot_bytes(unsigned char id[16])
+{
+	char text[40];
+	memset(id, 0, 16);
+	if (proc_boot_id(text) < 0)
+		return -1;
+	for (unsigned i = 0, n = 0; text[i] != '\0' && n < 32; i++)
+		if (hex(text[i]) >= 0) {
+			id[n / 2] = (unsigned char)(id[n / 2] << 4 | hex(text[i]));
+			n++;
+		}
+	return 0;
 }
 
 /* Arguments end with a NUL each: blanks between them, no control characters, not those of the upper half either. */
@@ -199,6 +262,18 @@ static bool same_lock(const struct proc_fd *a, const struct proc_fd *b)
 		a->end == b->end;
 }
 
+/* What is looked for in another process has gone: all else that fails is no proof that it is not there. */
+static bool went(int err)
+{
+	return err == ENOENT || err == ESRCH;
+}
+
+/* The same of a whole process: who is hidden from us (hidepid) looks as if it had gone. */
+static bool process_went(pid_t pid, int err)
+{
+	return went(err) && kill(pid, 0) < 0 && errno == ESRCH;
+}
+
 /* The locks that descriptor FD of the process behind PROC holds. SEEN keeps the last one told of,
  * since a dup(2) shows the same lock again. */
 static int scan_locks(struct scan *s, int proc, pid_t pid, int fd, struct proc_fd *seen)
@@ -207,8 +282,10 @@ static int scan_locks(struct scan *s, int proc, pid_t pid, int fd, struct proc_f
 	size_t len;
 	int r = 0;
 	snprintf(path, sizeof path, "fdinfo/%d", fd);
-	if (fd_slurp(proc, path, 1 << 20, &text, &len) < 0)
+	if (fd_slurp(proc, path, 1 << 20, &text, &len) < 0) {
+		*s->hidden = *s->hidden || !went(errno);
 		return 0;
+	}
 	for (char *p = text; r == 0 && (p = strstr(p, "\nlock:")) != NULL; p++) {
 		struct proc_fd found;
 		char dev_ino[48];
@@ -233,8 +310,13 @@ static int scan_fds(struct scan *s, int proc, pid_t pid, DIR *dir)
 	int r = 0;
 	for (struct dirent *e; r == 0 && (e = readdir(dir)) != NULL;) {
 		struct stat st;
-		if (e->d_name[0] == '.' || fstatat(dirfd(dir), e->d_name, &st, 0) < 0 ||
-			st.st_dev != s->st->st_dev || st.st_ino != s->st->st_ino)
+		if (e->d_name[0] == '.')
+			continue;
+		if (fstatat(dirfd(dir), e->d_name, &st, 0) < 0) {
+			*s->hidden = *s->hidden || !went(errno);
+			continue;
+		}
+		if (st.st_dev != s->st->st_dev || st.st_ino != s->st->st_ino)
 			continue;
 		int fd = atoi(e->d_name);
 		if (s->locked) {
@@ -250,15 +332,17 @@ static int scan_fds(struct scan *s, int proc, pid_t pid, DIR *dir)
 static int scan_process(struct scan *s, int root, const char *name, pid_t pid)
 {
 	int proc = fd_open(root, name, O_RDONLY | O_DIRECTORY, 0);
-	if (proc < 0)
+	if (proc < 0) {
+		*s->hidden = *s->hidden || !process_went(pid, errno);
 		return 0;
+	}
 	int fd = fd_open(proc, "fd", O_RDONLY | O_DIRECTORY, 0), r = 0;
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	if (dir != NULL) {
 		r = scan_fds(s, proc, pid, dir);
 		closedir(dir);
 	} else {
-		*s->hidden = *s->hidden || errno == EACCES || errno == EPERM;
+		*s->hidden = *s->hidden || !went(errno);
 		fd_close(fd);
 	}
 	fd_close(proc);
@@ -283,8 +367,10 @@ int proc_each_fd(const struct stat *st, bool locked, int (*fn)(void *arg, const 
 	struct scan s = {st, locked, hidden != NULL ? hidden : &ignored, fn, arg};
 	*s.hidden = false;
 	DIR *root = opendir("/proc");
-	if (root == NULL)
+	if (root == NULL) {
+		*s.hidden = true;
 		return -1;
+	}
 	int r = 0;
 	for (struct dirent *e; r == 0 && (e = readdir(root)) != NULL;)
 		if (e->d_name[0] >= '1' && e->d_name[0] <= '9')

@@ -19,13 +19,25 @@ struct proc_id {
 uint64_t proc_start(pid_t pid);
 /* The same in nanoseconds of CLOCK_BOOTTIME; -1 when it is gone. */
 int64_t proc_started_ns(pid_t pid);
-/* Is ID still the process it was? (A zombie counts as gone.) */
-bool proc_alive(struct proc_id id);
+/* Is ID still the process it was? Dead only with proof: the kernel knows no such process in our pid
+ * namespace, or /proc, which is that of our namespace, shows a zombie or another process with that
+ * number. What cannot be looked at (no descriptor left, no /proc, hidepid), and an ID whose start time
+ * nobody could read (0), is unknown, which everybody treats as alive. A pid of another pid namespace must not be asked for. */
+enum proc_life { PROC_DEAD, PROC_UNKNOWN, PROC_ALIVE };
+enum proc_life proc_life(struct proc_id id);
+/* Is /proc a procfs of our own pid namespace? Else its numbers mean other processes to us. */
+bool proc_ours(void);
+/* The number of our pid namespace, or 0 when it cannot be read. No two that exist have the same. */
+uint32_t proc_pidns(void);
 /* The parent of PID; 0 when it has none that we see, or is gone. NAME gets the name of PID's program (comm),
  * "" when it is gone. */
 pid_t proc_parent(pid_t pid, char name[16]);
-/* The boot's id (/proc/sys/kernel/random/boot_id), 36 characters, or "". */
-void proc_boot_id(char buf[40]);
+/* The boot's id, 36 characters. 0; or -1 with errno, and "": then nobody knows which boot this is, and
+ * nothing may be taken for left over from an earlier one. */
+#define PROC_BOOT_ID "/proc/sys/kernel/random/boot_id"
+int proc_boot_id(char buf[40]);
+/* The same as 16 bytes, as files hold it; -1 with errno, and zeros. */
+int proc_boot_bytes(unsigned char id[16]);
 /* The command of PID: its arguments joined by blanks, cut at SIZE with "...", control characters
  * shown as ?; its name in brackets when it has none; "?" when not visible. Returns BUF. */
 const char *proc_command(pid_t pid, char *buf, size_t size);

@@ -14,10 +14,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/magic.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define PATIENCE (5 * NS_PER_S) /* others hold the lock of the boot id for microseconds */
@@ -47,21 +50,16 @@ void shared_unguard(const struct sigaction *old)
 	sigaction(SIGBUS, old, NULL);
 }
 
-static int hex(char c)
+static int bad(int e)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	errno = e;
+	return -1;
 }
 
-static void boot_id(unsigned char id[16])
+static uint32_t my_pidns(void)
 {
-	char text[40];
-	proc_boot_id(text);
-	memset(id, 0, 16);
-	for (unsigned i = 0, n = 0; text[i] != '\0' && n < 32; i++)
-		if (hex(text[i]) >= 0) {
-			id[n / 2] = (unsigned char)(id[n / 2] << 4 | hex(text[i]));
-			n++;
-		}
+	uint32_t n = proc_pidns();
+	return n != 0 ? n : SHARED_PIDNS_MANY;
 }
 
 static int map(struct shared *s, int flags)
@@ -106,33 +104,65 @@ void shared_close(void *arg, intptr_t unused)
 	errno = e;
 }
 
-static int bad(int e)
+static const unsigned char no_boot[16];
+
+static bool same_boot(const unsigned char a[16], const unsigned char b[16])
 {
-	errno = e;
-	return -1;
+	return memcmp(a, b, sizeof no_boot) == 0;
 }
 
-/* Locks and waiters of before the last boot are void: their processes are gone. */
-static int forget_last_boot(struct shared *s)
+/* What is kept in memory does not outlive the boot. */
+static bool in_memory(int fd)
 {
-	unsigned char now[16];
-	boot_id(now);
-	if (memcmp(s->head->boot, now, sizeof now) == 0)
+	struct statfs fs;
+	if (fstatfs(fd, &fs) < 0)
+		return false;
+	uint32_t type = (uint32_t)fs.f_type;
+	return type == TMPFS_MAGIC || type == RAMFS_MAGIC || type == HUGETLBFS_MAGIC;
+}
+
+/* Without the boot's id, S->boot is zeros and ERR says why: may the file be used all the same? */
+static int without_boot(struct shared *s, int err)
+{
+	if (in_memory(s->fd))
+		return 0;
+	s->lacks = PROC_BOOT_ID;
+	return bad(err);
+}
+
+/* Locks and waiters of before the last boot are void: their processes are gone. Who does not know the
+ * boot leaves zeros, so that nobody takes his own lock for one of before. */
+static int forget_last_boot(struct shared *s, int err)
+{
+	bool unknown = same_boot(s->boot, no_boot);
+	if (unknown && without_boot(s, err) < 0)
+		return -1;
+	if (same_boot(s->head->boot, s->boot))
 		return 0;
 	/* Who may open the file may hold this lock, too: not for ever. */
 	if (lock_flock(s->fd, false, wait_until(PATIENCE), NULL) < 0)
 		return -1;
-	if (memcmp(s->head->boot, now, sizeof now) != 0) {
+	if (unknown || same_boot(s->head->boot, no_boot)) {
+		memcpy(s->head->boot, s->boot, sizeof s->boot);
+	} else if (!same_boot(s->head->boot, s->boot)) {
 		if (s->head->lock != 0) /* its owner died with the machine: have it repaired */
-			__atomic_store_n(&s->head->lock, 0x40000000u /* FUTEX_OWNER_DIED */,
-				__ATOMIC_RELEASE);
-		memcpy(s->head->boot, now, sizeof now);
+			__atomic_store_n(&s->head->lock, FUTEX_OWNER_DIED, __ATOMIC_RELEASE);
+		__atomic_store_n(&s->head->pidns, my_pidns(), __ATOMIC_RELEASE);
+		memcpy(s->head->boot, s->boot, sizeof s->boot);
 		s->rebooted = true;
 	}
 	return flock(s->fd, LOCK_UN);
 }
 
-static int check(struct shared *s, const struct shared_type *type, int flags)
+/* Before we can hold the lock: from now on its word may name a process of our pid namespace. */
+static void join_pidns(struct shared *s)
+{
+	uint32_t mine = my_pidns();
+	if (__atomic_load_n(&s->head->pidns, __ATOMIC_ACQUIRE) != mine)
+		__atomic_store_n(&s->head->pidns, SHARED_PIDNS_MANY, __ATOMIC_RELEASE);
+}
+
+static int check(struct shared *s, const struct shared_type *type, int flags, int booterr)
 {
 	struct stat st;
 	if (fstat(s->fd, &st) < 0)
@@ -150,25 +180,33 @@ static int check(struct shared *s, const struct shared_type *type, int flags)
 		return bad(EPROTONOSUPPORT);
 	if (s->head->size != s->size)
 		return bad(EBADMSG);
-	return (flags & SHARED_RDONLY) != 0 ? 0 : forget_last_boot(s);
+	if ((flags & SHARED_RDONLY) != 0)
+		return 0;
+	if (forget_last_boot(s, booterr) < 0)
+		return -1;
+	join_pidns(s);
+	return 0;
 }
 
 static int create(struct shared *s, int dirfd, const char *path, const struct shared_type *type,
-	size_t size, unsigned mode, void (*init)(void *, size_t, void *), void *arg)
+	size_t size, unsigned mode, void (*init)(void *, size_t, void *), void *arg, int booterr)
 {
 	struct newfile file;
 	if (newfile_open(&file, dirfd, path, mode) < 0)
 		return -1;
-	int e = fd_allocate(file.fd, (off_t)size);
 	s->fd = file.fd;
 	s->size = size;
-	int r = e != 0 ? bad(e) : map(s, 0);
+	int r = same_boot(s->boot, no_boot) ? without_boot(s, booterr) : 0;
+	int e = r == 0 ? fd_allocate(file.fd, (off_t)size) : 0;
+	if (r == 0)
+		r = e != 0 ? bad(e) : map(s, 0);
 	if (r == 0) {
 		memcpy(s->head->magic, type->magic, strnlen(type->magic, sizeof s->head->magic));
 		s->head->version = type->version;
 		s->head->abi = SHARED_ABI;
 		s->head->size = size;
-		boot_id(s->head->boot);
+		memcpy(s->head->boot, s->boot, sizeof s->boot);
+		s->head->pidns = my_pidns();
 		if (init != NULL)
 			init(s->base, size, arg);
 		r = newfile_link(&file);
@@ -181,18 +219,22 @@ static int create(struct shared *s, int dirfd, const char *path, const struct sh
 int shared_open(struct shared *s, int dirfd, const char *path, const struct shared_type *type,
 	int flags, size_t size, unsigned mode, void (*init)(void *, size_t, void *), void *arg)
 {
+	unsigned char boot[16] = {0};
+	/* Before the file is open: so this never needs one descriptor more than the file itself. */
+	int booterr = (flags & SHARED_RDONLY) == 0 && proc_boot_bytes(boot) < 0 ? errno : 0;
 	/* Another may create or remove it between our two looks: then we look again. */
 	for (int tries = 0;; tries++) {
 		int r = -1;
 		*s = (struct shared){.fd = -1};
+		memcpy(s->boot, boot, sizeof boot);
 		errno = ENOENT;
 		if ((flags & SHARED_EXCL) == 0) {
 			s->fd = fd_open(dirfd, path,
 				((flags & SHARED_RDONLY) != 0 ? O_RDONLY : O_RDWR) | O_NONBLOCK, 0);
-			r = s->fd < 0 ? -1 : check(s, type, flags);
+			r = s->fd < 0 ? -1 : check(s, type, flags, booterr);
 		}
 		if (r < 0 && s->fd < 0 && errno == ENOENT && (flags & SHARED_CREATE) != 0)
-			r = create(s, dirfd, path, type, size, mode, init, arg);
+			r = create(s, dirfd, path, type, size, mode, init, arg, booterr);
 		if (r == 0)
 			return 0;
 		shared_close(s, 0);
@@ -252,6 +294,28 @@ uint32_t shared_lock_word(const struct shared *s)
 pid_t shared_holder(uint32_t word)
 {
 	return (pid_t)(word & FUTEX_TID_MASK);
+}
+
+static int is_open(void *arg, const struct proc_fd *fd)
+{
+	(void)arg;
+	(void)fd;
+	return 1;
+}
+
+bool shared_holder_gone(const struct shared *s, uint32_t word)
+{
+	struct stat st;
+	bool hidden = false;
+	pid_t pid = shared_holder(word);
+	uint32_t mine = my_pidns();
+	if (pid == 0 || mine == SHARED_PIDNS_MANY ||
+		__atomic_load_n(&s->head->pidns, __ATOMIC_ACQUIRE) != mine)
+		return false;
+	if (kill(pid, 0) < 0 && errno == ESRCH)
+		return true;
+	return proc_ours() && fstat(s->fd, &st) == 0 &&
+		proc_pid_fds(pid, &st, false, is_open, NULL, &hidden) == 0 && !hidden;
 }
 
 void shared_void_lock(struct shared *s, uint32_t word)

@@ -24,9 +24,11 @@ struct shared_head {
 	uint32_t repairs; /* how often a dead owner's work was repaired */
 	unsigned char
 		boot[16]; /* boot id at the last open: locks and waiters of another boot are void */
-	unsigned char spare[16];
+	uint32_t pidns;   /* the pid namespace of all that had it open for writing in this boot */
+	unsigned char spare[12];
 };
 #define SHARED_ABI 0x01020304u
+#define SHARED_PIDNS_MANY UINT32_MAX /* of several, or not known: pids in the file prove nothing */
 
 struct shared_type {
 	const char *magic; /* at most 8 bytes */
@@ -46,6 +48,8 @@ struct shared {
 	bool rdonly, active;
 	bool created; /* by this call */
 	bool rebooted; /* first open after a boot: the applet resets waiters' counts (the lock is reset) */
+	const char *lacks;      /* what an open that failed could not read to judge the file */
+	unsigned char boot[16]; /* this boot's id; zeros: not known */
 };
 
 #define SHARED_CREATE 1 /* make it when it is missing */
@@ -56,6 +60,8 @@ struct shared {
  * exact MODE, header filled in, INIT(base, size, arg) called, then linked to its name. S is to be
  * given to shared_close. 0; -1 with errno: ENOENT, EEXIST, EBADMSG (not such a file, or damaged),
  * EPROTONOSUPPORT (another version or ABI), EISDIR/ENOTSUP (not a regular file), ELOOP (a symbolic link to nothing), ENOSPC, mmap(2)'s.
+ * When the boot's id cannot be read, nobody knows whether the file's lock is of this boot: a file in memory (tmpfs)
+ * is, any other one is not opened for writing, nor made: S->lacks then names what is missing, errno says why.
  * The path must not be a symbolic link to be created; an existing one is followed. */
 int shared_open(struct shared *s, int dirfd, const char *path, const struct shared_type *type,
 	int flags, size_t size, unsigned mode, void (*init)(void *base, size_t size, void *arg),
@@ -73,6 +79,10 @@ void shared_unlock(struct shared *s);
 /* What stands in the lock's word now, and the thread id that it names; 0: nobody. */
 uint32_t shared_lock_word(const struct shared *s);
 pid_t shared_holder(uint32_t word);
+/* Is it proved that the holder that WORD names does not hold it? All who opened the file for writing are of our
+ * pid namespace, and there is no such process, or it has not got the file open (the file is damaged, or was
+ * copied while it was locked). What cannot be looked at is no proof. */
+bool shared_holder_gone(const struct shared *s, uint32_t word);
 /* Say that the holder that WORD names is dead, which the caller has made sure of: the next one repairs. Nothing
  * happens when another has the lock by now, or nobody. */
 void shared_void_lock(struct shared *s, uint32_t word);

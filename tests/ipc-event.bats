@@ -307,7 +307,8 @@ waits() {
 	[[ $(ipc-event stat -J ./dead) == *'"repairs":1'* ]]
 	# Locked by a process that does not even have it open: the same.
 	cp e alien
-	python3 -c 'import struct; f = open("alien", "r+b"); f.seek(24); f.write(struct.pack("I", 1))'
+	bg sleep 60
+	python3 -c 'import struct, sys; f = open("alien", "r+b"); f.seek(24); f.write(struct.pack("I", int(sys.argv[1])))' $!
 	status 0 timeout 20 ipc-event set ./alien
 }
 

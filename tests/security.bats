@@ -786,6 +786,129 @@ f.seek(0); f.write(b)' $seed
 	done
 }
 
+# locked FILE: a live process of python3 holds the mapped FILE's lock until it is killed; its pid is in $HOLDER.
+locked() {
+	rm -f holds
+	bg python3 -c 'import struct, sys, time, os
+f = open(sys.argv[1], "r+b")
+f.seek(24); f.write(struct.pack("I", os.getpid())); f.flush()
+open("holds", "w").close()
+time.sleep(100)' "$1"
+	HOLDER=$!
+	until_true test -e holds
+}
+
+# still_locked FILE: the lock is its holder's, and nothing says that the holder died.
+still_locked() {
+	[[ $(($(od -An -tu4 -j24 -N4 "$1") & 0x7fffffff)) == "$HOLDER" ]]
+}
+
+# no_proc CMD...: with an empty /proc.
+no_proc() {
+	local as=(unshare -m)
+	[[ $(id -u) == 0 ]] || as=(unshare -rm)
+	"${as[@]}" sh -c 'mount -t tmpfs none /proc || exit 99; exec "$@"' sh "$@"
+}
+
+@test "who cannot read the boot id voids no lock of a mapped file, and makes no file that says so" {
+	need python3
+	program "a shell has its own descriptors"
+	ipc-ring create -S 4096 ./r
+	ipc-ring put ./r kept
+	locked r
+	boot=$(od -An -tx1 -j32 -N16 r)
+	# One descriptor is left: the file's own.
+	status 124 sh -c 'ulimit -n 4; exec ipc-ring put -w 1 ./r x 3>&-'
+	still_locked r
+	status 71 sh -c 'ulimit -n 3; exec ipc-ring put -w 1 ./r x'
+	still_locked r
+	no_proc true 2>/dev/null || skip "no mount namespaces here"
+	if [[ $(stat -fc %T .) != tmpfs ]]; then
+		status 71 no_proc ipc-ring put -w 1 ./r x
+		[[ $stderr == *"read /proc/sys/kernel/random/boot_id: No such file"* ]]
+		status 71 no_proc ipc-event set ./new
+		[[ $stderr == *boot_id* && ! -e new ]]
+	fi
+	still_locked r
+	[[ $(od -An -tx1 -j32 -N16 r) == "$boot" ]]
+	# Its death is proved: the kernel knows no such process.
+	kill -KILL "$HOLDER"
+	wait "$HOLDER" || :
+	status 0 ipc-ring put -w 20 ./r x
+	# What lies in memory is of this boot.
+	[[ $(stat -fc %T /dev/shm) == tmpfs ]] || skip "no tmpfs at /dev/shm"
+	N=/dev/shm/ipcbox-sec-$$-$BATS_TEST_NUMBER
+	ipc-ring create -S 4096 "$N"
+	locked "$N"
+	status 124 no_proc ipc-ring put -w 1 "$N" x
+	still_locked "$N"
+	# And back again: who can read it.
+	status 124 ipc-ring put -w 1 "$N" x
+	still_locked "$N"
+	rm "$N"
+}
+
+@test "a dotlock whose holder cannot be looked at is held: no descriptor left, no /proc, hidepid" {
+	program "a shell has its own descriptors"
+	mkfifo up
+	bg ipc-lock run --family dotlock ./d -- sh -c 'echo >up; exec sleep 60'
+	read -r -t 20 <up
+	before=$(cat d)
+	for n in 3 4 5 6 7 8 9; do
+		code=0
+		# shellcheck disable=SC2016
+		sh -c 'ulimit -n $1; exec ipc-lock run -n --family dotlock ./d -- echo STOLEN' sh $n >out 2>err 3>&- || code=$?
+		[[ ($code == 75 || $code == 71 || $code == 127) && ! -s out ]] || { echo "$n: $code"; cat err; false; }
+	done
+	[[ $(cat d) == "$before" ]]
+	no_proc true 2>/dev/null || skip "no mount namespaces here"
+	status 75 no_proc ipc-lock run -n --family dotlock ./d -- echo STOLEN
+	# Nor is a lock taken that nobody could judge later.
+	status 71 no_proc ipc-lock run -n --family dotlock ./new -- echo taken
+	[[ $stderr == *"/proc/"* && ! -e new ]]
+	[[ $(cat d) == "$before" ]]
+	need root
+	unshare -m mount -t proc -o hidepid=2 proc /proc 2>/dev/null || skip "no /proc of our own"
+	place
+	cp d "$P/d"
+	chmod 666 "$P/d"
+	chmod 777 "$P"
+	status 75 unshare -m sh -c 'mount -t proc -o hidepid=2 proc /proc && exec "$@"' sh \
+		setpriv --reuid=65534 --regid=65534 --clear-groups "$BIN/ipc-lock" run -n --family dotlock "$P/d" -- echo STOLEN
+	[[ $(cat "$P/d") == "$before" ]]
+}
+
+@test "-n and -w bound the wait for a lock that goes to and fro between two live processes" {
+	need python3
+	ipc-ring create -S 4096 ./r
+	ipc-event set ./e
+	status 124 ipc-barrier wait -w 0 -c 2 ./b
+	for verb in "r ipc-ring get" "r ipc-ring put" "e ipc-event wait" "b ipc-barrier wait -c 2"; do
+		# shellcheck disable=SC2086
+		set -- $verb
+		local f=$1 data=()
+		shift
+		[[ $2 != put ]] || data=(x)
+		bg python3 -c 'import mmap, os, struct, sys, time
+f = open(sys.argv[1], "r+b")
+m = mmap.mmap(f.fileno(), 64)
+pids = os.getpid(), os.fork() or time.sleep(100)
+while pids[1]:
+    for p in pids: struct.pack_into("I", m, 24, p)
+    open("up", "w").close()' "$f"
+		p=$!
+		until_true test -e up
+		code=0
+		timeout 60 "$@" -n ./"$f" "${data[@]}" >out 2>err </dev/null || code=$?
+		[[ $code == 75 ]] || { echo "$verb -n: $code"; cat err; false; }
+		code=0
+		timeout 60 "$@" -w 1 ./"$f" "${data[@]}" >out 2>err </dev/null || code=$?
+		[[ $code == 124 && -s err ]] || { echo "$verb -w 1: $code"; cat err; false; }
+		kill -KILL $p
+		rm up
+	done
+}
+
 @test "who may open a mapped file can hold up others, but not for ever" {
 	need python3
 	ipc-event set ./e

@@ -125,7 +125,7 @@ int barrier_open(struct call *call, struct barrier *b, const char *word, uint32_
 int barrier_lock(struct call *call, struct barrier *b)
 {
 	int status;
-	if (mapped_lock(call, b->m, DEADLINE_NONE, &status) < 0)
+	if (mapped_lock(call, b->m, mapped_last(call), &status) < 0)
 		return status;
 	if (barrier_intact(b))
 		return 0;

@@ -22,7 +22,7 @@ static void name_missing(
 			const struct party *q = barrier_party(b, gen, k);
 			came = q->owner == p.owner && q->start == p.start;
 		}
-		if (came || !proc_alive((struct proc_id){p.owner, p.start}))
+		if (came || proc_life((struct proc_id){p.owner, p.start}) != PROC_ALIVE)
 			continue;
 		int n = snprintf(text + len, size - len, "%s%d %.*s",
 			named++ == 0 ? "; last time there was also " : ", ", p.owner,

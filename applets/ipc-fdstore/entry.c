@@ -185,7 +185,7 @@ bool fds_entry_record(const struct entry *e, struct packet *p, bool what)
 	}
 	struct proc_id id = {.pid = e->pid, .start = e->start};
 	struct record r = {.size = sizeof r,
-		.flags = e->flags | (what && proc_alive(id) ? KEEP_ALIVE : 0) |
+		.flags = e->flags | (what && proc_life(id) != PROC_DEAD ? KEEP_ALIVE : 0) |
 			(w.listens ? KEEP_LISTENS : 0),
 		.uid = e->uid,
 		.gid = e->gid,

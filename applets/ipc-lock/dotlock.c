@@ -37,6 +37,7 @@ struct dotlock {
 	const char *text;
 	int fd; /* of the file that is ours, -1 while it is not */
 	struct stat st;
+	const char *lacks; /* what could not be read of ourselves */
 };
 
 struct dotlocks {
@@ -44,35 +45,44 @@ struct dotlocks {
 	unsigned n;
 };
 
-/* Who and where we are. */
+/* Who and where we are. What cannot be read is "", and LACKS names it, ERR says why. */
 struct self {
 	char boot[40], ns[32], host[72];
+	uint64_t start;
+	const char *lacks;
+	int err;
 };
+
+static void lack(struct self *s, const char *what)
+{
+	if (s->lacks == NULL)
+		s->err = errno;
+	s->lacks = s->lacks == NULL ? what : s->lacks;
+}
 
 static void self_read(struct self *s)
 {
-	proc_boot_id(s->boot);
+	*s = (struct self){.start = 0};
+	if (proc_boot_id(s->boot) < 0)
+		lack(s, PROC_BOOT_ID);
 	ssize_t n = readlink("/proc/self/ns/pid", s->ns, sizeof s->ns - 1);
 	s->ns[n > 0 ? n : 0] = '\0';
+	if (n <= 0)
+		lack(s, "/proc/self/ns/pid");
+	if ((s->start = proc_start(getpid())) == 0)
+		lack(s, "/proc/self/stat");
 	if (gethostname(s->host, sizeof s->host) < 0 || s->host[0] == '\0')
 		snprintf(s->host, sizeof s->host, "localhost");
 	s->host[sizeof s->host - 1] = '\0';
-	if (s->ns[0] == '\0')
-		snprintf(s->ns, sizeof s->ns, "-");
-	if (s->boot[0] == '\0')
-		snprintf(s->boot, sizeof s->boot, "-");
 }
 
-static int add_line(int fd)
+static int add_line(int fd, const struct self *s)
 {
 	char line[256];
-	struct self s;
 	struct timespec now;
-	self_read(&s);
 	clock_gettime(CLOCK_REALTIME, &now);
 	int n = snprintf(line, sizeof line, "%ld %llu %s %s %lld %s\n", (long)getpid(),
-		(unsigned long long)proc_start(getpid()), s.boot, s.ns, (long long)now.tv_sec,
-		s.host);
+		(unsigned long long)s->start, s->boot, s->ns, (long long)now.tv_sec, s->host);
 	return lseek(fd, 0, SEEK_END) < 0 ? -1 : fd_write(fd, line, (size_t)n);
 }
 
@@ -101,29 +111,29 @@ static int judge(char *line, const struct self *s, struct dotlock_owner *owner)
 	*owner =
 		(struct dotlock_owner){.pid = (pid_t)pid, .start = (uint64_t)start, .since = since};
 	snprintf(owner->host, sizeof owner->host, "%s", line);
+	if (strlen(boot) != 36 || s->boot[0] == '\0')
+		return 1; /* of a boot that was not, or is not, known */
 	if (strcmp(boot, s->boot) != 0)
 		return strcmp(line, s->host) != 0;
-	if (strcmp(ns, s->ns) != 0)
+	if (strcmp(ns, s->ns) != 0 || strncmp(ns, "pid:", 4) != 0)
 		return 1;
 	owner->here = true;
-	return proc_alive((struct proc_id){owner->pid, owner->start});
+	return proc_life((struct proc_id){owner->pid, owner->start}) != PROC_DEAD;
 }
 
 /* The lines of the file that FD is. As dotlock_look. */
-static int judge_file(int fd, struct dotlock_owner *owner)
+static int judge_file(int fd, const struct self *s, struct dotlock_owner *owner)
 {
 	char text[2048], *line = text, *end;
-	struct self s;
 	int verdict = -1;
 	ssize_t n = fd_pread(fd, text, sizeof text - 1, 0);
 	*owner = (struct dotlock_owner){0};
 	if (n < 0)
 		return -1;
 	text[n] = '\0';
-	self_read(&s);
 	for (; (end = strchr(line, '\n')) != NULL && verdict <= 0; line = end + 1) {
 		*end = '\0';
-		int r = judge(line, &s, owner);
+		int r = judge(line, s, owner);
 		if (r < 0)
 			break;
 		verdict = r;
@@ -132,15 +142,22 @@ static int judge_file(int fd, struct dotlock_owner *owner)
 	return verdict;
 }
 
-int dotlock_look(int dirfd, const char *rel, struct dotlock_owner *owner)
+static int look(int dirfd, const char *rel, const struct self *s, struct dotlock_owner *owner)
 {
 	*owner = (struct dotlock_owner){0};
 	int fd = fd_open(dirfd, rel, O_RDONLY | O_NONBLOCK, 0);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -1;
-	int r = judge_file(fd, owner);
+	int r = judge_file(fd, s, owner);
 	fd_close(fd);
 	return r;
+}
+
+int dotlock_look(int dirfd, const char *rel, struct dotlock_owner *owner)
+{
+	struct self s;
+	self_read(&s);
+	return look(dirfd, rel, &s, owner);
 }
 
 /* Is AT's name that of the file ST? */
@@ -152,7 +169,8 @@ static bool names(const struct object_at *at, const struct stat *st)
 }
 
 /* Put F in the place of the stale file. 1 done, 0 it is not stale, 2 it is another or gone, -1. */
-static int take_over(struct dotlock *d, struct newfile *f, struct dotlock_owner *owner)
+static int take_over(
+	struct dotlock *d, struct newfile *f, const struct self *s, struct dotlock_owner *owner)
 {
 	struct stat st;
 	int fd = fd_open(d->at.dirfd, d->at.rel, O_RDONLY | O_NONBLOCK, 0), r;
@@ -167,7 +185,7 @@ static int take_over(struct dotlock *d, struct newfile *f, struct dotlock_owner 
 	if (r == 0)
 		r = fstat(fd, &st);
 	if (r == 0)
-		r = judge_file(fd, owner);
+		r = judge_file(fd, s, owner);
 	if (r == 0)
 		r = !names(&d->at, &st) ? 2 : newfile_replace(f) < 0 ? -1 : 1;
 	else
@@ -176,13 +194,28 @@ static int take_over(struct dotlock *d, struct newfile *f, struct dotlock_owner 
 	return r;
 }
 
+/* A line that lacks something could be judged by nobody: no lock is taken with it. 0 somebody has it, -1. */
+static int cannot_sign(struct dotlock *d, const struct self *s, struct dotlock_owner *owner)
+{
+	int alive = look(d->at.dirfd, d->at.rel, s, owner);
+	if (alive != 0)
+		return alive > 0 ? 0 : -1;
+	d->lacks = s->lacks;
+	errno = s->err;
+	return -1;
+}
+
 /* One try. 1 taken, 0 somebody has it, 2 somebody had: try again, -1. */
 static int try_take(struct dotlock *d, unsigned mode, struct dotlock_owner *owner)
 {
 	struct newfile f;
+	struct self self;
+	self_read(&self);
+	if (self.lacks != NULL)
+		return cannot_sign(d, &self, owner);
 	if (newfile_open(&f, d->at.dirfd, d->at.rel, mode) < 0)
 		return -1;
-	int r = add_line(f.fd);
+	int r = add_line(f.fd, &self);
 	if (r == 0)
 		r = newfile_link(&f) == 0 ? 1 : errno != EEXIST ? -1 : 0;
 	if (r == 0 && newfile_dangling(d->at.dirfd, d->at.rel)) {
@@ -190,8 +223,8 @@ static int try_take(struct dotlock *d, unsigned mode, struct dotlock_owner *owne
 		r = -1;
 	}
 	if (r == 0) {
-		int alive = dotlock_look(d->at.dirfd, d->at.rel, owner);
-		r = alive == 0 ? take_over(d, &f, owner) : alive > 0 ? 0 : -1;
+		int alive = look(d->at.dirfd, d->at.rel, &self, owner);
+		r = alive == 0 ? take_over(d, &f, &self, owner) : alive > 0 ? 0 : -1;
 	}
 	if (r == 1 && fstat(f.fd, &d->st) < 0)
 		r = -1;
@@ -285,8 +318,12 @@ static void undo_release(void *arg, intptr_t n)
 static int sign(void *arg)
 {
 	struct dotlocks *all = arg;
+	struct self self;
+	self_read(&self);
+	if (self.lacks != NULL)
+		return self.err;
 	for (unsigned i = 0; i < all->n; i++)
-		if (all->d[i].fd >= 0 && add_line(all->d[i].fd) < 0)
+		if (all->d[i].fd >= 0 && add_line(all->d[i].fd, &self) < 0)
 			return errno;
 	return 0;
 }
@@ -306,6 +343,8 @@ static int refused(
 			"%s exists and is no lock file of --family dotlock; remove it by hand if it is "
 			"left over",
 			d->text);
+	if (d->lacks != NULL)
+		return call_fail(call, ST_LIMIT, errnum, "lock %s: read %s", d->text, d->lacks);
 	if (errnum != EAGAIN && errnum != ETIMEDOUT)
 		return call_error(call, errnum, "lock %s", d->text);
 	if (o->pid == 0)

@@ -44,7 +44,7 @@ static void now_read(struct instant *now)
 {
 	now->boot = microseconds(CLOCK_BOOTTIME);
 	now->real = microseconds(CLOCK_REALTIME);
-	proc_boot_id(now->id);
+	(void)proc_boot_id(now->id);
 	now->id[13] = '\0';
 }
 

@@ -118,7 +118,7 @@ static int take_batch(struct call *call, struct getter *g, int *status)
 	int64_t deadline = call_deadline(call);
 	g->len = 0;
 	g->held = 0;
-	*status = ring_lock(call, r, DEADLINE_NONE);
+	*status = ring_lock(call, r, call_deadline(call));
 	while (*status == 0 && r->s.tail == r->s.head) {
 		if (r->f->closed != 0) {
 			ring_unlock(r);

@@ -87,7 +87,7 @@ static int make_room(struct call *call, struct putter *p, uint64_t need)
 		}
 		if (p->pending > 0) {
 			hand_over(p);
-			status = ring_lock(call, r, DEADLINE_NONE);
+			status = ring_lock(call, r, call_deadline(call));
 			if (status == 0 && r->f->closed != 0)
 				break;
 			continue;
@@ -111,7 +111,7 @@ static int closed(struct call *call, struct putter *p)
 static int put_batch(struct call *call, struct putter *p, struct next *n, bool *more)
 {
 	struct ring *r = p->r;
-	int status = ring_lock(call, r, DEADLINE_NONE), got = 1;
+	int status = ring_lock(call, r, call_deadline(call)), got = 1;
 	if (status != 0)
 		return status;
 	for (;;) {

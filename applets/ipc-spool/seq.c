@@ -46,7 +46,7 @@ static int write_line(int fd, const struct seq *seq, const char *boot)
 int seq_write(struct seq *seq)
 {
 	char boot[40];
-	proc_boot_id(boot);
+	(void)proc_boot_id(boot);
 	return write_line(seq->fd, seq, boot);
 }
 
@@ -107,9 +107,9 @@ static int read_counter(struct spool *sp, struct seq *seq)
 	if (n < 0)
 		return -1;
 	line[n] = '\0';
-	proc_boot_id(now);
+	(void)proc_boot_id(now);
 	bool whole = parse_line(line, seq, boot);
-	if (whole && strcmp(boot, now) == 0)
+	if (whole && now[0] != '\0' && strcmp(boot, now) == 0)
 		return 0;
 	if (!whole)
 		call_warn(sp->call, 0, "%s/seq: %s; counted anew from the jobs", sp->path,

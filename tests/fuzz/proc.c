@@ -63,10 +63,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_HOLDS(fstat(text, &st) == 0);
 	(void)proc_start(getpid());
 	(void)proc_started_ns(getpid());
-	(void)proc_alive((struct proc_id){getpid(), 1});
+	(void)proc_life((struct proc_id){getpid(), 1});
 	(void)proc_parent(getpid(), name);
 	FUZZ_HOLDS(strlen(name) < sizeof name);
-	proc_boot_id(boot);
+	(void)proc_boot_id(boot);
 	FUZZ_HOLDS(strlen(boot) < sizeof boot);
 	for (size_t room = 8; room <= sizeof command; room = room * 3 + 1) {
 		const char *s = proc_command(getpid(), command, room);

@@ -8,7 +8,6 @@
  */
 #define _GNU_SOURCE
 #include "newfile.h"
-#include "proc.h"
 
 #include <sched.h>
 #include <stdint.h>
@@ -35,8 +34,6 @@ int __real_newfile_link(struct newfile *f);
 void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off);
 int __wrap_munmap(void *addr, size_t len);
 int __wrap_newfile_link(struct newfile *f);
-int __wrap_proc_each_fd(const struct stat *st, bool locked,
-	int (*fn)(void *arg, const struct proc_fd *fd), void *arg, bool *hidden);
 
 /* No mutex of pthreads: the sanitizer would take it for one that orders. */
 static void lock(void)
@@ -106,12 +103,4 @@ int __wrap_newfile_link(struct newfile *f)
 {
 	__tsan_release(&named);
 	return __real_newfile_link(f);
-}
-
-int __wrap_proc_each_fd(const struct stat *st, bool locked,
-	int (*fn)(void *arg, const struct proc_fd *fd), void *arg, bool *hidden)
-{
-	(void)st, (void)locked, (void)fn, (void)arg;
-	*hidden = true;
-	return 0;
 }
