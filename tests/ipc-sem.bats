@@ -175,6 +175,26 @@ c_sem() {
 	free s 1
 }
 
+@test "the zombie of a killed keeper is watched by nobody: -w is kept, and no processor time is used" {
+	need python3
+	program "a waiter in the shell has no time of its own"
+	mkfifo fifo
+	holder s
+	kill -KILL "$(kids $HOLDER | grep -v "^$(<cmd.pid)$")"
+	status 124 timeout 20 ipc-sem run -w 1 s -- true
+	[[ $stderr == "ipc-sem run: "* ]] # not timeout(1)
+	bg ipc-sem run -w 60 s -- true
+	pid=$!
+	until_true waiting s 1
+	read -r -t 0.5 <> <(:) || :
+	read -r -a before <"/proc/$pid/stat"
+	read -r -t 1.5 <> <(:) || :
+	read -r -a after <"/proc/$pid/stat"
+	((after[13] + after[14] - before[13] - before[14] <= 5))
+	: >fifo
+	wait $pid
+}
+
 @test "SIGKILL of CMD, supervisor and keeper at once returns the slot" {
 	need python3
 	mkfifo fifo

@@ -99,7 +99,10 @@ int64_t slots_byte(unsigned slot);
 #define PIDFDS 64
 struct watch {
 	struct pollfd p[1 + PIDFDS]; /* inotify, holders */
+	pid_t pid[1 + PIDFDS];       /* whose pidfd that is */
 	nfds_t n;
+	pid_t ended[PIDFDS]; /* zombies, which hold nothing */
+	unsigned nended;
 	int64_t start, pause;
 };
 void watch_start(struct watch *w);

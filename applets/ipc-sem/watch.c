@@ -35,6 +35,7 @@ void watch_start(struct watch *w)
 	w->start = wait_now();
 	w->pause = NS_PER_MS;
 	w->n = 1;
+	w->nended = 0;
 }
 
 /* inotify is left to slots_close: closing it takes its time. */
@@ -44,6 +45,39 @@ static void watch_end(struct watch *w)
 		fd_close(w->p[--w->n].fd);
 }
 
+/* Has PID been seen to end? Its pidfd is ready as long as it is a zombie, and says nothing new. */
+static bool has_ended(const struct watch *w, pid_t pid)
+{
+	for (unsigned i = 0; i < w->nended; i++)
+		if (w->ended[i] == pid)
+			return true;
+	return false;
+}
+
+/* Remember whose pidfd has become ready. */
+static void note_ended(struct watch *w)
+{
+	for (nfds_t i = 1; i < w->n; i++)
+		if (w->p[i].revents != 0)
+			w->ended[w->nended++ % PIDFDS] = w->pid[i];
+	if (w->nended >= PIDFDS)
+		w->nended = PIDFDS;
+}
+
+/* A pidfd of who has the slot that C claims: the keeper, or the process that took it. -1: none of them
+ * still runs. */
+static int open_holder(const struct watch *w, const struct claim *c, pid_t *pid)
+{
+	const pid_t pids[] = {c->keeper, c->pid};
+	for (unsigned i = 0; i < 2; i++) {
+		*pid = pids[i];
+		int fd = *pid <= 0 || has_ended(w, *pid) ? -1 : wait_pidfd(*pid);
+		if (fd >= 0)
+			return fd;
+	}
+	return -1;
+}
+
 /* Open pidfds of the holders. True when something has changed since the last look for free slots. */
 static bool watch_holders(struct watch *w, struct sem *s, bool *unknown)
 {
@@ -51,17 +85,20 @@ static bool watch_holders(struct watch *w, struct sem *s, bool *unknown)
 	*unknown = false;
 	for (unsigned i = 0; i < s->top; i++) {
 		struct claim c = {0};
+		pid_t pid = 0;
 		if (slots_taken(s, i) <= 0)
 			continue;
 		taken++;
 		int fd = -1;
 		if (w->n <= PIDFDS && slots_claimed(s, i, &c))
-			fd = wait_pidfd(c.keeper > 0 ? c.keeper : c.pid);
+			fd = open_holder(w, &c, &pid);
 		/* A shell that holds it itself may give it back and live on. */
 		if (fd < 0 || c.owner == c.pid)
 			*unknown = true;
-		if (fd >= 0)
-			w->p[w->n++] = (struct pollfd){.fd = fd, .events = POLLIN};
+		if (fd < 0)
+			continue;
+		w->pid[w->n] = pid;
+		w->p[w->n++] = (struct pollfd){.fd = fd, .events = POLLIN};
 	}
 	return taken != s->taken;
 }
@@ -73,6 +110,8 @@ int watch_wait(struct watch *w, struct sem *s, bool holders, int64_t deadline)
 	if (deadline == DEADLINE_NOW)
 		return bad(EAGAIN);
 	int64_t now = wait_now();
+	if (now >= deadline)
+		return bad(ETIMEDOUT);
 	bool late = !holders || now - w->start >= SHORT;
 	if (late && s->ino < 0 && w->start > 0) {
 		w->start = 0; /* try it once */
@@ -90,6 +129,7 @@ int watch_wait(struct watch *w, struct sem *s, bool holders, int64_t deadline)
 	int r = wait_poll(w->p, w->n, until < deadline ? until : deadline, &s->call->stop);
 	int e = errno;
 	if (r > 0) {
+		note_ended(w);
 		if (w->p[0].revents == 0 || read(s->ino, buf, sizeof buf) >= 0)
 			w->pause = NS_PER_MS;
 	} else {
