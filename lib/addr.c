@@ -140,10 +140,9 @@ const char *addr_parse_kind(struct addr *a, const char *text, const char *kind)
 
 int addr_make_dir(const struct addr *a)
 {
-	char buf[64];
 	if (a->obj.kind != OBJECT_WORD)
 		return 0;
-	int fd = object_dir(true, buf, NULL);
+	int fd = object_dir("sock", true);
 	fd_close(fd);
 	return fd < 0 ? -1 : 0;
 }

@@ -95,8 +95,9 @@ static int64_t now(void)
 bool kept_current(struct kept *k)
 {
 	struct stat st;
-	char buf[64];
-	if (k->dir != NULL && strcmp(k->dir, object_dir_path(buf)) != 0)
+	char buf[OBJECT_DIR_MAX];
+	const char *dir = k->dir != NULL ? object_dir_path(k->dir_kind, buf) : NULL;
+	if (k->dir != NULL && (dir == NULL || strcmp(k->dir, dir) != 0))
 		return false;
 	bool quick = k->fixed || (k->quiet && *k->path == '/' && now() - k->looked < UNNOTICED);
 	if (quick && untouched(k))
@@ -205,16 +206,19 @@ static struct kept **place(struct call *call)
 /* What says whether its name is still its own. */
 static bool identify(struct kept *k, const struct object *obj, const char *kind)
 {
-	char path[4096], buf[64];
+	char path[4096], buf[OBJECT_DIR_MAX];
 	struct stat st;
+	const char *dir;
 	if (fstat(k->fd, &k->st) < 0)
 		return false;
 	if (obj == NULL)
 		return true;
 	if (object_path(obj, kind, path, sizeof path) == NULL || (k->path = strdup(path)) == NULL)
 		return false;
-	if (obj->kind == OBJECT_WORD && (k->dir = strdup(object_dir_path(buf))) == NULL)
+	if (obj->kind == OBJECT_WORD &&
+		((dir = object_dir_path(kind, buf)) == NULL || (k->dir = strdup(dir)) == NULL))
 		return false;
+	k->dir_kind = kind;
 	k->looked = now();
 	return stat(k->path, &st) == 0 && same(k, &st);
 }

@@ -51,8 +51,6 @@ struct inv_priv {
 		const char *name;
 	} users[16];
 	unsigned nusers;
-	char *dir; /* $IPC_DIR, or NULL */
-	size_t dir_len;
 };
 
 static inline struct inv_priv *inv_priv(struct inv *inv)

@@ -5,6 +5,7 @@
 #include "inv.h"
 
 #include "fd.h"
+#include "object.h"
 #include "shared.h"
 
 #include <dirent.h>
@@ -262,16 +263,17 @@ static struct inv_object *damaged(
 	return o;
 }
 
-void inv_read_dir(struct inv *inv)
+/* The words in the directory PATH. */
+static int read_words(void *arg, const char *path)
 {
-	struct inv_priv *p = inv_priv(inv);
-	int fd = p->dir != NULL ? fd_open(AT_FDCWD, p->dir, O_RDONLY | O_DIRECTORY, 0) : -1;
+	struct inv *inv = arg;
+	int fd = fd_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	if (dir == NULL) {
-		if (p->dir != NULL && errno != ENOENT)
-			inv_unseen(inv, inv_fmt(inv, "what is in %s: %s", p->dir, strerror(errno)));
+		if (errno != ENOENT)
+			inv_unseen(inv, inv_fmt(inv, "what is in %s: %s", path, strerror(errno)));
 		fd_close(fd);
-		return;
+		return 0;
 	}
 	for (struct dirent *e; (e = readdir(dir)) != NULL;) {
 		const char *dot = strrchr(e->d_name, '.');
@@ -289,7 +291,13 @@ void inv_read_dir(struct inv *inv)
 			continue;
 		o->make = INV_WORD;
 		o->name = name;
-		o->path = inv_fmt(inv, "%s/%s", p->dir, e->d_name);
+		o->path = inv_fmt(inv, "%s/%s", path, e->d_name);
 	}
 	closedir(dir);
+	return 0;
+}
+
+void inv_read_dir(struct inv *inv)
+{
+	object_each_dir(read_words, inv);
 }

@@ -298,7 +298,6 @@ static void undo_inv(void *arg, intptr_t n)
 	}
 	free(p->slots);
 	free(p->lines);
-	free(p->dir);
 	free(inv->objects);
 	free(inv->procs);
 	free(p);
@@ -323,8 +322,6 @@ static uint64_t namespace(const char *name)
 
 struct inv *inv_new(struct call *call, unsigned kinds)
 {
-	char buf[64];
-	const char *dir = NULL;
 	struct timespec boot;
 	struct inv *inv = calloc(1, sizeof *inv);
 	struct inv_priv *p = calloc(1, sizeof *p);
@@ -339,9 +336,6 @@ struct inv *inv_new(struct call *call, unsigned kinds)
 	*inv = (struct inv){.call = call, .kinds = kinds, .priv = p};
 	if (call_undo(call, undo_inv, inv, 0) < 0)
 		return NULL;
-	fd_close(object_dir(false, buf, &dir));
-	p->dir = dir != NULL ? strdup(dir) : NULL;
-	p->dir_len = p->dir != NULL ? strlen(p->dir) : 0;
 	inv->now = time(NULL);
 	clock_gettime(CLOCK_BOOTTIME, &boot);
 	inv->booted = inv->now - boot.tv_sec;

@@ -85,14 +85,17 @@ static int name_it(struct call *call, struct mapped *m, const char *word,
 	const char *why = object_parse(&m->obj, word);
 	if (why != NULL)
 		return call_fail(call, ST_USAGE, 0, "%s: %s", word, why);
-	if (object_at(&m->obj, type->kind, create, &m->at) == 0)
+	if (object_at(&m->obj, type->kind, create, &m->at) == 0) {
+		call_place_old(call, &m->obj, type->kind, m->at.old);
 		return 0;
+	}
 	if (errno == EINVAL)
 		return call_fail(call, ST_USAGE, 0, "%s: %s %s is a bare word or a file", word,
 			article(type->kind), type->kind);
-	if (errno == ENOENT)
-		return open_failed(call, type, word, create ? SHARED_CREATE : 0, size, NULL);
-	return call_error(call, errno, "open the directory of %s", word);
+	if (errno == ENOENT && !create)
+		return open_failed(call, type, word, 0, size, NULL);
+	int e = errno, status = call_place_error(call, &m->obj, type->kind, e);
+	return status >= 0 ? status : call_error(call, e, "open the directory of %s", word);
 }
 
 /* The one that the host has kept. */

@@ -5,7 +5,6 @@
 #include "fd.h"
 #include "num.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -125,82 +124,6 @@ const char *object_parse(struct object *obj, const char *text)
 	return parse_word(obj, text);
 }
 
-/* $IPC_DIR or its default. *GIVEN tells which. */
-static const char *dir_path(char buf[64], bool *given)
-{
-	const char *path = getenv("IPC_DIR");
-	*given = path != NULL && *path != '\0';
-	if (*given)
-		return path;
-	path = getenv("XDG_RUNTIME_DIR");
-	if (path != NULL && *path == '/' && strlen(path) < 56)
-		snprintf(buf, 64, "%s/ipc", path);
-	else
-		snprintf(buf, 64, "/tmp/ipc-%u", (unsigned)geteuid());
-	return buf;
-}
-
-const char *object_dir_path(char buf[64])
-{
-	bool given;
-	return dir_path(buf, &given);
-}
-
-/* A default that is a link was made by somebody else. */
-static void not_ours(const char *dir)
-{
-	struct stat st;
-	int e = errno;
-	bool is_link = (e == ENOTDIR || e == ELOOP) && lstat(dir, &st) == 0 && S_ISLNK(st.st_mode);
-	errno = is_link ? EPERM : e;
-}
-
-int object_dir(bool create, char buf[64], const char **path)
-{
-	bool given;
-	struct stat st;
-	const char *dir = dir_path(buf, &given);
-	if (path != NULL)
-		*path = dir;
-	int fd = fd_open(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY | (given ? 0 : O_NOFOLLOW), 0);
-	if (fd < 0 && errno == ENOENT && create) {
-		if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-			return -1;
-		fd = fd_open(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY | (given ? 0 : O_NOFOLLOW), 0);
-	}
-	if (fd < 0 && !given)
-		not_ours(dir);
-	if (fd < 0)
-		return -1;
-	bool ours = fstat(fd, &st) == 0 && (st.st_uid == geteuid() || (given && st.st_uid == 0)) &&
-		((st.st_mode & (given ? S_IWOTH : S_IWOTH | S_IWGRP)) == 0 ||
-			(given && (st.st_mode & S_ISVTX) != 0));
-	if (ours)
-		return fd;
-	fd_close(fd);
-	errno = EPERM;
-	return -1;
-}
-
-int object_at(const struct object *obj, const char *kind, bool create_dir, struct object_at *at)
-{
-	char buf[64];
-	at->dirfd = AT_FDCWD;
-	at->rel = obj->name;
-	if (obj->kind == OBJECT_FILE || obj->kind == OBJECT_UNIX)
-		return 0;
-	if (obj->kind != OBJECT_WORD) {
-		errno = EINVAL;
-		return -1;
-	}
-	at->dirfd = object_dir(create_dir, buf, NULL);
-	if (at->dirfd < 0)
-		return -1;
-	snprintf(at->buf, sizeof at->buf, "%s.%s", obj->name, kind);
-	at->rel = at->buf;
-	return 0;
-}
-
 void object_at_close(struct object_at *at)
 {
 	if (at->dirfd != AT_FDCWD)
@@ -242,46 +165,5 @@ int object_unlink(int dirfd, const char *path, const struct stat *st, int flags)
 	int fd = fd_open(dirfd, dir, O_PATH | O_DIRECTORY, 0);
 	int r = fd < 0 ? -1 : unlink_same(fd, slash + 1, st, flags);
 	fd_close(fd);
-	return r;
-}
-
-const char *object_path(const struct object *obj, const char *kind, char *buf, size_t size)
-{
-	char dirbuf[64];
-	bool given;
-	int n = obj->kind == OBJECT_WORD
-		? snprintf(buf, size, "%s/%s.%s", dir_path(dirbuf, &given), obj->name, kind)
-		: snprintf(buf, size, "%s", obj->name);
-	if (n < 0 || (size_t)n >= size) {
-		errno = ENAMETOOLONG;
-		return NULL;
-	}
-	return buf;
-}
-
-int object_each(const char *kind, int (*fn)(void *, const char *, const char *), void *arg)
-{
-	char buf[64];
-	int fd = object_dir(false, buf, NULL);
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -1;
-	DIR *dir = fdopendir(fd);
-	if (dir == NULL) {
-		fd_close(fd);
-		return -1;
-	}
-	int r = 0;
-	for (struct dirent *e; r == 0 && (e = readdir(dir)) != NULL;) {
-		char *dot = strrchr(e->d_name, '.');
-		/* What begins with a dot is "..", or a name that is still being made. */
-		if (dot == NULL || e->d_name[0] == '.' ||
-			(kind != NULL && strcmp(dot + 1, kind) != 0))
-			continue;
-		*dot = '\0';
-		r = fn(arg, e->d_name, dot + 1);
-	}
-	int saved = errno;
-	closedir(dir);
-	errno = saved;
 	return r;
 }

@@ -41,20 +41,24 @@ const char *object_parse(struct object *obj, const char *text);
 
 /* Where a word or file object lives: a directory descriptor and a name relative to it. */
 struct object_at {
-	int dirfd;       /* AT_FDCWD for files; own descriptor on $IPC_DIR for words: close it */
+	int dirfd;       /* AT_FDCWD for files; own descriptor for words: close it */
 	const char *rel; /* path for openat(2) and friends; points into the object or .buf */
+	bool old;        /* a word found where version 0.1 made it */
 	char buf[OBJECT_WORD_MAX + 56];
 };
 
-/* The descriptor of $IPC_DIR (default $XDG_RUNTIME_DIR/ipc, else /tmp/ipc-UID), O_CLOEXEC. Made
- * with mode 0700 when CREATE. It must be a directory, no symlink, owned by us (by us or root when
- * $IPC_DIR names it) and not writable by others (unless sticky): else -1 EPERM. -1 with errno
- * otherwise. *PATH, when not NULL, gets the path in BUF or the environment's string. */
-int object_dir(bool create, char buf[64], const char **path);
-/* The path that object_dir would open: in BUF, or the environment's string. */
-const char *object_dir_path(char buf[64]);
-/* Resolve a WORD (as $IPC_DIR/NAME.KIND) or FILE object. 0, or -1 with errno (EINVAL: OBJ is of
- * another kind). */
+/* The directory of bare words of KIND: $IPC_DIR; by default for spools $XDG_STATE_HOME/ipc or
+ * ~/.local/state/ipc, for all else /tmp/ipc-UID. Its path; NULL with errno ENAMETOOLONG, or
+ * EDESTADDRREQ: a spool, and no $HOME. */
+#define OBJECT_DIR_MAX 4096
+const char *object_dir_path(const char *kind, char buf[OBJECT_DIR_MAX]);
+/* Its descriptor, O_CLOEXEC. Made with mode 0700 when CREATE, but nothing is made in another user's
+ * home. It must be a directory, owned by us (by us or root when $IPC_DIR names it), in /tmp no
+ * symbolic link, and not writable by others (unless $IPC_DIR names it and it is sticky): else -1
+ * EPERM. -1 with errno otherwise. */
+int object_dir(const char *kind, bool create);
+/* Resolve a WORD (as DIRECTORY/NAME.KIND, also where version 0.1 made it) or FILE object. 0, or -1
+ * with errno (EINVAL: OBJ is of another kind). */
 int object_at(const struct object *obj, const char *kind, bool create_dir, struct object_at *at);
 /* Give back AT's descriptor. */
 void object_at_close(struct object_at *at);
@@ -62,11 +66,22 @@ void object_at_close(struct object_at *at);
  * once, so that whoever can swap it for another between the look and the removal gains nothing. 0, or -1 with
  * errno: ENOENT also when another file has the name. */
 int object_unlink(int dirfd, const char *path, const struct stat *st, int flags);
-/* Where it is as one path for people and for IPC_OBJECT: PATH or "$IPC_DIR/NAME.KIND". Written into
+/* Where it is as one path for people and for IPC_OBJECT: PATH or "DIRECTORY/NAME.KIND". Written into
  * BUF of SIZE bytes; NULL with ENAMETOOLONG when it does not fit. */
 const char *object_path(const struct object *obj, const char *kind, char *buf, size_t size);
 
-/* Call FN for each object in $IPC_DIR whose kind is KIND (NULL: all), until it returns non-zero.
+struct call;
+/* For a verb that could not open or make the directory of OBJ's word (ERRNUM): the message names the
+ * directory, whose it is, and the way out. A status; -1 without a message when the directory is
+ * not what is wrong. */
+int call_place_error(struct call *call, const struct object *obj, const char *kind, int errnum);
+/* Warn when OBJ was found where version 0.1 made it (OLD). */
+void call_place_old(struct call *call, const struct object *obj, const char *kind, bool old);
+
+/* Call FN with the path of each directory in which bare words may lie, there or not, until it
+ * returns non-zero. 0 or FN's value. */
+int object_each_dir(int (*fn)(void *arg, const char *path), void *arg);
+/* Call FN for each bare word's object whose kind is KIND (NULL: all), until it returns non-zero.
  * 0, FN's value, or -1 with errno; no directory is no objects. */
 int object_each(
 	const char *kind, int (*fn)(void *arg, const char *name, const char *kind), void *arg);

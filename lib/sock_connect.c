@@ -44,10 +44,9 @@ static int make(const struct addr_at *at, int type)
 /* Nobody is talked to in a directory that somebody else has made in our name. A missing one is told by connect(2). */
 static bool is_ours(const struct addr *a)
 {
-	char buf[64];
 	if (a->obj.kind != OBJECT_WORD)
 		return true;
-	int fd = object_dir(false, buf, NULL);
+	int fd = object_dir("sock", false);
 	fd_close(fd);
 	return fd >= 0 || errno != EPERM;
 }
@@ -253,6 +252,9 @@ int sock_wait(const struct addr *a, int type, int64_t deadline, const struct sto
 
 int sock_connect_failed(struct call *call, const struct addr *a, int type, int errnum)
 {
+	int status = errnum == EPERM ? call_place_error(call, &a->obj, "sock", errnum) : -1;
+	if (status >= 0)
+		return status;
 	switch (errnum) {
 	case EPROTOTYPE:
 		return call_fail(call, ST_USAGE, 0,

@@ -172,35 +172,38 @@ os.setxattr(sys.argv[1], "security.capability", struct.pack("<5I", 0x02000001, 1
 	status 0 ipc-event set x
 }
 
-@test "the default directory: another's, a link or open to others is refused" {
-	unset IPC_DIR
-	mkdir -m 700 run elsewhere
-	export XDG_RUNTIME_DIR=$T/run
-	ln -s ../elsewhere run/ipc
-	status 77 ipc-event set x
-	rm run/ipc
-	mkdir run/ipc
-	for m in 777 1777 770; do
-		chmod $m run/ipc
-		status 77 ipc-event set x
-	done
-	[[ -z $(ls -A elsewhere) && -z $(ls -A run/ipc) ]]
-	rmdir run/ipc
-	status 0 ipc-event set x
-	[[ $(stat -c %a run/ipc) == 700 ]]
+# another CMD...: run by a user of this test's own, whose directory is /tmp/ipc-$uid.
+another() {
+	setpriv --reuid=$uid --regid=65534 --clear-groups env HOME=/nonexistent "$@"
 }
 
-@test "/tmp/ipc-UID that another has made first is refused" {
-	need_root
+@test "/tmp/ipc-UID: another's, a link or open to others is refused, and the message says whose" {
+	need root
 	unset IPC_DIR
-	local uid=$((200000000 + $$ * 10 % 1000000 + BATS_TEST_NUMBER))
+	chmod 755 .
+	local uid=$((200000000 + $$ * 10 % 1000000 + BATS_TEST_NUMBER)) mode how
 	local d=/tmp/ipc-$uid
 	for how in "mkdir -m 777" "ln -s $T/ipc"; do
 		$how "$d"
-		status 77 setpriv --reuid=$uid --regid=65534 --clear-groups "$BIN/ipc-event" set x
+		status 77 another "$BIN/ipc-event" set x
+		[[ $stderr == *"$d"*"user root"*"IPC_DIR"* ]]
+		status 77 another "$BIN/ipc-lock" run x -- true
+		[[ $stderr == *"user root"* ]]
+		status 77 another "$BIN/ipc-sem" run x -- true
+		[[ $stderr == *"user root"* ]]
+		status 77 another "$BIN/ipc-sock" connect x
+		[[ $stderr == *"user root"* ]]
 		rm -rf "$d"
 	done
-	status 0 setpriv --reuid=$uid --regid=65534 --clear-groups "$BIN/ipc-event" set x
+	another mkdir -m 700 "$d"
+	for mode in 777 1777 770; do
+		chmod $mode "$d"
+		status 77 another "$BIN/ipc-event" set x
+		[[ $stderr == *"other users can write into $d (mode "*$mode")"* ]]
+	done
+	[[ -z $(ls -A "$d") ]]
+	rmdir "$d"
+	status 0 another "$BIN/ipc-event" set x
 	[[ $(stat -c '%u %a' "$d") == "$uid 700" ]]
 	rm -rf "$d"
 }

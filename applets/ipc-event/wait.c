@@ -63,9 +63,11 @@ static int take_lock(struct call *call, struct lock *lock, int64_t deadline)
 	const char *why = object_parse(&lock->obj, word);
 	if (why != NULL)
 		return call_fail(call, ST_USAGE, 0, "--lock %s: %s", word, why);
-	if (lock_take_all(lock, 1, deadline, &call->stop, NULL, &step) < 0)
-		return call_waited(call, errno, "%s %s", step, word);
-	return 0;
+	if (lock_take_all(lock, 1, deadline, &call->stop, NULL, &step) == 0)
+		return 0;
+	int e = errno;
+	int status = step[0] == 'o' ? call_place_error(call, &lock->obj, "lock", e) : -1;
+	return status >= 0 ? status : call_waited(call, e, "%s %s", step, word);
 }
 
 /* Run CMD, under --lock when given. Its status; or ours, above 63. */

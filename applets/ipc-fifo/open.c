@@ -48,8 +48,11 @@ int fifo_find(struct call *call, const char *text, bool fd_too, bool create_dir,
 		return call_fail(call, ST_USAGE, 0,
 			"%s: not the name of a FIFO (PATH, file:PATH, NAME%s)", text,
 			fd_too ? ", fd:N" : "");
-	if (object_at(&f->obj, "fifo", create_dir, &f->at) < 0)
-		return call_error(call, errno, "open the directory of %s", text);
+	if (object_at(&f->obj, "fifo", create_dir, &f->at) < 0) {
+		int e = errno, status = call_place_error(call, &f->obj, "fifo", e);
+		return status >= 0 ? status : call_error(call, e, "open the directory of %s", text);
+	}
+	call_place_old(call, &f->obj, "fifo", f->at.old);
 	if (f->at.dirfd != AT_FDCWD)
 		call_own(call, f->at.dirfd);
 	return ST_OK;

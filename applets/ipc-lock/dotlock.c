@@ -390,8 +390,12 @@ static int name_all(struct call *call, struct dotlocks *all)
 			return call_fail(
 				call, ST_USAGE, 0, "%s: --family dotlock needs a name", l.obj.text);
 		d->text = l.obj.text;
-		if (object_at(&l.obj, "lock", true, &d->at) < 0)
-			return call_error(call, errno, "open %s", l.obj.text);
+		if (object_at(&l.obj, "lock", true, &d->at) < 0) {
+			int e = errno;
+			status = call_place_error(call, &l.obj, "lock", e);
+			return status >= 0 ? status : call_error(call, e, "open %s", l.obj.text);
+		}
+		call_place_old(call, &l.obj, "lock", d->at.old);
 	}
 	return -1;
 }

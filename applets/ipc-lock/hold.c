@@ -61,7 +61,8 @@ static int refused(struct call *call, struct lock *l, const char *step, int errn
 		return call_fail(call, ST_NOOBJ, 0, "%s: no such descriptor here", text);
 	if (errnum == EBADF || errnum == EISDIR)
 		return not_lockable(call, l, errnum);
-	return call_waited(call, errnum, "%s %s", step, text);
+	int status = step[0] == 'o' ? call_place_error(call, &l->obj, "lock", errnum) : -1;
+	return status >= 0 ? status : call_waited(call, errnum, "%s %s", step, text);
 }
 
 static int acquire_fd(struct call *call, struct lock *l)

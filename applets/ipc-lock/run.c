@@ -76,7 +76,8 @@ static int refused(struct call *call, struct lock *l, const char *step, int errn
 			text);
 	if (errnum == EBADF || errnum == EISDIR)
 		return not_lockable(call, l, errnum);
-	return call_error(call, errnum, "%s %s", step, text);
+	int status = step[0] == 'o' ? call_place_error(call, &l->obj, "lock", errnum) : -1;
+	return status >= 0 ? status : call_error(call, errnum, "%s %s", step, text);
 }
 
 /* The words of the command line into T. -1, or a status. */
@@ -172,6 +173,8 @@ int ipc_lock_run(struct call *call)
 	t->remove = call->opt[RUN_REMOVE].count > 0;
 	t->n = call->nargs;
 	call_undo(call, undo_give_back, t, 0);
+	for (unsigned i = 0; i < t->n; i++)
+		call_place_old(call, &t->locks[i].obj, "lock", t->locks[i].at.old);
 	for (unsigned i = 0; i < t->n; i++)
 		if (family == FAMILY_BOTH && !t->locks[i].twin &&
 			t->locks[i].held != (LOCK_OFD | LOCK_FLOCK))

@@ -73,6 +73,11 @@ void sem_shut(struct sem *s)
 static int open_failed(struct sem *s, int errnum, unsigned flags)
 {
 	struct call *call = s->call;
+	int status = (flags & SEM_CREATE) != 0 || errnum == EPERM
+		? call_place_error(call, &s->obj, "sem", errnum)
+		: -1;
+	if (status >= 0)
+		return status;
 	switch (errnum) {
 	case ENOENT:
 		return call_fail(call, ST_NOOBJ, 0, "%s: no such semaphore%s", s->text,

@@ -138,6 +138,7 @@ int slots_open(struct sem *s, unsigned flags, unsigned n, bool *made)
 		return look(s);
 	if (object_at(&s->obj, "sem", (flags & SEM_CREATE) != 0, &s->at) < 0)
 		return -1;
+	call_place_old(s->call, &s->obj, "sem", s->at.old);
 	if (open_file(s, flags, n, made) < 0 || look(s) < 0)
 		return -1;
 	if (keep)

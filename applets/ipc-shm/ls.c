@@ -144,8 +144,7 @@ static int word_row(void *arg, const char *name, const char *kind)
 
 static int list_words(struct list *l)
 {
-	char buf[64];
-	struct words w = {l, object_dir(false, buf, NULL)};
+	struct words w = {l, object_dir("shm", false)};
 	if (w.dirfd < 0)
 		return errno == ENOENT ? 0 : call_error(l->call, errno, "open $IPC_DIR");
 	int r = object_each("shm", word_row, &w);

@@ -37,13 +37,16 @@ static int name_it(struct call *call, struct segment *seg, const char *word)
 	case OBJECT_FILE: seg->at.rel = seg->obj.name; break;
 	case OBJECT_WORD: {
 		bool create = call->opt[MAKE_CREATE].count > 0 || call->verb->run == shm_create;
-		if (object_at(&seg->obj, "shm", create, &seg->at) == 0)
+		if (object_at(&seg->obj, "shm", create, &seg->at) == 0) {
+			call_place_old(call, &seg->obj, "shm", seg->at.old);
 			return call_undo(call, undo_at, &seg->at, 0) == 0
 				? 0
 				: call_error(call, errno, "open %s", word);
-		return errno == ENOENT && !create
-			? call_fail(call, ST_NOOBJ, 0, "%s: no such segment", word)
-			: call_error(call, errno, "open the directory of %s", word);
+		}
+		if (errno == ENOENT && !create)
+			return call_fail(call, ST_NOOBJ, 0, "%s: no such segment", word);
+		int e = errno, status = call_place_error(call, &seg->obj, "shm", e);
+		return status >= 0 ? status : call_error(call, e, "open the directory of %s", word);
 	}
 	default:
 		return call_fail(call, ST_USAGE, 0,

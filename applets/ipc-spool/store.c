@@ -185,9 +185,14 @@ static int open_root(struct spool *sp, const struct object *obj, bool create)
 	struct stat st;
 	mode_t mode =
 		create && call->std[STD_MODE].count > 0 ? (mode_t)call->std[STD_MODE].num : 0700;
-	if (object_at(obj, "spool", create, &at) < 0)
-		return errno == ENOENT ? call_fail(call, ST_NOOBJ, 0, "%s: no such spool", sp->path)
-				       : call_error(call, errno, "%s", sp->path);
+	if (object_at(obj, "spool", create, &at) < 0) {
+		int e = errno,
+		    status = e != ENOENT || create
+			? call_place_error(call, obj, "spool", e)
+			: call_fail(call, ST_NOOBJ, 0, "%s: no such spool", sp->path);
+		return status >= 0 ? status : call_error(call, e, "open %s", sp->path);
+	}
+	call_place_old(call, obj, "spool", at.old);
 	int flags = O_RDONLY | O_DIRECTORY | (obj->kind == OBJECT_WORD ? O_NOFOLLOW : 0);
 	int fd = fd_open(at.dirfd, at.rel, flags, 0);
 	if (fd < 0 && errno == ENOENT && create)
@@ -232,8 +237,10 @@ int spool_make(struct call *call, const char *text, bool create, struct spool *s
 		why = "a spool is a directory: PATH, file:PATH or a word";
 	if (why != NULL)
 		return call_fail(call, ST_USAGE, 0, "%s: %s", text, why);
-	if (path == NULL || object_path(&obj, "spool", path, PATH_MAX) == NULL)
-		return call_error(call, errno, "%s", text);
+	if (path == NULL || object_path(&obj, "spool", path, PATH_MAX) == NULL) {
+		int e = errno, status = call_place_error(call, &obj, "spool", e);
+		return status >= 0 ? status : call_error(call, e, "%s", text);
+	}
 	int status = open_root(sp, &obj, create);
 	if (status != ST_OK)
 		return status;

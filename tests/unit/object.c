@@ -87,11 +87,9 @@ static void bad_forms(void)
 
 static int opened(const char *dir, bool create)
 {
-	char buf[64];
-	const char *path = NULL;
 	if (dir != NULL)
 		setenv("IPC_DIR", dir, 1);
-	int fd = object_dir(create, buf, &path);
+	int fd = object_dir("spool", create);
 	if (fd >= 0)
 		close(fd);
 	return fd >= 0 ? 0 : errno;
@@ -125,36 +123,46 @@ static void directories(void)
 	OK(opened("missing/d", true) == ENOENT);
 }
 
-/* The default is a name that others can guess: no symbolic link, no other owner. */
-static void default_directory(void)
+/* The default of spools, made below a home that is ours; the other default is in tests/places.bats. */
+static void home_directory(void)
 {
-	char *cwd = getcwd(NULL, 0), run[200];
+	char dir[] = "/tmp/unit.XXXXXX", home[200], state[300], buf[OBJECT_DIR_MAX];
 	struct stat st;
 	unsetenv("IPC_DIR");
-	if (cwd == NULL || strlen(cwd) + 4 > 55) { /* longer ones fall back to /tmp/ipc-UID */
-		free(cwd);
-		cwd = strdup("/tmp");
-	}
-	char dir[] = "/tmp/unit.XXXXXX";
+	unsetenv("XDG_STATE_HOME");
 	if (mkdtemp(dir) == NULL)
 		exit(70);
-	setenv("XDG_RUNTIME_DIR", dir, 1);
-	snprintf(run, sizeof run, "%s/ipc", dir);
+	snprintf(home, sizeof home, "%s/home", dir);
+	snprintf(state, sizeof state, "%s/.local/state/ipc", home);
+	setenv("HOME", home, 1);
 	OK(opened(NULL, false) == ENOENT);
-	OK(symlink("/tmp", run) == 0 && opened(NULL, true) != 0);
-	OK(unlink(run) == 0 && opened(NULL, true) == 0);
-	OK(lstat(run, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_mode & 07777) == 0700);
-	chmod(run, 0770);
+	OK(opened(NULL, true) == 0);
+	OK(stat(state, &st) == 0 && (st.st_mode & 07777) == 0700);
+	OK(strcmp(object_dir_path("spool", buf), state) == 0);
+	chmod(state, 0770);
 	OK(opened(NULL, false) == EPERM);
-	chmod(run, 01777);
-	OK(opened(NULL, false) == EPERM);
-	if (getuid() == 0) {
-		chmod(run, 0700);
-		OK(chown(run, 12345, 0) == 0 && opened(NULL, true) == EPERM);
+	rmdir(state);
+	if (getuid() == 0) { /* as under sudo: nothing is made in another's home */
+		OK(chown(home, 12345, 0) == 0);
+		snprintf(state, sizeof state, "%s/.local", home);
+		OK(chown(state, 12345, 0) == 0);
+		snprintf(state, sizeof state, "%s/.local/state", home);
+		OK(chown(state, 12345, 0) == 0);
+		OK(opened(NULL, true) == EPERM);
 	}
-	rmdir(run);
-	rmdir(dir);
-	free(cwd);
+	setenv("XDG_STATE_HOME", dir, 1);
+	snprintf(state, sizeof state, "%s/ipc", dir);
+	OK(strcmp(object_dir_path("spool", buf), state) == 0 && opened(NULL, true) == 0);
+	unsetenv("XDG_STATE_HOME");
+	unsetenv("HOME");
+	OK(object_dir_path("spool", buf) == NULL && errno == EDESTADDRREQ);
+	char *longest = calloc(1, 5000);
+	memset(longest, '/', 4999);
+	setenv("HOME", longest, 1);
+	OK(opened(NULL, true) == ENAMETOOLONG);
+	setenv("IPC_DIR", longest, 1);
+	OK(object_dir_path("lock", buf) == NULL && errno == ENAMETOOLONG);
+	free(longest);
 }
 
 static int count(void *arg, const char *name, const char *kind)
@@ -200,6 +208,6 @@ void test_object(void)
 	forms();
 	bad_forms();
 	directories();
-	default_directory();
+	home_directory();
 	places();
 }
