@@ -12,29 +12,13 @@ DESTDIR ?=
 WARN = -Wall -Wextra -Wshadow -Wconversion
 CFLAGS ?= -O2 -g
 
-# An empty static musl program starts in a third of the time of a static glibc one.
-ifndef LINK
-LINK := $(shell if command -v musl-gcc >/dev/null 2>&1; then echo musl; \
-	elif echo 'int main(void){return 0;}' | $(CC) -static -x c - -o /dev/null 2>/dev/null; \
-	then echo static; else echo dynamic; fi)
-endif
-HOSTCC := $(CC)
-ifeq ($(LINK),musl)
-ifeq ($(origin CC),default)
-CC := musl-gcc
-endif
-KERNEL_HEADERS = $(BUILD)/include/linux
-CPPFLAGS_LINK = -idirafter $(BUILD)/include
-endif
+include mk/target.mk
 ifneq ($(LINK),dynamic)
 # No relocations to do at start, and as few pages to touch as possible.
 CFLAGS_LINK = -fno-pie -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables
 LIBC = -lc
-LDFLAGS_LINK = -static -no-pie -Wl,--gc-sections -Wl,-z,norelro -Wl,-z,noseparate-code -Wl,--build-id=none
+LDFLAGS_LINK = -static -Wl,--gc-sections -Wl,-z,norelro -Wl,-z,noseparate-code -Wl,--build-id=none
 endif
-
-# Whose semaphores other programs here speak, whatever we are linked with.
-SYSTEM_LIBC := $(if $(wildcard /lib/*/libc.so.6 /lib/libc.so.6 /lib64/libc.so.6 /usr/lib*/libc.so.6),GLIBC,MUSL)
 
 # What is built says nothing of where it was built (compilers believe $PWD).
 export PWD := $(CURDIR)
@@ -42,7 +26,7 @@ export PWD := $(CURDIR)
 $(foreach v,T V F B,$(if $(filter environment,$(origin $v)),$(eval override $v :=)))
 unexport T V F B
 MAP = '-ffile-prefix-map=$(CURDIR)=.' '-ffile-prefix-map=$(BUILD)/=build/'
-COMMON = $(MAP) -DSYSTEM_$(SYSTEM_LIBC) -Ilib -I. -DIPCBOX_VERSION='"$(VERSION)"' $(CPPFLAGS)
+COMMON = $(MAP) -DSYSTEM_$(SYSTEM_LIBC) $(WIDE) -Ilib -I. -DIPCBOX_VERSION='"$(VERSION)"' $(CPPFLAGS)
 ALL_CPPFLAGS = $(COMMON) $(CPPFLAGS_LINK)
 ALL_CFLAGS = -std=gnu17 $(WARN) $(CFLAGS_LINK) $(CFLAGS)
 COMPILE = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP
@@ -63,7 +47,7 @@ all: $(BUILD)/ipcbox $(BUILD)/bin
 
 $(BUILD)/ipcbox: $(OBJ)
 	@echo "ipcbox: linking with $(LINK) ($(CC))"
-	@$(LINKIT) -o $@ $(HOT) $(LIBC) $(filter-out $(HOT),$(OBJ)) $(LDLIBS)
+	@$(LINKIT) -o $@ $(HOT) $(LIBC) $(filter-out $(HOT),$(OBJ)) $(LDLIBS) $(LDLIBS_TARGET)
 
 $(BUILD)/bin: $(BUILD)/ipcbox
 	@rm -rf $@ && mkdir -p $@
@@ -83,7 +67,7 @@ $(BUILD)/flags: FORCE
 $(BUILD)/include/linux:
 	@mkdir -p $(BUILD)/include
 	@for d in linux asm asm-generic; do \
-		for p in /usr/include/$$d /usr/include/$$(gcc -print-multiarch)/$$d; do \
+		for p in /usr/include/$$d /usr/include/$$($(HOSTCC) -print-multiarch)/$$d; do \
 			if [ -d $$p ]; then ln -sfn $$p $(BUILD)/include/$$d; fi; done; done
 
 # ---- completions: generated from the records, committed
@@ -93,7 +77,7 @@ completions: all
 
 # ---- the rest: tests, bash builtins, installation
 
-include $(sort $(wildcard mk/*.mk))
+include $(filter-out mk/target.mk,$(sort $(wildcard mk/*.mk)))
 
 clean:
 	rm -rf $(BUILD) $(BUILD)-musl $(BUILD)-static $(BUILD)-dynamic $(BUILD)-clang $(BUILD)-asan $(BUILD)-tsan $(BUILD)-valgrind $(BUILD)-cov* $(BUILD)-fuzz

@@ -118,7 +118,7 @@ static int parse_to(struct receive *r)
 {
 	const struct val *to = &r->call->opt[RECV_TO], *count = &r->call->std[STD_COUNT];
 	size_t n = 1;
-	r->want = (size_t)count->num;
+	r->want = num_to_size(count->num);
 	if (to->count == 0)
 		return 0;
 	if (r->call->command == NULL)

@@ -35,6 +35,7 @@ int status_of(int errnum)
 	case EDQUOT:
 	case ENOLCK:
 	case EFBIG:
+	case EOVERFLOW:
 	case EMLINK:
 	case ENOSYS:
 	case EOPNOTSUPP:

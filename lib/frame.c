@@ -3,6 +3,7 @@
 #include "frame.h"
 
 #include "call.h"
+#include "num.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@ struct frame frame_of(const struct call *call)
 	if (call->std[STD_NULL].count > 0)
 		return (struct frame){FRAME_NULL, 0};
 	if (call->std[STD_RECORD_SIZE].count > 0)
-		return (struct frame){FRAME_SIZE, (size_t)call->std[STD_RECORD_SIZE].num};
+		return (struct frame){FRAME_SIZE, num_to_size(call->std[STD_RECORD_SIZE].num)};
 	if (call->std[STD_RAW].count > 0)
 		return (struct frame){FRAME_RAW, 0};
 	return (struct frame){FRAME_LINES, 0};

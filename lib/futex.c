@@ -15,10 +15,17 @@
 
 _Static_assert(sizeof(struct futex_robust_head) == sizeof(struct robust_list_head), "kernel ABI");
 
+/* The call that takes the C library's struct timespec: on 32 bit the plain one takes times of 32 bits. */
+#ifdef SYS_futex_time64
+#define CALL (sizeof(time_t) > sizeof(long) ? SYS_futex_time64 : SYS_futex)
+#else
+#define CALL SYS_futex
+#endif
+
 static long sys_futex(
 	const uint32_t *word, int op, uint32_t val, const struct timespec *ts, uint32_t bits)
 {
-	return syscall(SYS_futex, word, op, val, ts, NULL, bits);
+	return syscall(CALL, word, op, val, ts, NULL, bits);
 }
 
 /* One sleep of at most a slice. 0 or -1 EINTR, ETIMEDOUT (the slice or the deadline is over). */

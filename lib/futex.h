@@ -22,6 +22,9 @@ int futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline, const 
 /* Wake at most N sleepers; how many were woken, or -1. */
 int futex_wake(const uint32_t *word, int n);
 
+/* A number that is loaded or stored as a whole. Some 32-bit machines align an ordinary one to 4 bytes only. */
+typedef uint64_t __attribute__((aligned(8))) atomic_u64;
+
 /* For loops that look again and again: let the processor know, and its other thread work. */
 static inline void futex_pause(void)
 {

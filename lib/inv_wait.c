@@ -1,11 +1,11 @@
-/* lib/inv_wait.c: who waits. The system call that a thread sleeps in, and its arguments, stand in
- * /proc/PID/task/TID/syscall (proc_pid_syscall(5)); what they point to is read from its memory. Sets of
- * descriptors (poll, select, epoll) count for queues, FIFOs and the like, but not for sockets: every
- * server polls its own. A program of another word size cannot be read.
+/* lib/inv_wait.c: who waits: the system call that each thread sleeps in (blocked.h). What the arguments
+ * point to is read from the process' memory. Sets of descriptors (poll, select, epoll) count for queues,
+ * FIFOs and the like, but not for sockets: every server polls its own.
  */
 #define _GNU_SOURCE
 #include "inv.h"
 
+#include "blocked.h"
 #include "fd.h"
 
 #include <dirent.h>
@@ -17,68 +17,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #define SET_MAX 1024 /* descriptors of a set that are looked at */
-
-enum form {
-	FORM_FD,     /* the first argument is a descriptor */
-	FORM_LOCK,   /* ... and it waits for a lock, when the second says so */
-	FORM_FLOCK,  /* ... for a lock */
-	FORM_FUTEX,  /* an address */
-	FORM_SEM,    /* an id */
-	FORM_MSG,    /* an id */
-	FORM_POLL,   /* an array of struct pollfd */
-	FORM_SELECT, /* bit sets */
-	FORM_EPOLL,  /* an epoll descriptor */
-	FORM_OPEN,   /* a directory and a path: a FIFO's other end is missing */
-	FORM_OPEN1,  /* a path */
-};
-
-static const struct sleep {
-	long nr;
-	enum form form;
-	const char *name;
-} sleeps[] = {
-	{SYS_futex, FORM_FUTEX, "futex"},
-	{SYS_flock, FORM_FLOCK, "flock"},
-	{SYS_fcntl, FORM_LOCK, "fcntl"},
-	{SYS_semop, FORM_SEM, "semop"},
-	{SYS_semtimedop, FORM_SEM, "semop"},
-	{SYS_msgrcv, FORM_MSG, "msgrcv"},
-	{SYS_msgsnd, FORM_MSG, "msgsnd"},
-	{SYS_mq_timedreceive, FORM_FD, "mq_receive"},
-	{SYS_mq_timedsend, FORM_FD, "mq_send"},
-	{SYS_read, FORM_FD, "read"},
-	{SYS_readv, FORM_FD, "read"},
-	{SYS_write, FORM_FD, "write"},
-	{SYS_writev, FORM_FD, "write"},
-	{SYS_accept, FORM_FD, "accept"},
-	{SYS_accept4, FORM_FD, "accept"},
-	{SYS_connect, FORM_FD, "connect"},
-	{SYS_recvfrom, FORM_FD, "recv"},
-	{SYS_recvmsg, FORM_FD, "recv"},
-	{SYS_recvmmsg, FORM_FD, "recv"},
-	{SYS_sendto, FORM_FD, "send"},
-	{SYS_sendmsg, FORM_FD, "send"},
-	{SYS_splice, FORM_FD, "splice"},
-	{SYS_sendfile, FORM_FD, "sendfile"},
-	{SYS_ppoll, FORM_POLL, "poll"},
-	{SYS_pselect6, FORM_SELECT, "select"},
-	{SYS_epoll_pwait, FORM_EPOLL, "epoll"},
-#ifdef SYS_epoll_pwait2
-	{SYS_epoll_pwait2, FORM_EPOLL, "epoll"},
-#endif
-#ifdef SYS_poll
-	{SYS_poll, FORM_POLL, "poll"},
-	{SYS_select, FORM_SELECT, "select"},
-	{SYS_epoll_wait, FORM_EPOLL, "epoll"},
-	{SYS_open, FORM_OPEN1, "open"},
-#endif
-	{SYS_openat, FORM_OPEN, "open"},
-};
 
 /* Both lists are in ascending order, as /proc gives them. */
 static struct inv_object *by_fd(const struct inv_looks *l, int fd)
@@ -237,33 +179,33 @@ static bool interruptible(const struct inv_looks *l, const char *task)
 	return p != NULL && strncmp(p, ") S", 3) == 0;
 }
 
-static void one_sleep(struct inv *inv, struct inv_looks *l, const struct sleep *s,
-	const uint64_t *arg, const char *task)
+static void one_sleep(
+	struct inv *inv, struct inv_looks *l, const struct blocked *b, const char *task)
 {
+	const uint64_t *arg = b->arg;
 	int op = (int)arg[1] & FUTEX_CMD_MASK;
-	switch (s->form) {
-	case FORM_FD: waits(inv, l, by_fd(l, (int)arg[0]), s->name); break;
-	case FORM_FLOCK: waits_for_lock(inv, l, (int)arg[0], s->name); break;
-	case FORM_LOCK:
-		if (arg[1] == F_SETLKW || arg[1] == 38 /* F_OFD_SETLKW */)
-			waits_for_lock(inv, l, (int)arg[0], s->name);
-		break;
-	case FORM_FUTEX:
+	switch (b->form) {
+	case BLOCKED_FD: waits(inv, l, by_fd(l, (int)arg[0]), b->name); break;
+	case BLOCKED_FLOCK:
+	case BLOCKED_POSIX:
+	case BLOCKED_OFD: waits_for_lock(inv, l, (int)arg[0], b->name); break;
+	case BLOCKED_FUTEX:
 		if (op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET || op == FUTEX_LOCK_PI)
-			waits(inv, l, by_address(l, arg[0]), s->name);
+			waits(inv, l, by_address(l, arg[0]), b->name);
 		break;
-	case FORM_SEM: waits(inv, l, inv_find(inv, SPACE_SEM, (uint32_t)arg[0], 0), s->name); break;
-	case FORM_MSG: waits(inv, l, inv_find(inv, SPACE_MSG, (uint32_t)arg[0], 0), s->name); break;
-	case FORM_POLL: poll_set(inv, l, arg, s->name); break;
-	case FORM_SELECT: select_set(inv, l, arg, s->name); break;
-	case FORM_EPOLL: epoll_set(inv, l, arg, s->name); break;
-	case FORM_OPEN:
-		if (interruptible(l, task))
-			opening(inv, l, (int)arg[0], arg[1], s->name);
+	case BLOCKED_SEM:
+		waits(inv, l, inv_find(inv, SPACE_SEM, (uint32_t)arg[0], 0), b->name);
 		break;
-	case FORM_OPEN1:
+	case BLOCKED_MSGRCV:
+	case BLOCKED_MSGSND:
+		waits(inv, l, inv_find(inv, SPACE_MSG, (uint32_t)arg[0], 0), b->name);
+		break;
+	case BLOCKED_POLL: poll_set(inv, l, arg, b->name); break;
+	case BLOCKED_SELECT: select_set(inv, l, arg, b->name); break;
+	case BLOCKED_EPOLL: epoll_set(inv, l, arg, b->name); break;
+	case BLOCKED_OPEN:
 		if (interruptible(l, task))
-			opening(inv, l, AT_FDCWD, arg[0], s->name);
+			opening(inv, l, (int)arg[0], arg[1], b->name);
 		break;
 	}
 }
@@ -271,22 +213,14 @@ static void one_sleep(struct inv *inv, struct inv_looks *l, const struct sleep *
 /* TASK: "" or "task/TID/". */
 static void one_thread(struct inv *inv, struct inv_looks *l, const char *task)
 {
-	char path[64], text[256], *p;
-	uint64_t arg[6];
+	char path[64];
+	struct blocked b;
 	snprintf(path, sizeof path, "%ssyscall", task);
-	ssize_t n = inv_slurp(l->procfd, path, text, sizeof text);
-	if (n < 0)
+	int r = blocked_in(&b, l->proc->pid, l->procfd, path);
+	if (r < 0)
 		inv_ran_out(inv);
-	if (n <= 0 || text[0] < '0' || text[0] > '9')
-		return;
-	long nr = strtol(text, &p, 10);
-	for (unsigned i = 0; i < 6; i++)
-		arg[i] = strtoull(p, &p, 16);
-	for (size_t i = 0; i < sizeof sleeps / sizeof *sleeps; i++)
-		if (sleeps[i].nr == nr) {
-			one_sleep(inv, l, &sleeps[i], arg, task);
-			return;
-		}
+	if (r > 0)
+		one_sleep(inv, l, &b, task);
 }
 
 void inv_waits(struct inv *inv, struct inv_looks *l)

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -98,7 +99,8 @@ static long clone_onto(long flags, void *top, void (*fn)(void *), void *arg)
 /* Elsewhere the keeper is an ordinary fork with memory of its own. */
 static inline long raw(long n, long a, long b, long c, long d)
 {
-	return syscall(n, a, b, c, d);
+	long r = syscall(n, a, b, c, d);
+	return r < 0 ? -errno : r;
 }
 #endif
 
@@ -112,7 +114,7 @@ static PLAIN void keep(void *arg)
 {
 	struct task *t = arg;
 	struct pollfd p = {.fd = t->pidfd, .events = POLLIN};
-	unsigned long all = ~0ul; /* the C library's own signals too */
+	uint64_t all = ~UINT64_C(0); /* the C library's own signals too */
 	unsigned n = t->k->nfds;
 	long from = 0;
 	raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, 0, sizeof all);
@@ -131,7 +133,7 @@ static PLAIN void keep(void *arg)
 			raw(SYS_close_range, from, keep_next - 1, 0, 0);
 		from = keep_next + 1;
 	}
-	raw(SYS_close_range, from, ~0u, 0, 0);
+	raw(SYS_close_range, from, (long)~0u, 0, 0);
 	while (raw(SYS_ppoll, (long)&p, 1, 0, 0) == -EINTR)
 		;
 	for (;;)

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -72,6 +73,10 @@ static int open_failed(struct call *call, const struct mapped_type *type, const 
 		return call_fail(call, ST_DATA, 0, "%s: made by another version or machine", word);
 	case EISDIR:
 	case ENOTSUP: return call_fail(call, ST_DATA, 0, "%s: not a regular file", word);
+	case EOVERFLOW:
+		return call_fail(call, ST_LIMIT, 0,
+			"%s: does not fit into the address space of a %zu-bit program", word,
+			sizeof(void *) * CHAR_BIT);
 	case ENOSPC:
 	case EDQUOT: return call_error(call, errno, "create %s (%zu bytes)", word, size);
 	default: return call_error(call, errno, "open %s", word);

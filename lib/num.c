@@ -80,7 +80,8 @@ static const char *scaled(uint64_t whole, uint64_t frac9, uint64_t unit, int64_t
 	uint64_t a, b;
 	if (__builtin_mul_overflow(whole, unit, &a))
 		return too_large;
-	b = (uint64_t)((unsigned __int128)frac9 * unit / 1000000000u);
+	/* Two parts, each of which fits: FRAC9 * UNIT may not. */
+	b = frac9 * (unit / 1000000000u) + frac9 * (unit % 1000000000u) / 1000000000u;
 	if (__builtin_add_overflow(a, b, &a) || a > INT64_MAX)
 		return too_large;
 	*n = (int64_t)a;

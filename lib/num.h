@@ -3,6 +3,7 @@
 #ifndef IPC_NUM_H
 #define IPC_NUM_H
 
+#include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,17 @@ const char *num_signal_name(int sig, char buf[NUM_BUF]);
 const char *num_show_size(uint64_t bytes, char buf[NUM_BUF]);
 /* "250ms", "1.5s", "2m05s", "3h10m". */
 const char *num_show_duration(int64_t ns, char buf[NUM_BUF]);
+
+/* N, not negative, as a size in memory or a long: what is more than there can be is the most that there can be. */
+static inline size_t num_to_size(int64_t n)
+{
+	return (uint64_t)n > SIZE_MAX ? SIZE_MAX : (size_t)n;
+}
+
+static inline long num_to_long(int64_t n)
+{
+	return n > LONG_MAX ? LONG_MAX : (long)n;
+}
 
 #define NUM_SIGRTMIN 34
 #define NUM_SIGRTMAX 64

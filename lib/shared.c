@@ -171,6 +171,8 @@ static int check(struct shared *s, const struct shared_type *type, int flags, in
 		return bad(S_ISDIR(st.st_mode) ? EISDIR : ENOTSUP);
 	if (st.st_size < (off_t)type->min || st.st_size < (off_t)sizeof(struct shared_head))
 		return bad(EBADMSG);
+	if (st.st_size > PTRDIFF_MAX)
+		return bad(EOVERFLOW);
 	s->size = (size_t)st.st_size;
 	if (map(s, flags) < 0)
 		return -1;
@@ -192,6 +194,8 @@ static int create(struct shared *s, int dirfd, const char *path, const struct sh
 	size_t size, unsigned mode, void (*init)(void *, size_t, void *), void *arg, int booterr)
 {
 	struct newfile file;
+	if (size > PTRDIFF_MAX)
+		return bad(EOVERFLOW);
 	if (newfile_open(&file, dirfd, path, mode) < 0)
 		return -1;
 	s->fd = file.fd;

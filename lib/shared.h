@@ -59,7 +59,8 @@ struct shared {
 /* Open DIRFD/PATH, or make it: SIZE bytes (allocated, so that no store can meet a full file system),
  * exact MODE, header filled in, INIT(base, size, arg) called, then linked to its name. S is to be
  * given to shared_close. 0; -1 with errno: ENOENT, EEXIST, EBADMSG (not such a file, or damaged),
- * EPROTONOSUPPORT (another version or ABI), EISDIR/ENOTSUP (not a regular file), ELOOP (a symbolic link to nothing), ENOSPC, mmap(2)'s.
+ * EPROTONOSUPPORT (another version or ABI), EISDIR/ENOTSUP (not a regular file), ELOOP (a symbolic link to nothing), ENOSPC,
+ * EOVERFLOW (does not fit into the address space), mmap(2)'s.
  * When the boot's id cannot be read, nobody knows whether the file's lock is of this boot: a file in memory (tmpfs)
  * is, any other one is not opened for writing, nor made: S->lacks then names what is missing, errno says why.
  * The path must not be a symbolic link to be created; an existing one is followed. */

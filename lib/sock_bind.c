@@ -13,6 +13,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Where both are, the plain ones take ids of 16 bits. */
+#ifdef SYS_setfsuid32
+#define SETFSUID SYS_setfsuid32
+#define SETFSGID SYS_setfsgid32
+#else
+#define SETFSUID SYS_setfsuid
+#define SETFSGID SYS_setfsgid
+#endif
+
 struct birth {
 	int fd;
 	const struct addr_sa *sa;
@@ -26,11 +35,11 @@ static void child_ids(const struct birth *b)
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2];
 	if (b->gid >= 0)
-		syscall(SYS_setfsgid, (gid_t)b->gid);
+		syscall(SETFSGID, (gid_t)b->gid);
 	if (b->uid < 0)
 		return;
 	/* The new file system uid loses the capabilities to write where only root may: take back. */
-	syscall(SYS_setfsuid, (uid_t)b->uid);
+	syscall(SETFSUID, (uid_t)b->uid);
 	if (syscall(SYS_capget, &head, data) == 0) {
 		data[0].effective = data[0].permitted;
 		data[1].effective = data[1].permitted;

@@ -39,7 +39,7 @@ int64_t wait_until(int64_t ns)
 static struct timespec *as_timespec(int64_t ns, struct timespec *ts)
 {
 	ts->tv_sec = ns / NS_PER_S;
-	ts->tv_nsec = ns % NS_PER_S;
+	ts->tv_nsec = (long)(ns % NS_PER_S);
 	return ts;
 }
 

@@ -2,7 +2,7 @@
 
 # Another host of the same objects: the unit tests of lib/.
 $(BUILD)/unit: $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/unit/*.c))) $(PARTS)
-	@$(LINKIT) -o $@ $^ $(LDLIBS)
+	@$(LINKIT) -o $@ $^ $(LDLIBS) $(LDLIBS_TARGET)
 
 include $(wildcard tests/*/rules.mk)
 

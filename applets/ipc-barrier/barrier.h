@@ -21,13 +21,13 @@ struct party {
  * those released by one generation can still read their bank while the next one gathers. */
 struct barrier_file {
 	struct shared_head head;
-	uint32_t parties;     /* -c N of the first comer; fixed */
-	uint32_t arrived;     /* in this generation: slots 0 to arrived-1 are taken */
-	uint32_t gen;         /* moves when a generation is released or broken */
-	uint32_t gone;        /* removed: open it anew */
-	uint32_t leading;     /* all are here and the leader runs its CMD */
-	uint32_t broken;      /* generations broken so far */
-	uint64_t outcome[16]; /* a bit per generation, of the last 1024: it was broken */
+	uint32_t parties;       /* -c N of the first comer; fixed */
+	uint32_t arrived;       /* in this generation: slots 0 to arrived-1 are taken */
+	uint32_t gen;           /* moves when a generation is released or broken */
+	uint32_t gone;          /* removed: open it anew */
+	uint32_t leading;       /* all are here and the leader runs its CMD */
+	uint32_t broken;        /* generations broken so far */
+	atomic_u64 outcome[16]; /* a bit per generation, of the last 1024: it was broken */
 	struct party party[];
 };
 

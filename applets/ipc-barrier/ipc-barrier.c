@@ -153,7 +153,7 @@ void barrier_end(struct barrier *b, bool broken)
 	struct barrier_file *f = b->f;
 	uint32_t gen = __atomic_load_n(&f->gen, __ATOMIC_RELAXED), n = barrier_arrived(b);
 	uint64_t bit = UINT64_C(1) << (gen % 64);
-	uint64_t *outcome = &f->outcome[gen / 64 % 16];
+	atomic_u64 *outcome = &f->outcome[gen / 64 % 16];
 	/* Parties of this and earlier generations look at these two without the lock. */
 	__atomic_store_n(outcome, broken ? *outcome | bit : *outcome & ~bit, __ATOMIC_RELAXED);
 	__atomic_store_n(&f->arrived, 0, __ATOMIC_RELAXED);

@@ -20,7 +20,7 @@ struct ring {
 	uint32_t lock;
 	struct bell items, room;
 	uint64_t head, tail; /* bytes put, bytes taken */
-	uint64_t cap;
+	size_t cap;
 	_Alignas(64) unsigned char data[];
 };
 
@@ -87,7 +87,7 @@ static void leave(struct chan *c, struct ring *r, struct bell *bell)
 
 static void copy_in(struct ring *r, const void *from, size_t size)
 {
-	size_t at = r->head % r->cap, first = r->cap - at < size ? r->cap - at : size;
+	size_t at = (size_t)(r->head % r->cap), first = r->cap - at < size ? r->cap - at : size;
 	memcpy(r->data + at, from, first);
 	memcpy(r->data, (const unsigned char *)from + first, size - first);
 	r->head += size;
@@ -95,7 +95,7 @@ static void copy_in(struct ring *r, const void *from, size_t size)
 
 static void copy_out(struct ring *r, void *to, size_t size)
 {
-	size_t at = r->tail % r->cap, first = r->cap - at < size ? r->cap - at : size;
+	size_t at = (size_t)(r->tail % r->cap), first = r->cap - at < size ? r->cap - at : size;
 	memcpy(to, r->data + at, first);
 	memcpy((unsigned char *)to + first, r->data, size - first);
 	r->tail += size;

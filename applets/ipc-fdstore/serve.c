@@ -3,6 +3,7 @@
 #include "fdstore.h"
 
 #include "fd.h"
+#include "num.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -42,7 +43,7 @@ static void raise_limit(struct store *s)
 	size_t spare = SPARE_FDS + s->max_clients + CMSG_MAX_FDS;
 	size_t most = all > 2 * spare ? all - spare : all / 2;
 	const struct val *max = &s->call->opt[SERVE_MAX];
-	s->max = max->count > 0 ? (size_t)max->num : most;
+	s->max = max->count > 0 ? num_to_size(max->num) : most;
 	if (s->max <= most)
 		return;
 	call_warn(s->call, 0, "--max %zu: only %zu, by the limit of open files (ulimit -Hn %zu)",
@@ -292,7 +293,7 @@ static int take_options(struct store *s)
 	const char *list = call->opt[SERVE_ALLOW].str, *why = allow_parse(&s->allow, list);
 	if (why != NULL)
 		return call_fail(call, ST_USAGE, 0, "--allow: %s: %s", list, why);
-	s->max_per_uid = (size_t)call->opt[SERVE_MAX_PER_UID].num;
+	s->max_per_uid = num_to_size(call->opt[SERVE_MAX_PER_UID].num);
 	s->idle = call->opt[SERVE_IDLE].num == DEADLINE_NONE ? 0 : call->opt[SERVE_IDLE].num;
 	int status = fds_link_address(call, call->args[0].str, &s->addr);
 	if (status != 0 || call->opt[SERVE_NOTIFY].count == 0)

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "ipc-lock.h"
 
+#include "blocked.h"
 #include "fd.h"
 #include "keeper.h"
 #include "num.h"
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <time.h>
 
@@ -288,27 +288,23 @@ static void add_waiter(struct waiting *w, pid_t pid, unsigned family)
 	w->list = x;
 }
 
-/* Does the process sleep in flock(2) or fcntl(F_SETLKW) on the file? proc_pid_syscall(5) */
+/* Does the process sleep in flock(2) or fcntl(F_SETLKW) on the file? */
 static int waits(void *arg, const struct proc_fd *p)
 {
 	struct waiting *w = arg;
-	char path[48], *text, *end;
-	size_t len;
+	char path[48];
+	struct blocked b;
 	struct stat st;
 	snprintf(path, sizeof path, "/proc/%d/syscall", (int)p->pid);
-	if (fd_slurp(AT_FDCWD, path, 4096, &text, &len) < 0)
+	if (blocked_in(&b, p->pid, AT_FDCWD, path) <= 0)
 		return 0;
-	long nr = strtol(text, &end, 10);
-	unsigned long fd = strtoul(end, &end, 16), cmd = strtoul(end, &end, 16);
-	fd_slurp_free(text);
-	unsigned family = nr == SYS_flock ? LOCK_FLOCK
-		: nr != SYS_fcntl         ? 0
-		: cmd == 38               ? LOCK_OFD /* F_OFD_SETLKW */
-		: cmd == F_SETLKW         ? LOCK_POSIX
-					  : 0;
+	unsigned family = b.form == BLOCKED_FLOCK ? LOCK_FLOCK
+		: b.form == BLOCKED_POSIX         ? LOCK_POSIX
+		: b.form == BLOCKED_OFD           ? LOCK_OFD
+						  : 0;
 	if (family == 0)
 		return 0;
-	snprintf(path, sizeof path, "/proc/%d/fd/%lu", (int)p->pid, fd);
+	snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)p->pid, (int)b.arg[0]);
 	if (stat(path, &st) == 0 && st.st_dev == w->l->st.st_dev && st.st_ino == w->l->st.st_ino)
 		add_waiter(w, p->pid, family);
 	return 0;

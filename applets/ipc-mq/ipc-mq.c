@@ -71,7 +71,7 @@ static const struct opt send_opts[] = {
 		.arg = ARG_UINT,
 		.metavar = "TYPE",
 		.min = 1,
-		.max = INT64_MAX,
+		.max = LONG_MAX,
 		.help = "the type, default 1 (System V)"},
 };
 static const struct opt recv_opts[] = {

@@ -164,7 +164,8 @@ static int adopt(struct queue *q, const struct wanted *want, int fd)
 
 static int posix_create(struct queue *q, const struct wanted *want)
 {
-	struct mq_attr attr = {.mq_maxmsg = (long)want->depth, .mq_msgsize = (long)want->size};
+	struct mq_attr attr = {
+		.mq_maxmsg = num_to_long(want->depth), .mq_msgsize = num_to_long(want->size)};
 	bool given = want->depth != 0 || want->size != 0;
 	if (want->depth == 0 && given)
 		attr.mq_maxmsg = (long)mq_sysctl("msg_default", 10);

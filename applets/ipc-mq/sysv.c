@@ -94,6 +94,8 @@ static int check_wanted(struct queue *q, const struct wanted *want, uint64_t *by
 			"%s: a System V queue has room for bytes: give both --depth and -S",
 			q->name);
 	*bytes = (uint64_t)want->depth * (uint64_t)want->size;
+	if (*bytes > (msglen_t)-1)
+		return call_error(q->call, EOVERFLOW, "create %s", q->name);
 	return 0;
 }
 
@@ -119,7 +121,7 @@ static int adopt(struct queue *q, const struct wanted *want, uint64_t bytes)
 {
 	struct msqid_ds ds;
 	if (msgctl(q->id, IPC_STAT, &ds) == 0) {
-		ds.msg_qbytes = bytes;
+		ds.msg_qbytes = (msglen_t)bytes;
 		ds.msg_perm.mode = (unsigned short)want->mode;
 		if (msgctl(q->id, IPC_SET, &ds) == 0)
 			return 0;

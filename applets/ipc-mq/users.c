@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "mq.h"
 
+#include "blocked.h"
 #include "fd.h"
 #include "num.h"
 #include "proc.h"
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 struct scan {
@@ -34,29 +34,18 @@ static int opened(void *arg, const struct proc_fd *fd)
 	return 0;
 }
 
-/* What thread DIR/NAME sleeps in: "70 0x2a 0x7f... ...", see proc_pid_syscall(5). SysV ids are the
- * first argument. NULL: nothing of ours. */
-static const char *sleeping(int dir, const char *name, int id, bool *hidden)
+/* What thread DIR/NAME of PID does with the System V queue ID while it sleeps. NULL: nothing. */
+static const char *sleeping(pid_t pid, int dir, const char *name, int id, bool *hidden)
 {
-	char path[300], *text;
-	size_t len;
-	uint64_t nr, arg;
+	char path[300];
+	struct blocked b;
 	snprintf(path, sizeof path, "%s/syscall", name);
-	if (fd_slurp(dir, path, 4096, &text, &len) < 0) {
+	int r = blocked_in(&b, pid, dir, path);
+	if (r < 0)
 		*hidden = *hidden || errno == EPERM || errno == EACCES;
+	if (r <= 0 || (int)b.arg[0] != id)
 		return NULL;
-	}
-	const char *what = NULL;
-	char *second = strchr(text, ' '), *end = second != NULL ? strchr(second + 1, ' ') : NULL;
-	if (end != NULL) {
-		*second = *end = '\0';
-		bool ours = num_uint(text, &nr) == NULL && num_uint(second + 1, &arg) == NULL &&
-			(int)arg == id;
-		if (ours)
-			what = nr == SYS_msgrcv ? "receiving" : nr == SYS_msgsnd ? "sending" : NULL;
-	}
-	fd_slurp_free(text);
-	return what;
+	return b.form == BLOCKED_MSGRCV ? "receiving" : b.form == BLOCKED_MSGSND ? "sending" : NULL;
 }
 
 /* The first thread of PID that sleeps on the queue speaks for all. */
@@ -68,15 +57,15 @@ static void look_into(struct scan *scan, int proc, const char *pid)
 	snprintf(path, sizeof path, "%s/task", pid);
 	int fd = fd_open(proc, path, O_RDONLY | O_DIRECTORY, 0);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	if (dir == NULL) {
+	if (dir == NULL || num_uint(pid, &number) != NULL) {
 		fd_close(fd);
 		return;
 	}
 	for (struct dirent *e; what == NULL && (e = readdir(dir)) != NULL;)
 		if (e->d_name[0] != '.')
-			what = sleeping(fd, e->d_name, scan->q->id, scan->hidden);
+			what = sleeping((pid_t)number, fd, e->d_name, scan->q->id, scan->hidden);
 	closedir(dir);
-	if (what != NULL && num_uint(pid, &number) == NULL)
+	if (what != NULL)
 		scan->fn(scan->arg, (pid_t)number, what);
 }
 

@@ -6,6 +6,8 @@
 #define _GNU_SOURCE
 #include "ring.h"
 
+#include "num.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <sched.h>
@@ -39,7 +41,7 @@ int ring_open(struct call *call, struct ring *r, const char *word, int flags, ui
 	*r = (struct ring){.spin = spin_start()};
 	size = (size < RING_MIN ? RING_MIN : size + 7) & ~UINT64_C(7);
 	int status = mapped_open(call, &r->m, word, &type, flags,
-		(size_t)(offsetof(struct ring_file, data) + size), NULL);
+		num_to_size((int64_t)(offsetof(struct ring_file, data) + size)), NULL);
 	if (status != 0)
 		return status;
 	r->f = (struct ring_file *)(void *)r->m->shared.base;

@@ -227,7 +227,7 @@ static int read_copy(struct call *call, struct segment *seg, uint64_t off, uint6
 	bool string, struct progress *progress)
 {
 	struct stage *s = call_alloc(call, sizeof *s);
-	if (s == NULL || (len > 0 && stage_room(s, (size_t)len) < 0) ||
+	if (s == NULL || (len > 0 && (len > SIZE_MAX || stage_room(s, (size_t)len) < 0)) ||
 		call_undo(call, undo_stage, s, 0) < 0)
 		return call_error(call, ENOMEM, "hold %llu bytes of %s", (unsigned long long)len,
 			seg->obj.text);

@@ -79,6 +79,9 @@ int shm_sysv_create(struct call *call, struct segment *seg, uint64_t size, unsig
 			call, ST_NOOBJ, 0, "%s: no such segment, and the kernel chooses ids", word);
 	if (sysv_key(&seg->obj, &key) < 0)
 		return call_error(call, errno, "make a key of %s", word);
+	if (size > SIZE_MAX)
+		return call_error(
+			call, EOVERFLOW, "make %s: %llu bytes", word, (unsigned long long)size);
 	seg->id = shmget(key, (size_t)size, IPC_CREAT | IPC_EXCL | (int)(mode & 0777));
 	if (seg->id >= 0) {
 		seg->size = size;

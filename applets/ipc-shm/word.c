@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "shm.h"
 
+#include "futex.h"
 #include "num.h"
 
 #include <errno.h>
@@ -147,7 +148,7 @@ uint64_t word_load(const void *p, unsigned width)
 	case 1: return __atomic_load_n((const uint8_t *)p, __ATOMIC_SEQ_CST);
 	case 2: return __atomic_load_n((const uint16_t *)p, __ATOMIC_SEQ_CST);
 	case 4: return __atomic_load_n((const uint32_t *)p, __ATOMIC_SEQ_CST);
-	default: return __atomic_load_n((const uint64_t *)p, __ATOMIC_SEQ_CST);
+	default: return __atomic_load_n((const atomic_u64 *)p, __ATOMIC_SEQ_CST);
 	}
 }
 
@@ -166,7 +167,7 @@ bool word_cas(void *p, unsigned width, uint64_t *old, uint64_t new)
 	case 1: CAS(uint8_t)
 	case 2: CAS(uint16_t)
 	case 4: CAS(uint32_t)
-	default: CAS(uint64_t)
+	default: CAS(atomic_u64)
 	}
 }
 

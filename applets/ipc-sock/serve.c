@@ -96,7 +96,7 @@ static int take_options(struct server *s)
 	s->idle = opt[S_IDLE].num == DEADLINE_NONE ? 0 : opt[S_IDLE].num;
 	s->grace = opt[S_GRACE].count > 0 ? opt[S_GRACE].num : GRACE;
 	s->slow = (enum slow)opt[S_SLOW].num;
-	s->record_max = opt[S_SIZE].count > 0 ? (size_t)opt[S_SIZE].num : RECORD_MAX;
+	s->record_max = opt[S_SIZE].count > 0 ? num_to_size(opt[S_SIZE].num) : RECORD_MAX;
 	s->json = s->call->std[STD_JSON].count > 0;
 	s->frame = frame_of(s->call);
 	if (s->frame.kind == FRAME_SIZE && s->frame.size > s->record_max)

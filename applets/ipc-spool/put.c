@@ -181,7 +181,7 @@ int run_put(struct call *call)
 	put->prio = call->opt[PUT_PRIO].count > 0 ? (unsigned)call->opt[PUT_PRIO].num : 5;
 	put->delay = call->opt[PUT_DELAY].num;
 	put->limit = getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur : UINT64_MAX;
-	put->most = put->sp.depth > 0 && put->sp.depth < GROUP ? put->sp.depth : GROUP;
+	put->most = put->sp.depth > 0 && put->sp.depth < GROUP ? (size_t)put->sp.depth : GROUP;
 	/* tmp/ is opened first: drop_all needs it. */
 	if (tmp_fd(&put->sp) < 0)
 		return spool_failed(&put->sp, errno, "open tmp/ of");

@@ -4,4 +4,4 @@ WRAPPED = $(sort $(shell sed -nE 's/^(MEMORY|CALL|VARIADIC|WRAP).(MEMORY, |CALLS
 	s/.*__real_([a-z_0-9]+).*;$$/\1/p' tests/contract/refuse.c))
 comma = ,
 $(BUILD)/contract: $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/contract/*.c))) $(PARTS)
-	@$(LINKIT) $(addprefix -Wl$(comma)--wrap=,$(WRAPPED)) -o $@ $^ $(LDLIBS)
+	@$(LINKIT) $(addprefix -Wl$(comma)--wrap=,$(WRAPPED)) -o $@ $^ $(LDLIBS) $(LDLIBS_TARGET)

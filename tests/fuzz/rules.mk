@@ -1,7 +1,7 @@
 # tests/fuzz/rules.mk, part of the Makefile: the fuzz targets, which tests/fuzz/run asks for: the same objects
 # with libFuzzer's main.
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/lib/host.o $(PARTS)
-	@mkdir -p $(@D) && $(LINKIT) -fsanitize=fuzzer $(WRAP_$*) -o $@ $^ $(LDLIBS)
+	@mkdir -p $(@D) && $(LINKIT) -fsanitize=fuzzer $(WRAP_$*) -o $@ $^ $(LDLIBS) $(LDLIBS_TARGET)
 WRAP_proc = -Wl,--wrap=openat
 WRAP_mapped = -Wl,--wrap=opendir
 .PRECIOUS: $(BUILD)/obj/tests/fuzz/%.o

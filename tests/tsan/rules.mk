@@ -1,7 +1,7 @@
 # tests/tsan/rules.mk, part of the Makefile: the verbs in threads, which tests/tsan/run asks for.
 TSAN = $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/tsan/*.c)))
 $(BUILD)/tsan: $(TSAN) $(PARTS)
-	@$(LINKIT) -Wl,--wrap=mmap,--wrap=munmap,--wrap=newfile_link -o $@ $^ $(LDLIBS)
+	@$(LINKIT) -Wl,--wrap=mmap,--wrap=munmap,--wrap=newfile_link -o $@ $^ $(LDLIBS) $(LDLIBS_TARGET)
 
 # What the sanitizer must not see: see the file's head.
 $(BUILD)/obj/tests/tsan/plain.o: tests/tsan/plain.c $(BUILD)/flags
