@@ -27,6 +27,7 @@ struct child {
 	int top;        /* the highest .to */
 	pid_t parent;
 	volatile int err, execed;
+	volatile bool shared; /* the child writes into our memory, as after a real vfork(2) */
 };
 
 static size_t count(const char *const *list)
@@ -266,6 +267,7 @@ static __attribute__((noinline)) pid_t fork_child(struct child *c)
 	pid_t pid = vfork();
 	if (pid != 0)
 		return pid;
+	c->shared = true;
 	c->err = c->s->hook != NULL ? c->s->hook(c->s->hook_arg) : 0;
 	if (c->err == 0)
 		c->err = become(c);
@@ -302,7 +304,10 @@ int spawn(const struct spawn *s, pid_t *pid, int *execed)
 		 * function would give the mask back without RTMIN. */
 		sig_change(SIG_BLOCK, SIG_ALL, &old);
 		*pid = fork_child(&c);
-		err = *pid < 0 ? errno : c.err;
+		err = *pid < 0 ? errno : c.shared ? c.err : ENOSYS;
+		/* An emulator's vfork(2) may share no memory: nothing of what the child did is known here. */
+		if (*pid > 0 && !c.shared)
+			kill(*pid, SIGKILL);
 		*execed = c.execed;
 		if (*pid > 0 && err != 0)
 			reap(*pid);
