@@ -19,7 +19,7 @@ struct shared_head {
 	char magic[8];    /* "ipcring" and the like, NUL-padded */
 	uint32_t version; /* of the layout that follows */
 	uint32_t abi;     /* SHARED_ABI: byte order and pointer-free word sizes */
-	uint64_t size;    /* of the whole file */
+	atomic_u64 size;  /* of the whole file */
 	uint32_t lock;    /* futex_lock */
 	uint32_t repairs; /* how often a dead owner's work was repaired */
 	unsigned char

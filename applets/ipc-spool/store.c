@@ -138,7 +138,7 @@ static int only_ours(struct spool *sp, bool *ours)
 		bool known = e->d_name[0] == '.' || strcmp(e->d_name, "tmp") == 0 ||
 			strcmp(e->d_name, "seq") == 0 || strcmp(e->d_name, "format") == 0;
 		for (size_t i = 0; i < JOB_STATES && !known; i++)
-			known = strcmp(e->d_name, state_name(i)) == 0;
+			known = strcmp(e->d_name, state_name((enum state)i)) == 0;
 		*ours = known;
 	}
 	closedir(dir);
