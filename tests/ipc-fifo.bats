@@ -491,9 +491,9 @@ os.system("ipc-fifo write --raw --lock -w 10ms ./f </dev/null; echo $? >raw; ipc
 	need strace
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under a sanitizer"
 	exec 9<>f
-	status 0 strace -o /dev/null -e trace=fcntl -e inject=fcntl:error=ENOLCK -P ./f ipc-fifo write ./f one two
+	status 0 strace -o /dev/null -e trace=/^fcntl -e inject=/^fcntl:error=ENOLCK -P ./f ipc-fifo write ./f one two
 	[[ $(ipc-fifo read -c 2 fd:9) == $'one\ntwo' ]]
-	status 71 strace -o /dev/null -e trace=fcntl -e inject=fcntl:error=ENOLCK -P ./f ipc-fifo write --lock ./f one
+	status 71 strace -o /dev/null -e trace=/^fcntl -e inject=/^fcntl:error=ENOLCK -P ./f ipc-fifo write --lock ./f one
 	exec 9>&-
 }
 

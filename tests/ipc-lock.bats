@@ -218,7 +218,7 @@ assert since > '"$t"', (since, '"$t"')'
 	drop
 	need strace
 	[[ -z ${IPCBOX_SANITIZE:-} ]] || skip "not under a sanitizer"
-	status 75 strace -o /dev/null -P ./f -e trace=fcntl -e inject=fcntl:error=EDEADLK ipc-lock run --family posix ./f -- true
+	status 75 strace -o /dev/null -P ./f -e trace=/^fcntl -e inject=/^fcntl:error=EDEADLK ipc-lock run --family posix ./f -- true
 	[[ $stderr == *"lock ./f: Resource deadlock "* ]]
 }
 
@@ -1094,7 +1094,7 @@ END
 	need strace
 	[[ -z ${IPCBOX_SANITIZE:-} ]] || skip "not under a sanitizer"
 	: >f
-	strace -o trace -e trace=fcntl,flock,fstatfs -e inject=fstatfs:poke_exit=@arg2=6969000000000000 \
+	strace -o trace -e trace=/^fcntl,flock,fstatfs -e inject=fstatfs:poke_exit=@arg2=6969000000000000 \
 		ipc-lock run -v ./f -- true 2>err || skip "this strace cannot poke"
 	grep -q F_OFD_SETLK trace
 	[[ $(grep -c '^flock' trace) == 0 ]]

@@ -528,8 +528,8 @@ wait_for() { wait "$1"; }
 	status 75 ipc-mq recv -n -T '<=4' "$K"
 	status 75 ipc-mq recv -n -T 4 "$K"
 	[[ $(ipc-mq recv -a -T 0 "$K" | paste -sd' ') == "m5 m7" ]]
-	ipc-mq send -T $((1 << 62)) "$K" huge
-	[[ $(ipc-mq recv -T $((1 << 62)) --format '%t %m' "$K") == "$((1 << 62)) huge" ]]
+	ipc-mq send -T 2147483647 "$K" huge
+	[[ $(ipc-mq recv -T 2147483647 --format '%t %m' "$K") == "2147483647 huge" ]]
 	for t in -1 '<=0' '<=x' x '' '>3' 99999999999999999999; do
 		status 64 ipc-mq recv -T "$t" "$K"
 	done

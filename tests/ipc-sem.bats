@@ -702,11 +702,11 @@ c_sem() {
 	need strace python3
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "strace and ASan"
 	ipc-sem create ./s
-	strace -qq -o trace -e trace=fcntl ipc-sem run -n ./s -- true
+	strace -qq -o trace -e trace=/^fcntl ipc-sem run -n ./s -- true
 	n=$(awk '/F_OFD_GETLK/ { print NR; exit }' trace)
 	rm trace
 	# Stopped when it has seen that the slot is free.
-	bg strace -qq -o trace -e trace=fcntl -e inject=fcntl:signal=STOP:when="$n" ipc-sem run -n ./s -- touch ran
+	bg strace -qq -o trace -e trace=/^fcntl -e inject=/^fcntl:signal=STOP:when="$n" ipc-sem run -n ./s -- touch ran
 	late=$!
 	until_true grep -qs 'stopped by SIGSTOP' trace
 	exec 9<>s

@@ -80,8 +80,9 @@ int shm_sysv_create(struct call *call, struct segment *seg, uint64_t size, unsig
 	if (sysv_key(&seg->obj, &key) < 0)
 		return call_error(call, errno, "make a key of %s", word);
 	if (size > SIZE_MAX)
-		return call_error(
-			call, EOVERFLOW, "make %s: %llu bytes", word, (unsigned long long)size);
+		return call_fail(call, ST_LIMIT, 0,
+			"%s: %llu bytes do not fit into the memory of a %zu-bit program", word,
+			(unsigned long long)size, sizeof(void *) * 8);
 	seg->id = shmget(key, (size_t)size, IPC_CREAT | IPC_EXCL | (int)(mode & 0777));
 	if (seg->id >= 0) {
 		seg->size = size;
