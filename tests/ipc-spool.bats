@@ -894,10 +894,10 @@ open("go").read()'
 	echo x | ipc-spool put ./q
 	echo 'colour 7' >>q/format
 	status 0 ipc-spool ls ./q
-	sed -i '1s/1$/2/' q/format
+	sed -i '1s/1$/9/' q/format
 	for v in ls put "take -n" stat; do
 		status 65 ipc-spool $v ./q
-		[[ $stderr == *"format 2"* ]]
+		[[ $stderr == *"format 9"*"use the newer one"* ]]
 	done
 	: >q/format
 	status 65 ipc-spool ls ./q
@@ -1076,6 +1076,67 @@ unmount_m() { # and end the test with status $1
 	r=0
 	wait $PID || r=$?
 	is $r 66
+}
+
+# other_boot FILE: as if the job had been put before a reboot. Prints its new name.
+other_boot() {
+	mv "$1" "${1%-*}-00c0ffee"
+	echo "${1%-*}-00c0ffee"
+}
+
+@test "after a power cut a job that was not synced is checked by length and crc32c" {
+	for s in data none; do
+		rm -rf q
+		ipc-spool create ./q
+		is "$(head -1 q/format)" "ipc-spool 1"
+		printf %s 123456789 | ipc-spool put --sync $s ./q
+		is "$(head -1 q/format)" "ipc-spool 2"
+		one=$(names)
+		# The check value of CRC-32C: it is what all implementations give for these bytes.
+		[[ $one == q/new/5/00000000/00/000000000001.5.0.z9-e3069283-$(cut -c1-8 /proc/sys/kernel/random/boot_id) ]]
+		printf '%s\n' two three four | ipc-spool put --sync $s ./q >/dev/null
+		for f in $(names); do other_boot "$f" >>all; done
+		: >"$(sed -n 2p all)"
+		printf TH | dd of="$(sed -n 3p all)" conv=notrunc 2>/dev/null
+		ipc-spool run ./q -- sh -c 'cat; echo' >out 2>err
+		is "$(cat out)" $'123456789\nfour'
+		[[ $(cat err) == *"job 000000000002: damaged, as by a power cut: 0 bytes of 3; it is in dead/"* ]]
+		[[ $(cat err) == *"job 000000000003: damaged, as by a power cut: wrong checksum"* ]]
+		status 65 ipc-spool wait ./q 2
+		status 65 ipc-spool wait ./q 3
+		grep -q 'damaged, as by a power cut' q/dead/00000000/00/000000000002.why
+		is "$(ls q/dead/00000000/00/*.s65 | wc -l)" 2
+		rm all
+	done
+}
+
+@test "in the same boot the data are not checked, and --sync full needs no checksum" {
+	need strace
+	printf 'abc\n' | ipc-spool put --sync none ./q >/dev/null
+	printf X | dd of="$(names)" conv=notrunc 2>/dev/null
+	is "$(ipc-spool run ./q -- cat)" Xbc
+	printf 'abc\n' | ipc-spool put ./q >/dev/null
+	is "$(names)" q/new/5/00000000/00/000000000002.5.0
+	# An older ipc-spool's directory stays as it is, settings that are changed meanwhile are kept.
+	ipc-spool create --keep 7 ./q
+	grep -q '^keep 7$' q/format
+}
+
+@test "data are given up only when the result is on disk" {
+	need strace
+	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under sanitizers"
+	seq 3 | ipc-spool put ./q >/dev/null
+	strace -y -o t -e trace=fsync,ftruncate,renameat,pidfd_open ipc-spool run -c 2 ./q -- true
+	ipc-spool take --owner $$ ./q >/dev/null
+	strace -y -o t2 -e trace=fsync,ftruncate,renameat ipc-spool ack ./q 3
+	for f in t t2; do
+		# After the last rename: cur/ and the result's bucket are synced, then the data go.
+		tail -n +"$(grep -n '^renameat.*done/' $f | tail -1 | cut -d: -f1)" $f >after
+		is "$(sed -nE 's|^ftruncate.*/done/.*|cut|p; s|^fsync.*/cur>.*|cur|p; s|^fsync.*/done/00000000/00>.*|done|p' after |
+			uniq | tr '\n' ' ')" "cur done cut "
+		! head -n "$(grep -n '^fsync' $f | tail -1 | cut -d: -f1)" $f | grep 'ftruncate.*/done/'
+	done
+	is "$(find q/done -type f -size +0)" ""
 }
 
 # ---- under fire ----

@@ -77,15 +77,14 @@ static void prune(struct spool *sp)
 }
 
 /* The data of a finished job are given up, the empty file is its result. */
-static void cut(int lease, int dirfd, const char *name)
+static void cut(int dirfd, const char *name)
 {
 	struct stat st;
-	int fd = lease >= 0 ? lease : fd_open(dirfd, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	int fd = fd_open(dirfd, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK, 0);
 	/* A file that has another name as well is not only the job's. */
 	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_nlink == 1 && ftruncate(fd, 0) < 0)
 		errno = 0; /* its bytes stay for a while */
-	if (fd != lease)
-		fd_close(fd);
+	fd_close(fd);
 }
 
 /* The bucket of *TO in done/, kept open for the next job, which is mostly for the same. */
@@ -93,6 +92,7 @@ static int done_bucket(struct spool *sp, const struct job *to, bool *made)
 {
 	if (sp->done_fd >= 0 && sp->done_bucket == to->id / BUCKET)
 		return sp->done_fd;
+	job_cut_done(sp);
 	if (sp->done_fd >= 0)
 		call_close(sp->call, sp->done_fd);
 	sp->done_bucket = to->id / BUCKET;
@@ -129,6 +129,7 @@ static int move_to_done(struct spool *sp, const char *from, const struct job *to
 			return -1;
 		call_close(sp->call, fd);
 		sp->done_fd = -1;
+		sp->ncuts = 0;
 		parts_forget(sp);
 	}
 }
@@ -139,6 +140,24 @@ static int sync_done(struct spool *sp, int fd, const struct job *to)
 {
 	return bucket_sync_parents(sp, to) < 0 || fsync(sp->dirs[JOB_CUR]) < 0 || fsync(fd) < 0 ? -1
 												: 0;
+}
+
+/* Give up the data of those whose results are on disk now. */
+static void cut_all(struct spool *sp)
+{
+	for (unsigned i = 0; i < sp->ncuts; i++)
+		cut(sp->done_fd, sp->cuts[i]);
+	sp->ncuts = 0;
+}
+
+void job_cut_done(struct spool *sp)
+{
+	const struct job in = {.id = sp->done_bucket * BUCKET, .state = JOB_DONE};
+	if (sp->ncuts == 0)
+		return;
+	if (sp->done_fd >= 0 && sync_done(sp, sp->done_fd, &in) == 0)
+		cut_all(sp);
+	sp->ncuts = 0;
 }
 
 /* The job leaves no result: none is kept, or there is no room for one. */
@@ -173,10 +192,10 @@ static bool first_result(struct spool *sp, int fd, uint64_t id, bool made)
 	return made || (newest == UINT64_MAX ? single(sp, fd) : bucket > newest);
 }
 
-int job_done(struct spool *sp, const struct job *job, int lease, const struct outcome *o)
+int job_done(struct spool *sp, const struct job *job, const struct outcome *o)
 {
 	struct job to = *job;
-	char from[NAME_SIZE], as[NAME_SIZE];
+	char from[NAME_SIZE];
 	bool made = false;
 	job_name(job, from);
 	if (state_fd(sp, JOB_CUR) < 0)
@@ -186,6 +205,7 @@ int job_done(struct spool *sp, const struct job *job, int lease, const struct ou
 	to.state = JOB_DONE;
 	to.status = o->status;
 	to.cut = job->size > 0 && !sp->keep_data;
+	to.summed = job->summed && !to.cut;
 	int fd = move_to_done(sp, from, &to, &made);
 	if (fd < 0 && no_room(errno)) {
 		/* What is done is not done again, though nobody learns its status. */
@@ -196,9 +216,13 @@ int job_done(struct spool *sp, const struct job *job, int lease, const struct ou
 	if (fd < 0)
 		return -1;
 	if (to.cut)
-		cut(lease, fd, job_name(&to, as));
+		job_name(&to, sp->cuts[sp->ncuts++]);
 	int r = o->sync == SYNC_FULL ? sync_done(sp, fd, &to) : 0;
 	int e = errno;
+	if (r == 0 && o->sync == SYNC_FULL)
+		cut_all(sp);
+	else if (sp->ncuts == sizeof sp->cuts / sizeof *sp->cuts)
+		job_cut_done(sp);
 	if (r == 0 && first_result(sp, fd, job->id, made))
 		prune(sp);
 	errno = e;

@@ -270,7 +270,7 @@ int drafts_publish(struct spool *sp, struct draft *d, size_t n, enum sync sync, 
 	*stuck = 0;
 	if (sync_files(sp, d, n, sync) < 0 || lock_with_room(sp, &seq, n) < 0)
 		return -1;
-	int r = enter(sp, &seq, d, n, sync);
+	int r = sync != SYNC_FULL && spool_raise(sp) < 0 ? -1 : enter(sp, &seq, d, n, sync);
 	int e = errno;
 	seq_unlock(&seq);
 	seq_hint(sp); /* the counter was written too early to wake anyone */

@@ -14,6 +14,7 @@
 #define _GNU_SOURCE
 #include "spool.h"
 
+#include "crc32c.h"
 #include "fd.h"
 #include "lock.h"
 
@@ -72,6 +73,77 @@ static int open_leased(struct spool *sp, int dirfd, const char *name, int64_t *s
 	return -1;
 }
 
+/* ---- to dead/ ---- */
+
+/* Write the text beside the job in dead/: ID.why, whole or not at all. */
+static int write_why(struct spool *sp, int dirfd, const struct job *job, const struct outcome *o)
+{
+	struct draft d = {.fd = -1};
+	char name[NAME_SIZE], line[NAME_SIZE * 2];
+	if (draft_open(sp, &d) < 0)
+		return -1;
+	snprintf(line, sizeof line, " (status %d, attempt %u)\n", o->status, job->attempt);
+	bool ok = fd_write(d.fd, o->reason, strlen(o->reason)) == 0 &&
+		fd_write(d.fd, line, strlen(line)) == 0 &&
+		fd_write(d.fd, o->tail, o->tail_len) == 0 &&
+		renameat(sp->tmp, d.tmp, dirfd, side_name(job->id, "why", name)) == 0;
+	d.published = ok;
+	int e = errno;
+	draft_drop(sp, &d);
+	errno = e;
+	return ok ? 0 : -1;
+}
+
+/* The job, which stands in the directory DIR, to dead/. */
+static int bury(struct spool *sp, int dir, const struct job *job, const struct outcome *o)
+{
+	struct job to = *job;
+	char from[NAME_SIZE], as[NAME_SIZE];
+	bool made;
+	to.state = JOB_DEAD;
+	to.status = o->status;
+	int fd = bucket_open(sp, &to, true, &made);
+	if (fd < 0)
+		return -1;
+	int r = write_why(sp, fd, job, o);
+	if (r < 0 && no_room(errno)) /* it is dead all the same */
+		r = 0;
+	if (r == 0)
+		r = renameat(dir, job_name(job, from), fd, job_name(&to, as));
+	int e = errno;
+	fd_close(fd);
+	errno = e;
+	return r;
+}
+
+/* ---- taking ---- */
+
+/* Was the job of which FD is the file put in this boot, or did its data reach the disk? 1; 0: they did not, and it is in
+ * dead/ now; -1. */
+static int check(struct spool *sp, int dirfd, const struct job *job, int fd)
+{
+	char why[128];
+	uint64_t len;
+	uint32_t crc;
+	if (!job->summed || (job->boot == sp->boot && sp->boot != 0))
+		return 1;
+	if (crc32c_file(fd, &len, &crc) < 0)
+		return -1;
+	if (len == job->len && crc == job->crc)
+		return 1;
+	if (len == job->len)
+		snprintf(why, sizeof why, "damaged, as by a power cut: wrong checksum");
+	else
+		snprintf(why, sizeof why, "damaged, as by a power cut: %llu bytes of %llu",
+			(unsigned long long)len, (unsigned long long)job->len);
+	const struct outcome o = {.status = ST_DATA, .reason = why, .tail = ""};
+	if (bury(sp, dirfd, job, &o) < 0)
+		return errno == ENOENT ? 0 : -1;
+	call_warn(sp->call, 0, "%s: job %012llu: %s; it is in dead/", sp->path,
+		(unsigned long long)job->id, why);
+	return 0;
+}
+
 struct next {
 	struct spool *sp;
 	struct job *job;
@@ -87,7 +159,13 @@ static int take_it(void *arg, int dirfd, const struct job *job, const char *name
 	int fd = open_leased(sp, dirfd, name, &size);
 	if (fd < 0)
 		return errno == 0 ? 0 : -1;
+	int whole = check(sp, dirfd, job, fd);
+	if (whole <= 0) {
+		fd_close(fd);
+		return whole;
+	}
 	*next->job = *job;
+	next->job->summed = job->summed && job->boot == sp->boot; /* else it was found whole */
 	next->job->size = size;
 	next->job->state = JOB_CUR;
 	next->job->attempt++;
@@ -142,46 +220,6 @@ int job_next(struct spool *sp, struct job *job, struct rest *rest)
 
 /* ---- coming back ---- */
 
-/* Write the text beside the job in dead/: ID.why, whole or not at all. */
-static int write_why(struct spool *sp, int dirfd, const struct job *job, const struct outcome *o)
-{
-	struct draft d = {.fd = -1};
-	char name[NAME_SIZE], line[NAME_SIZE * 2];
-	if (draft_open(sp, &d) < 0)
-		return -1;
-	snprintf(line, sizeof line, " (status %d, attempt %u)\n", o->status, job->attempt);
-	bool ok = fd_write(d.fd, o->reason, strlen(o->reason)) == 0 &&
-		fd_write(d.fd, line, strlen(line)) == 0 &&
-		fd_write(d.fd, o->tail, o->tail_len) == 0 &&
-		renameat(sp->tmp, d.tmp, dirfd, side_name(job->id, "why", name)) == 0;
-	d.published = ok;
-	int e = errno;
-	draft_drop(sp, &d);
-	errno = e;
-	return ok ? 0 : -1;
-}
-
-static int bury(struct spool *sp, const struct job *job, const struct outcome *o)
-{
-	struct job to = *job;
-	char from[NAME_SIZE], as[NAME_SIZE];
-	bool made;
-	to.state = JOB_DEAD;
-	to.status = o->status;
-	int fd = bucket_open(sp, &to, true, &made);
-	if (fd < 0)
-		return -1;
-	int r = write_why(sp, fd, job, o);
-	if (r < 0 && no_room(errno)) /* it is dead all the same */
-		r = 0;
-	if (r == 0)
-		r = renameat(state_fd(sp, JOB_CUR), job_name(job, from), fd, job_name(&to, as));
-	int e = errno;
-	fd_close(fd);
-	errno = e;
-	return r;
-}
-
 static int64_t back_off(const struct job *job, const struct outcome *o)
 {
 	int64_t delay = o->backoff;
@@ -203,7 +241,7 @@ int job_failed(struct spool *sp, const struct job *job, const struct outcome *o,
 	if (state_fd(sp, JOB_CUR) < 0)
 		return -1;
 	if (*dead)
-		return bury(sp, job, o);
+		return bury(sp, sp->dirs[JOB_CUR], job, o);
 	to.attempt -= o->uncounted && to.attempt > 0;
 	to.state = delay > 0 ? JOB_DELAYED : JOB_NEW;
 	to.due = delay > 0 ? now_ms() + (delay + NS_PER_MS - 1) / NS_PER_MS : 0;
@@ -302,8 +340,10 @@ static void remove_sides(int dirfd, uint64_t id)
 
 int job_requeue(struct spool *sp, int dirfd, const struct job *job)
 {
-	struct job to = {.id = job->id, .prio = job->prio, .state = JOB_NEW};
+	struct job to = *job;
 	char from[NAME_SIZE];
+	to.state = JOB_NEW;
+	to.attempt = 0;
 	if (seq_move(sp, dirfd, job_name(job, from), &to, job->state != JOB_DELAYED) < 0)
 		return -1;
 	remove_sides(dirfd, job->id);

@@ -8,6 +8,8 @@
  *	done/BIG/SMALL/ID.PRIO.ATTEMPTS.sSTATUS[.cut]
  *	dead/BIG/SMALL/ID.PRIO.ATTEMPTS.sSTATUS
  *
+ * After ATTEMPTS, .zLENGTH-CRC32C-BOOT (hexadecimal) stands in the name of a job that was put without --sync full.
+ *
  * BIG is the id without its last four digits, SMALL the two before the last two. So no directory of
  * jobs has more than a hundred names, and the first job is found by reading three or four small directories
  * however many jobs there are: readdir(3) gives names in no order, a flat directory would have to be read
@@ -32,6 +34,11 @@ char *job_name(const struct job *job, char buf[NAME_SIZE])
 	int n = snprintf(buf, NAME_SIZE, "%012llu.%u.%u", (unsigned long long)job->id, job->prio,
 		job->attempt);
 	size_t len = n > 0 ? (size_t)n : 0;
+	if (job->summed) {
+		n = snprintf(buf + len, NAME_SIZE - len, ".z%llx-%08x-%08x",
+			(unsigned long long)job->len, job->crc, job->boot);
+		len += n > 0 ? (size_t)n : 0;
+	}
 	if (job->state == JOB_DELAYED)
 		snprintf(buf + len, NAME_SIZE - len, ".t%lld", (long long)job->due);
 	else if (job->state == JOB_DONE || job->state == JOB_DEAD)
@@ -62,6 +69,35 @@ static bool field(const char **s, const char *before, uint64_t max, uint64_t *n)
 	return digits(s, max, n);
 }
 
+/* "BEFORE" and up to 16 hexadecimal digits at *S; moves *S after them. */
+static bool hex_field(const char **s, const char *before, uint64_t *n)
+{
+	size_t len = strlen(before), i = 0;
+	if (strncmp(*s, before, len) != 0)
+		return false;
+	for (*n = 0, *s += len; i < 16; i++, ++*s) {
+		char c = **s;
+		if (c >= '0' && c <= '9')
+			*n = *n << 4 | (uint64_t)(c - '0');
+		else if (c >= 'a' && c <= 'f')
+			*n = *n << 4 | (uint64_t)(c - 'a' + 10);
+		else
+			break;
+	}
+	return i > 0;
+}
+
+static bool parse_sum(struct job *job, const char **s)
+{
+	uint64_t crc, boot;
+	if (!hex_field(s, ".z", &job->len) || !hex_field(s, "-", &crc) || !hex_field(s, "-", &boot))
+		return false;
+	job->summed = true;
+	job->crc = (uint32_t)crc;
+	job->boot = (uint32_t)boot;
+	return true;
+}
+
 bool job_parse(struct job *job, enum state state, const char *name)
 {
 	uint64_t prio, attempt, more = 0;
@@ -73,6 +109,8 @@ bool job_parse(struct job *job, enum state state, const char *name)
 		return false;
 	job->prio = (unsigned)prio;
 	job->attempt = (unsigned)attempt;
+	if (strncmp(s, ".z", 2) == 0 && !parse_sum(job, &s))
+		return false;
 	if (state == JOB_DELAYED) {
 		if (!field(&s, ".t", INT64_MAX / 1000000, &more))
 			return false;

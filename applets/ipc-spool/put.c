@@ -7,6 +7,7 @@
 #include "spool.h"
 
 #include "copy.h"
+#include "crc32c.h"
 #include "fd.h"
 #include "frame.h"
 
@@ -66,9 +67,16 @@ static int commit(struct put *put)
 	size_t stuck;
 	if (put->n == 0)
 		return ST_OK;
-	for (size_t i = 0; i < put->n; i++)
-		put->drafts[i].job = (struct job){
-			.prio = put->prio, .due = due, .state = due > 0 ? JOB_DELAYED : JOB_NEW};
+	for (size_t i = 0; i < put->n; i++) {
+		struct job *job = &put->drafts[i].job;
+		*job = (struct job){.prio = put->prio,
+			.due = due,
+			.state = due > 0 ? JOB_DELAYED : JOB_NEW,
+			.summed = put->sync != SYNC_FULL,
+			.boot = put->sp.boot};
+		if (job->summed && crc32c_file(put->drafts[i].fd, &job->len, &job->crc) < 0)
+			return failed(put, errno, 0);
+	}
 	if (drafts_publish(&put->sp, put->drafts, put->n, put->sync, &stuck) < 0)
 		return failed(put, errno, stuck);
 	for (size_t i = 0; i < put->n; i++)
@@ -200,6 +208,13 @@ static int change(struct spool *sp)
 {
 	struct call *call = sp->call;
 	struct seq seq;
+	if (seq_lock(sp, &seq) < 0)
+		return call_waited(call, errno, "lock %s/seq", sp->path);
+	int status = spool_reload(sp);
+	if (status != ST_OK) {
+		seq_unlock(&seq);
+		return status;
+	}
 	if (call->opt[CREATE_DEPTH].count > 0)
 		sp->depth = (uint64_t)call->opt[CREATE_DEPTH].num;
 	if (call->opt[CREATE_ATTEMPTS].count > 0)
@@ -208,8 +223,6 @@ static int change(struct spool *sp)
 		sp->keep = (uint64_t)call->opt[CREATE_KEEP].num;
 	if (call->opt[CREATE_DATA].count > 0)
 		sp->keep_data = true;
-	if (seq_lock(sp, &seq) < 0)
-		return call_waited(call, errno, "lock %s/seq", sp->path);
 	seq.credit = 0; /* was counted for another depth */
 	bool ok = seq_write(&seq) == 0 && spool_save(sp) == 0;
 	int e = errno;

@@ -221,6 +221,8 @@ static int loop(struct runner *r)
 		if (idle && r->busy == 0 && r->sp.deadline <= wait_now())
 			return call_waited(
 				call, wait_expired(r->sp.deadline), "%s: no job", r->sp.path);
+		if (idle || r->stopping)
+			job_cut_done(&r->sp);
 		if (sleep_until_event(r, idle) < 0 && errno != EINTR)
 			return call_error(call, errno, "wait");
 		escalate(r);
@@ -254,8 +256,10 @@ int run_run(struct call *call)
 	status = minder_start(r);
 	if (status == ST_OK)
 		status = call_serving(call);
-	if (status == ST_OK)
+	if (status == ST_OK) {
 		status = loop(r);
+		job_cut_done(&r->sp);
+	}
 	if (r->sp.foreign > 0)
 		call_note(call, 1, "%s: there are files in it that are not of a spool", r->sp.path);
 	if (status == ST_OK && r->stopping)

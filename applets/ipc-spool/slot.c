@@ -148,7 +148,8 @@ static void move_output(struct runner *r, struct slot *s)
 	to.state = JOB_DONE;
 	bool made;
 	int fd = bucket_open(&r->sp, &to, true, &made);
-	if (fd < 0 || renameat(r->sp.tmp, s->out.tmp, fd, side_name(to.id, "out", name)) < 0)
+	if (fd < 0 || (r->sync == SYNC_FULL && fsync(s->out.fd) < 0) ||
+		renameat(r->sp.tmp, s->out.tmp, fd, side_name(to.id, "out", name)) < 0)
 		call_warn(r->sp.call, errno, "%s: keep the output of job %012llu", r->sp.path,
 			(unsigned long long)to.id);
 	else
@@ -177,7 +178,7 @@ void slot_settle(struct runner *r, struct slot *s, int wstatus)
 	if (o.status == 0) {
 		if (r->keep_output)
 			move_output(r, s); /* before the result is seen */
-		e = job_done(sp, &s->job, s->lease, &o) < 0 ? errno : 0;
+		e = job_done(sp, &s->job, &o) < 0 ? errno : 0;
 	} else if (r->asked && WIFSIGNALED(wstatus)) {
 		give_back(r, s);
 	} else {

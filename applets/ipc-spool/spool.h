@@ -21,7 +21,7 @@ enum sync { SYNC_FULL, SYNC_DATA, SYNC_NONE };
 #define PRIO_MAX 9
 #define BUCKET 100     /* jobs in one directory, directories in the one above */
 #define BIG_STEP 10000 /* = BUCKET * BUCKET; see seq.c on what a power cut does to the counter */
-#define NAME_SIZE 64
+#define NAME_SIZE 96
 #define PATH_SIZE 64 /* of a bucket below its state: "9/00000001/23" */
 #define RECHECK (5 * NS_PER_S)
 #define RECHECK_BLIND (NS_PER_S / 4) /* when inotify cannot be had */
@@ -34,6 +34,10 @@ struct job {
 	int status;   /* JOB_DONE, JOB_DEAD */
 	int64_t size; /* when leased */
 	bool cut;     /* JOB_DONE: the data were given up, only the result is kept */
+	bool summed;  /* put without --sync full: the data may not have reached the disk */
+	uint64_t
+		len; /* if so, their length and checksum, and the tag of the boot they were put in */
+	uint32_t crc, boot;
 	enum state state;
 };
 
@@ -48,12 +52,16 @@ struct spool {
 	uint64_t max_attempts;
 	uint64_t keep; /* results of so many of the newest ids are kept */
 	bool keep_data;
-	int done_fd; /* the bucket in done/ used last, and its number; -1 */
+	unsigned version; /* of the format */
+	uint32_t boot;    /* the tag of this boot; 0: not known */
+	int done_fd;      /* the bucket in done/ used last, and its number; -1 */
 	uint64_t done_bucket;
-	uint64_t
-		done_newest; /* the newest bucket that got a result of ours; UINT64_MAX: none yet */
-	bool full;           /* a job could not be moved for want of space: see job_next() */
-	char *env;           /* "IPC_OBJECT=PATH", for CMD */
+	char cuts[64]
+		 [NAME_SIZE]; /* results in that bucket whose data can go once they are on disk */
+	unsigned ncuts;
+	uint64_t done_newest; /* the newest bucket with a result of ours; UINT64_MAX: none */
+	bool full;            /* a job could not be moved for want of space: see job_next() */
+	char *env;            /* "IPC_OBJECT=PATH", for CMD */
 	int64_t deadline;
 	uint64_t foreign; /* names met that are none of ours */
 };
@@ -64,8 +72,12 @@ struct spool {
 int spool_open(struct call *call, const char *text, bool create, struct spool *sp);
 /* The same; *MADE tells whether it was this call that made it. */
 int spool_make(struct call *call, const char *text, bool create, struct spool *sp, bool *made);
+/* Read the settings again, with the counter locked, before they are changed. 0 or a reported status. */
+int spool_reload(struct spool *sp);
 /* Write the settings in SP to disk. 0 or -1. */
 int spool_save(struct spool *sp);
+/* Raise the format to what names with checksums need, with the counter locked. 0; -1 with errno. */
+int spool_raise(struct spool *sp);
 /* Remove the spool's own directory, named by the first operand, when it is empty. 0 or -1. */
 int spool_rmdir(struct spool *sp);
 
@@ -200,8 +212,11 @@ struct outcome {
 };
 #define BACKOFF NS_PER_S
 #define BACKOFF_MAX (3600 * NS_PER_S)
-/* The job in cur/ is done: to done/. LEASE may be -1. 0; -1 with errno, ENOENT: no longer there. */
-int job_done(struct spool *sp, const struct job *job, int lease, const struct outcome *o);
+/* The job in cur/ is done: to done/. 0; -1 with errno, ENOENT: no longer there. */
+int job_done(struct spool *sp, const struct job *job, const struct outcome *o);
+/* The data of finished jobs are given up only when their results are on disk: until then the job may stand in new/ after
+ * a power cut, and must be whole. Do that now for those that wait for it. Its failures cost only space. */
+void job_cut_done(struct spool *sp);
 /* It failed: back to new/ or delayed/, or to dead/ after the last attempt. *DEAD tells. */
 int job_failed(struct spool *sp, const struct job *job, const struct outcome *o, bool *dead);
 /* From dead/, done/ or delayed/ (a bucket in DIRFD) back to new/. */

@@ -9,19 +9,31 @@
 #include "fd.h"
 #include "num.h"
 #include "object.h"
+#include "proc.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define VERSION 1
+#define VERSION 2     /* the newest that we know: it has checksums in names */
+#define VERSION_NEW 1 /* what a spool begins with, until it needs more */
 #define MAGIC "ipc-spool "
 #define MAX_ATTEMPTS 5
 #define KEEP 10000
+
+/* The first eight digits of the boot's id; 0 when it cannot be read. */
+static uint32_t boot_tag(void)
+{
+	char id[40];
+	proc_boot_id(id);
+	id[8] = '\0';
+	return (uint32_t)strtoul(id, NULL, 16);
+}
 
 /* ---- settings ---- */
 
@@ -48,11 +60,12 @@ static int parse_format(struct spool *sp, char *text)
 		num_uint(line + strlen(MAGIC), &n) != NULL)
 		return call_fail(call, ST_DATA, 0,
 			"%s/format: damaged: its first line is not '%s%d'", sp->path, MAGIC,
-			VERSION);
-	if (n != VERSION)
+			VERSION_NEW);
+	if (n < VERSION_NEW || n > VERSION)
 		return call_fail(call, ST_DATA, 0,
 			"%s: has format %llu, this ipc-spool knows %d; use the newer one", sp->path,
 			(unsigned long long)n, VERSION);
+	sp->version = (unsigned)n;
 	while ((line = strtok_r(NULL, "\n", &save)) != NULL) {
 		char *space = strchr(line, ' ');
 		if (space == NULL)
@@ -80,7 +93,8 @@ static int read_format(struct spool *sp)
 }
 
 /* Put the finished file NAME in tmp/ in place as "format". */
-static int install_format(struct spool *sp, int dir, const char *name, bool replace, bool *made)
+static int install_format(
+	struct spool *sp, int dir, const char *name, bool replace, bool sync, bool *made)
 {
 	int r = replace ? renameat(dir, name, sp->root, "format")
 			: linkat(dir, name, sp->root, "format", 0);
@@ -89,24 +103,27 @@ static int install_format(struct spool *sp, int dir, const char *name, bool repl
 	if (!replace)
 		unlinkat(dir, name, 0);
 	errno = e;
-	return r < 0 && (e != EEXIST || replace) ? -1 : fsync(sp->root);
+	if (r < 0 && (e != EEXIST || replace))
+		return -1;
+	return sync ? fsync(sp->root) : 0;
 }
 
-static int save(struct spool *sp, bool replace, bool *made)
+static int save(struct spool *sp, bool replace, bool sync, bool *made)
 {
 	char text[256], name[NAME_SIZE];
 	int dir = tmp_fd(sp);
 	snprintf(name, sizeof name, "format.%ld", (long)getpid());
 	int n = snprintf(text, sizeof text,
-		MAGIC "%d\ndepth %llu\nmax-attempts %llu\nkeep %llu\nkeep-data %d\n", VERSION,
+		MAGIC "%u\ndepth %llu\nmax-attempts %llu\nkeep %llu\nkeep-data %d\n", sp->version,
 		(unsigned long long)sp->depth, (unsigned long long)sp->max_attempts,
 		(unsigned long long)sp->keep, sp->keep_data);
 	if (dir < 0)
 		return -1;
 	unlinkat(dir, name, 0);
 	int fd = file_create(sp, dir, name);
-	bool ok = fd >= 0 && lease_try(fd) == 1 && fd_write(fd, text, (size_t)n) == 0 &&
-		fsync(fd) == 0 && install_format(sp, dir, name, replace, made) == 0;
+	bool ok = fd >= 0 && lease_try(fd) == 1 && fd_pwrite(fd, text, (size_t)n, 0) == 0 &&
+		(!sync || fsync(fd) == 0) &&
+		install_format(sp, dir, name, replace, sync, made) == 0;
 	if (!ok && fd >= 0) {
 		int e = errno;
 		unlinkat(dir, name, 0);
@@ -119,7 +136,27 @@ static int save(struct spool *sp, bool replace, bool *made)
 int spool_save(struct spool *sp)
 {
 	bool made;
-	return save(sp, true, &made);
+	return save(sp, true, true, &made);
+}
+
+int spool_reload(struct spool *sp)
+{
+	int status = read_format(sp);
+	return status == ST_NOOBJ ? spool_failed(sp, ESTALE, "read") : status;
+}
+
+/* Not synced: an older ipc-spool that sees the old number after a power cut passes over the names it does not know. */
+int spool_raise(struct spool *sp)
+{
+	bool made;
+	if (sp->version >= VERSION)
+		return 0;
+	if (spool_reload(sp) != ST_OK) { /* which has been reported */
+		errno = EBADMSG;
+		return -1;
+	}
+	sp->version = VERSION;
+	return save(sp, true, false, &made);
 }
 
 /* ---- making and opening ---- */
@@ -154,7 +191,7 @@ static int furnish(struct spool *sp, bool *made)
 	if (!ours)
 		return call_fail(sp->call, ST_DATA, 0,
 			"%s: not a spool, and not empty: it is left alone", sp->path);
-	if (parts_make(sp) < 0 || save(sp, false, made) < 0)
+	if (parts_make(sp) < 0 || save(sp, false, true, made) < 0)
 		return call_error(sp->call, errno, "make the spool %s", sp->path);
 	return read_format(sp); /* another maker's, if that one was first */
 }
@@ -228,6 +265,8 @@ int spool_make(struct call *call, const char *text, bool create, struct spool *s
 		.tmp = -1,
 		.done_fd = -1,
 		.done_newest = UINT64_MAX,
+		.version = VERSION_NEW,
+		.boot = boot_tag(),
 		.seq = -1,
 		.dirs = {-1, -1, -1, -1, -1},
 		.max_attempts = MAX_ATTEMPTS,

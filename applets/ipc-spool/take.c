@@ -233,9 +233,11 @@ int run_ack(struct call *call)
 	to_outcome(call, &o, 0);
 	for (unsigned i = 1; i < call->nargs && status == ST_OK; i++) {
 		status = find_leased(&sp, i, &job);
-		if (status == ST_OK && job_done(&sp, &job, -1, &o) < 0)
+		if (status == ST_OK && job_done(&sp, &job, &o) < 0)
 			status = lost(&sp, &job, "ack");
 	}
+	if (status == ST_OK)
+		job_cut_done(&sp);
 	return status;
 }
 
