@@ -72,7 +72,7 @@ static void judge_dotlock(struct inv *inv, struct inv_object *o)
 {
 	char text[4096], boot[40], *save = NULL;
 	ssize_t n = o->size < (int64_t)sizeof text && (o->make == INV_WORD || o->seeded)
-		? inv_slurp(AT_FDCWD, o->path, text, sizeof text)
+		? inv_slurp_file(AT_FDCWD, o->path, o->file, text, sizeof text)
 		: -1;
 	(void)proc_boot_id(boot);
 	bool all = n > 0;

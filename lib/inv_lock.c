@@ -75,8 +75,9 @@ static struct inv_object *locked_file(
 		return o;
 	/* A semaphore of slots tells what it is. */
 	if (S_ISREG(st->st_mode) && st->st_size >= 64) {
+		struct stat now;
 		snprintf(name, sizeof name, "fd/%d", fd);
-		int file = fd_open(procfd, name, O_RDONLY | O_NONBLOCK, 0);
+		int file = inv_open(procfd, name, S_IFREG, true, &now);
 		o = file >= 0 ? inv_sniff(inv, file, path, st) : NULL;
 		fd_close(file);
 		if (o != NULL)

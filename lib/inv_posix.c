@@ -143,8 +143,9 @@ static void read_shms(struct inv *inv)
 			fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 			!S_ISREG(st.st_mode))
 			continue;
-		int file = st.st_size == SEM_SIZE ? fd_open(fd, e->d_name, O_RDONLY | O_NOFOLLOW, 0)
-						  : -1;
+		struct stat now;
+		int file =
+			st.st_size == SEM_SIZE ? inv_open(fd, e->d_name, S_IFREG, false, &now) : -1;
 		struct inv_object *o = inv_add_shm(inv, e->d_name, file, &st, false);
 		if (o != NULL)
 			inv_birth(o, fd, e->d_name);

@@ -115,7 +115,8 @@ static struct inv_object *mq_of(
 	snprintf(at, sizeof at, "/proc/%d/fd/%d", (int)l->proc->pid, fd);
 	if (statfs(at, &fs) < 0 || fs.f_type != MQDIR_MAGIC)
 		return NULL;
-	int q = fd_open(AT_FDCWD, at, O_RDONLY | O_NONBLOCK, 0);
+	struct stat now;
+	int q = inv_open(AT_FDCWD, at, S_IFREG, true, &now);
 	const char *name = strrchr(path, '/');
 	struct inv_object *o = inv_add_mq(inv, name != NULL ? name + 1 : path, q, st);
 	fd_close(q);
@@ -149,7 +150,8 @@ static struct inv_object *sniffed(
 	if (inv_known(inv, SPACE_PASSED, st->st_dev, st->st_ino))
 		return NULL;
 	snprintf(at, sizeof at, "fd/%d", fd);
-	int file = fd_open(l->procfd, at, O_RDONLY | O_NONBLOCK, 0);
+	struct stat now;
+	int file = inv_open(l->procfd, at, dir ? S_IFDIR : S_IFREG, true, &now);
 	struct inv_object *o = file >= 0 ? inv_sniff(inv, file, path, st) : NULL;
 	fd_close(file);
 	if (o == NULL)

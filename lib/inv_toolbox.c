@@ -132,7 +132,8 @@ static void count_files(int dirfd, const char *name, unsigned depth, int64_t *n)
 static bool is_spool(int fd)
 {
 	char text[16];
-	return inv_slurp(fd, "format", text, 11) == 10 && memcmp(text, "ipc-spool ", 10) == 0;
+	return inv_slurp_file(fd, "format", 0, text, 11) == 10 &&
+		memcmp(text, "ipc-spool ", 10) == 0;
 }
 
 static void show_spool(struct inv_object *o, int fd)
@@ -215,9 +216,8 @@ static struct inv_object *by_name(
 	}
 	struct inv_object *o = inv_find(inv, SPACE_FILE, st.st_dev, st.st_ino);
 	bool looks = S_ISDIR(st.st_mode) || (S_ISREG(st.st_mode) && st.st_size >= 64);
-	int fd = o == NULL && looks ? fd_open(dirfd, rel, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0)
-				    : -1;
-	if (fd >= 0 && fstat(fd, &now) == 0 && now.st_ino == st.st_ino && now.st_dev == st.st_dev)
+	int fd = o == NULL && looks ? inv_open(dirfd, rel, st.st_mode & S_IFMT, false, &now) : -1;
+	if (fd >= 0 && now.st_ino == st.st_ino && now.st_dev == st.st_dev)
 		o = inv_sniff(inv, fd, name, &st);
 	fd_close(fd);
 	if (o == NULL)

@@ -258,9 +258,25 @@ void inv_ran_out(struct inv *inv)
 		inv->err = errno;
 }
 
-ssize_t inv_slurp(int dirfd, const char *path, char *buf, size_t size)
+int inv_open(int dirfd, const char *path, mode_t type, bool follow, struct stat *st)
 {
-	int fd = fd_open(dirfd, path, O_RDONLY | O_NONBLOCK, 0);
+	char self[32];
+	int at = fd_open(dirfd, path, O_PATH | (follow ? 0 : O_NOFOLLOW), 0), fd = -1;
+	if (at < 0)
+		return -1;
+	snprintf(self, sizeof self, "/proc/self/fd/%d", at);
+	if (fstat(at, st) == 0 && (st->st_mode & S_IFMT) != type)
+		errno = S_ISLNK(st->st_mode) ? ELOOP : EBADMSG;
+	else if (type == S_IFDIR)
+		fd = fd_open(at, ".", O_RDONLY | O_DIRECTORY, 0);
+	else
+		fd = fd_open(AT_FDCWD, self, O_RDONLY | O_NONBLOCK, 0);
+	fd_close(at);
+	return fd;
+}
+
+static ssize_t slurp(int fd, char *buf, size_t size)
+{
 	if (fd < 0)
 		return -1;
 	ssize_t n = 0, r;
@@ -272,6 +288,23 @@ ssize_t inv_slurp(int dirfd, const char *path, char *buf, size_t size)
 	fd_close(fd);
 	buf[n > 0 ? n : 0] = '\0';
 	return n;
+}
+
+ssize_t inv_slurp(int dirfd, const char *path, char *buf, size_t size)
+{
+	return slurp(fd_open(dirfd, path, O_RDONLY | O_NONBLOCK, 0), buf, size);
+}
+
+ssize_t inv_slurp_file(int dirfd, const char *path, ino_t ino, char *buf, size_t size)
+{
+	struct stat st;
+	int fd = inv_open(dirfd, path, S_IFREG, false, &st);
+	if (fd >= 0 && ino != 0 && st.st_ino != ino) {
+		fd_close(fd);
+		errno = ESTALE;
+		return -1;
+	}
+	return slurp(fd, buf, size);
 }
 
 int64_t inv_number(const char *path, int64_t otherwise)

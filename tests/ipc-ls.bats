@@ -783,3 +783,34 @@ for n in ('posix:/$U', 'sysv:id=$ID_m'):
 		grep -qE 'open files|descriptors' err
 	done
 }
+
+@test "what lies in a spool's place of the file 'format' is not opened: a FIFO, a link, a device" {
+	need strace
+	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under sanitizers"
+	mkdir -p "$IPC_DIR/a.spool" "$IPC_DIR/b.spool"
+	chmod 700 "$IPC_DIR"
+	mkfifo "$IPC_DIR/a.spool/format"
+	echo secret >secret
+	ln -s "$PWD/secret" "$IPC_DIR/b.spool/format"
+	# Opening a FIFO for writing ends when a reader opens it.
+	bg sh -c "echo x >'$IPC_DIR/a.spool/format'"
+	local writer=$!
+	until_true blocked $writer
+	strace -y -o t -e trace=openat ipc-ls >/dev/null
+	blocked $writer
+	[[ -z $(grep -v O_PATH t | grep -F "= " | grep -E "$PWD/(secret|ipc/..spool/format)>") ]]
+}
+
+@test "a name with a C1 control character is escaped, in tables and in messages" {
+	name=$(printf 'n\302\2331mred')
+	ipc-fifo create "./$name"
+	bg ipc-fifo read "./$name"
+	until_true blocked $!
+	ipc-ls >out 2>err || :
+	ipc-rm "./$name" >out2 2>err2 </dev/null || :
+	ipc-rm -v --force "./$name" >out3 2>err3
+	cat out out2 out3 err err2 err3 >all
+	is_raw=$(LC_ALL=C grep -c "$(printf '\302\233')" all) || :
+	[[ $is_raw == 0 ]]
+	LC_ALL=C grep -qF 'n\x9b1mred' all || LC_ALL=C grep -qF 'n\xc2\x9b1mred' all
+}

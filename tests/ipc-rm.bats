@@ -352,3 +352,27 @@ EOF
 	status 75 timeout 60 strace -f -o /dev/null -e inject=flock:error=EAGAIN ipc-rm l
 	[[ -e ipc/l.lock && $stderr == *meanwhile* ]]
 }
+
+@test "a spool that is swapped for a link to another one: the other one stays" {
+	need strace
+	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under sanitizers"
+	ipc-spool create ./a
+	ipc-spool create ./b
+	# The applet that removes it starts late.
+	bg strace -f -qq -o t -e trace=execve,vfork,clone,clone3 -e inject=execve:delay_enter=2000000 ipc-rm -v ./a
+	local pid=$!
+	until_true grep -qE 'vfork|clone' t
+	mv a was
+	ln -s b a
+	wait $pid || :
+	[[ -f b/format && -h a && ! -e was ]]
+}
+
+@test "a spool is removed by ipc-rm, with its path in what is said" {
+	echo x | ipc-spool put ./q
+	status 75 ipc-rm ./q
+	[[ $stderr == *"/q: has unfinished jobs"* ]]
+	[[ $stderr != */proc/* ]]
+	status 0 ipc-rm --force ./q
+	[[ ! -e q ]]
+}

@@ -1134,7 +1134,7 @@ other_boot() {
 		tail -n +"$(grep -n '^renameat.*done/' $f | tail -1 | cut -d: -f1)" $f >after
 		is "$(sed -nE 's|^ftruncate.*/done/.*|cut|p; s|^fsync.*/cur>.*|cur|p; s|^fsync.*/done/00000000/00>.*|done|p' after |
 			uniq | tr '\n' ' ')" "cur done cut "
-		! head -n "$(grep -n '^fsync' $f | tail -1 | cut -d: -f1)" $f | grep 'ftruncate.*/done/'
+		[[ -z $(head -n "$(grep -n '^fsync' $f | tail -1 | cut -d: -f1)" $f | grep 'ftruncate.*/done/') ]]
 	done
 	is "$(find q/done -type f -size +0)" ""
 }

@@ -24,20 +24,12 @@ static size_t width(const char *s)
 
 const char *ls_clean(struct inv *inv, const char *s)
 {
-	char buf[1024];
-	size_t n = 0;
-	const char *p = s;
-	while (*p != '\0' && (unsigned char)*p >= 0x20 && *p != 0x7f)
-		p++;
-	if (*p == '\0')
-		return s;
-	for (p = s; *p != '\0' && n < sizeof buf - 2; p++) {
-		bool control = (unsigned char)*p < 0x20 || *p == 0x7f;
-		if (control)
-			buf[n++] = '^';
-		buf[n++] = control ? (char)(*p ^ 0x40) : *p;
-	}
-	return inv_text(inv, buf, n);
+	size_t len = strlen(s);
+	char *plain = inv_array(inv, 4 * len + 1, 1);
+	if (plain == NULL)
+		return "?";
+	out_plain(plain, s, len);
+	return plain;
 }
 
 struct grid {

@@ -97,6 +97,17 @@ static const char *someone(struct rm *rm, const struct inv_object *o)
 	return text != NULL ? text : "?";
 }
 
+/* S so that it cannot drive a terminal. */
+static const char *plain(struct rm *rm, const char *s)
+{
+	size_t len = strlen(s);
+	char *text = call_alloc(rm->call, 4 * len + 1);
+	if (text == NULL)
+		return "?";
+	out_plain(text, s, len);
+	return text;
+}
+
 /* Ask on the terminal. */
 static bool agreed(struct rm *rm, const struct inv_object *o)
 {
@@ -106,7 +117,7 @@ static bool agreed(struct rm *rm, const struct inv_object *o)
 		return false;
 	int n = snprintf(text, sizeof text,
 		"ipc-rm: %s %.200s is in use by %.200s; remove it? [y/N] ", inv_kind_names[o->kind],
-		o->name, someone(rm, o));
+		plain(rm, o->name), plain(rm, someone(rm, o)));
 	(void)fd_write(call->err, text, n < (int)sizeof text ? (size_t)n : sizeof text - 1);
 	while (wait_fd(call->in, POLLIN, DEADLINE_NONE, &call->stop) > 0 &&
 		fd_read(call->in, &c, 1) == 1 && c != '\n')
@@ -154,7 +165,8 @@ static int remove_one(struct rm *rm, const struct inv_object *o)
 		return status;
 	if (rm->dry || rm->stale || call->std[STD_VERBOSE].count > 0)
 		out_fmt(&call->out, "%s %s %s%s%s\n", rm->dry ? "would remove" : "removed", kind,
-			o->name, o->stale != NULL ? ": " : "", o->stale != NULL ? o->stale : "");
+			plain(rm, o->name), o->stale != NULL ? ": " : "",
+			o->stale != NULL ? o->stale : "");
 	return 0;
 }
 

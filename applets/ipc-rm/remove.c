@@ -56,16 +56,20 @@ static int remove_sysv(struct rm *rm, const struct inv_object *o)
 
 /* ---- files */
 
+/* Is ST that of the file that was looked at? */
+static bool is(const struct stat *st, const struct inv_object *o)
+{
+	if (st->st_dev == o->dev && st->st_ino == o->file && st->st_uid == o->uid)
+		return true;
+	errno = ESTALE;
+	return false;
+}
+
 /* Is DIRFD/NAME still the file that was looked at, no link to it and nobody else's? */
 static bool same(int dirfd, const char *name, const struct inv_object *o)
 {
 	struct stat st;
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return false;
-	if (st.st_dev == o->dev && st.st_ino == o->file && st.st_uid == o->uid)
-		return true;
-	errno = ESTALE;
-	return false;
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && is(&st, o);
 }
 
 /* A lock file goes while it is held, so that nobody takes the lock of a file without a name. */
@@ -140,18 +144,26 @@ static int remove_file(struct rm *rm, const struct inv_object *o)
 static int remove_by_applet(struct rm *rm, const struct inv_object *o)
 {
 	struct call *call = rm->call;
-	char *path = call_fmt(call, "file:%s", o->path);
+	struct stat st;
+	/* What was looked at is what is handed over: a path could lead to something else by now. */
+	int fd = call_open(call, AT_FDCWD, o->path, O_PATH | O_NOFOLLOW, 0);
+	bool dir = o->kind == INV_SPOOL;
+	char *path = dir ? call_fmt(call, "file:/proc/self/fd/%d", fd)
+			 : call_fmt(call, "file:%s", o->path);
 	char self[] = "/proc/self/exe", rm_verb[] = "rm", force[] = "--force";
 	char *kind = call_strdup(call, inv_kind_names[o->kind]);
 	if (path == NULL || kind == NULL)
 		return call_error(call, ENOMEM, "remove %s", o->name);
-	if (!same(AT_FDCWD, o->path, o))
+	if (fd < 0 || fstat(fd, &st) < 0 || !is(&st, o))
 		return failed(rm, o);
 	char *spool[] = {
 		self, kind, rm_verb, rm->force ? force : path, rm->force ? path : NULL, NULL};
 	char *other[] = {self, kind, rm_verb, path, NULL};
-	struct spawn s = {.argv = o->kind == INV_SPOOL ? spool : other};
-	return spawn_run(call, &s);
+	const struct spawn_fd fds[] = {{fd, fd}};
+	struct spawn s = {.argv = dir ? spool : other, .fds = fds, .nfds = dir};
+	int status = spawn_run(call, &s);
+	call_close(call, fd);
+	return status;
 }
 
 int rm_remove(struct rm *rm, const struct inv_object *o)

@@ -35,6 +35,21 @@ static uint32_t boot_tag(void)
 	return (uint32_t)strtoul(id, NULL, 16);
 }
 
+/* The path of the directory FD as the kernel knows it, in BUF. 0, or -1 with errno. */
+static int fd_path(int fd, char *buf, size_t size)
+{
+	char self[32];
+	snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+	ssize_t n = readlink(self, buf, size - 1);
+	if (n < 0)
+		return -1;
+	buf[n] = '\0';
+	if (buf[0] == '/')
+		return 0;
+	errno = ENOENT;
+	return -1;
+}
+
 /* ---- settings ---- */
 
 static const char *setting(struct spool *sp, const char *key, uint64_t value)
@@ -283,6 +298,9 @@ int spool_make(struct call *call, const char *text, bool create, struct spool *s
 	int status = open_root(sp, &obj, create);
 	if (status != ST_OK)
 		return status;
+	/* Handed over as a descriptor, as by ipc-rm: people know it by its path. */
+	if (strncmp(path, "/proc/self/fd/", 14) == 0)
+		(void)fd_path(sp->root, path, PATH_MAX);
 	status = read_format(sp);
 	if (status == ST_NOOBJ && create)
 		return furnish(sp, made);
@@ -292,15 +310,25 @@ int spool_make(struct call *call, const char *text, bool create, struct spool *s
 	return status;
 }
 
+/* The name is looked up in the directory above, as that is found from our own: the path that was given may lead
+ * elsewhere by now. */
 int spool_rmdir(struct spool *sp)
 {
-	struct object obj;
-	struct object_at at;
-	if (object_parse(&obj, sp->call->args[0].str) != NULL ||
-		object_at(&obj, "spool", false, &at) < 0)
+	char path[PATH_MAX];
+	struct stat mine, st;
+	int up = fd_open(sp->root, "..", O_PATH | O_DIRECTORY, 0);
+	if (up < 0 || fstat(sp->root, &mine) < 0 || fd_path(sp->root, path, sizeof path) < 0) {
+		fd_close(up);
 		return -1;
-	int r = unlinkat(at.dirfd, at.rel, AT_REMOVEDIR), e = errno;
-	object_at_close(&at);
-	errno = e;
+	}
+	const char *name = strrchr(path, '/') + 1;
+	int r = fstatat(up, name, &st, AT_SYMLINK_NOFOLLOW);
+	if (r == 0 && (st.st_ino != mine.st_ino || st.st_dev != mine.st_dev)) {
+		errno = ENOENT;
+		r = -1;
+	}
+	if (r == 0)
+		r = unlinkat(up, name, AT_REMOVEDIR);
+	fd_close(up);
 	return r;
 }
