@@ -730,6 +730,31 @@ END
 	[[ -e got && ! -e l ]]
 }
 
+@test "dotlock: the supervisor killed before the command has signed: not stale" {
+	need strace
+	[[ -z ${IPCBOX_SANITIZE:-} ]] || skip "not under a sanitizer"
+	# Each is stopped in its own lseek(2), before it adds its line.
+	bg strace -f -o trace -e trace=lseek -e inject=lseek:signal=STOP:when=1 \
+		ipc-lock run --family dotlock ./l -- sh -c ': >first; exec sleep 60'
+	local tracer=$! pid child
+	until_true grep -qs 'stopped by SIGSTOP' trace
+	pid=$(kids $tracer ipc-lock)
+	kill -CONT "$pid"
+	until_true sh -c '[ "$(grep -c "stopped by SIGSTOP" trace)" = 2 ]'
+	child=$(kids "$pid")
+	[[ $(wc -l <l) == 1 ]]
+	kill -KILL "$pid"
+	until_true gone "$pid"
+	status 75 timeout 20 ipc-lock run -n --family dotlock ./l -- touch second
+	status 1 ipc-lock test --family dotlock ./l
+	kill -CONT "$child"
+	until_true test -e first
+	status 75 ipc-lock run -n --family dotlock ./l -- touch second
+	[[ $stderr == *"held by $child "* && ! -e second ]]
+	kill "$child"
+	status 0 ipc-lock run -w 20 --family dotlock ./l -- touch second
+}
+
 @test "dotlock: many find one stale file, none overtakes the winner" {
 	local round i pids
 	for round in 1 2 3; do

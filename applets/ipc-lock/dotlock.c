@@ -4,6 +4,8 @@
  * A line of the file is "PID START BOOT PIDNS SINCE HOST": process, its start time, boot id, pid
  * namespace, seconds of the epoch, host. The first line is the supervisor's; the command adds its own
  * before it begins, so that a killed supervisor does not make the file stale while the command runs.
+ * From before the file has its name until then both hold flock(2) on it, by the one descriptor that the
+ * command's process inherits: so a supervisor that is killed in between leaves no stale file either.
  * A line without its newline is not there.
  *
  * The file is complete before link(2) gives it its name. It is stale when every line is of a dead
@@ -28,9 +30,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <time.h>
 #include <unistd.h>
+
+#define GLANCE (100 * NS_PER_MS)
 
 struct dotlock {
 	struct object_at at;
@@ -157,7 +162,16 @@ int dotlock_look(int dirfd, const char *rel, struct dotlock_owner *owner)
 {
 	struct self s;
 	self_read(&s);
-	return look(dirfd, rel, &s, owner);
+	int r = look(dirfd, rel, &s, owner);
+	if (r != 0)
+		return r;
+	/* Nobody lives who is named there: is it being taken over, or has its command yet to sign? */
+	int fd = fd_open(dirfd, rel, O_RDONLY | O_NONBLOCK, 0);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -1;
+	r = lock_flock(fd, true, DEADLINE_NOW, NULL) < 0 && errno == EAGAIN;
+	fd_close(fd);
+	return r;
 }
 
 /* Is AT's name that of the file ST? */
@@ -176,8 +190,10 @@ static int take_over(
 	int fd = fd_open(d->at.dirfd, d->at.rel, O_RDONLY | O_NONBLOCK, 0), r;
 	if (fd < 0)
 		return errno == ENOENT ? 2 : -1;
-	r = lock_flock(fd, false, DEADLINE_NOW, NULL);
-	if (r < 0 && errno == EAGAIN) { /* another is at it */
+	/* Who only looks whether it is held has it for a moment. */
+	r = lock_flock(fd, false, wait_until(GLANCE), NULL);
+	if (r < 0 && (errno == EAGAIN || errno == ETIMEDOUT || errno == EINTR)) {
+		/* Another is at it, or starts its command. */
 		*owner = (struct dotlock_owner){0};
 		fd_close(fd);
 		return 0;
@@ -215,7 +231,10 @@ static int try_take(struct dotlock *d, unsigned mode, struct dotlock_owner *owne
 		return cannot_sign(d, &self, owner);
 	if (newfile_open(&f, d->at.dirfd, d->at.rel, mode) < 0)
 		return -1;
-	int r = add_line(f.fd, &self);
+	/* Where there is no flock(2), nobody takes over either. */
+	int r = lock_flock(f.fd, false, DEADLINE_NOW, NULL) < 0 && errno == EAGAIN ? -1 : 0;
+	if (r == 0)
+		r = add_line(f.fd, &self);
 	if (r == 0)
 		r = newfile_link(&f) == 0 ? 1 : errno != EEXIST ? -1 : 0;
 	if (r == 0 && newfile_dangling(d->at.dirfd, d->at.rel)) {
@@ -325,6 +344,9 @@ static int sign(void *arg)
 	for (unsigned i = 0; i < all->n; i++)
 		if (all->d[i].fd >= 0 && add_line(all->d[i].fd, &self) < 0)
 			return errno;
+	for (unsigned i = 0; i < all->n; i++)
+		if (all->d[i].fd >= 0)
+			(void)flock(all->d[i].fd, LOCK_UN);
 	return 0;
 }
 

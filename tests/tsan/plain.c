@@ -3,8 +3,7 @@
  *
  * Each process maps a file at an address of its own; the sanitizer knows memory by its address. So ld's --wrap
  * leads mmap(2) of a shared file here, and all who map the same file get the same mapping. Nor does it know that
- * who opens a file by its name sees what was written before it got that name: that is told it. And a thread's
- * id, which the locks carry, is no process in /proc: whether it has the file open is not asked there.
+ * who opens a file by its name sees what was written before it got that name: that is told it.
  */
 #define _GNU_SOURCE
 #include "newfile.h"
