@@ -6,6 +6,7 @@
 #include "inv.h"
 
 #include "addr.h"
+#include "dotline.h"
 #include "fd.h"
 #include "num.h"
 
@@ -33,24 +34,21 @@ static bool gone(const struct inv *inv, pid_t pid, int64_t at)
 	return ns >= 0 && at > 0 && inv->booted + ns / NS_PER_S > at + 2;
 }
 
-/* ---- dotlock files: a line "PID START BOOT PIDNS SINCE HOST" for each process that holds it */
+/* ---- dotlock files: a line for each process that holds it */
 
-static bool dotlock_line(struct inv *inv, struct inv_object *o, char *line, const char *boot)
+/* False when the line's process is not known to be dead, and is none that we see either. */
+static bool dotlock_line(
+	struct inv *inv, struct inv_object *o, char *line, const struct dotline_self *self)
 {
-	char *end, id[40] = "";
-	long pid = strtol(line, &end, 10);
-	if (pid <= 0 || pid > INT32_MAX || *end != ' ')
-		return false;
-	struct proc_id who = {.pid = (pid_t)pid, .start = strtoull(end, &end, 10)};
-	end += strspn(end, " ");
-	snprintf(id, sizeof id, "%.*s", (int)strcspn(end, " "), end);
-	if (strlen(id) != 36)
+	struct dotline who;
+	int r = dotline_judge(line, self, &who);
+	if (r < 0)
 		return false;
 	o->creator = who.pid;
-	if (strcmp(id, boot) != 0)
-		return false; /* an earlier boot, or another host: not judged */
-	if (proc_life(who) == PROC_DEAD)
+	if (r == 0)
 		return true;
+	if (!who.here)
+		return false;
 	for (size_t i = 0; i < inv->nprocs; i++)
 		if (inv->procs[i].pid == who.pid) {
 			struct inv_use *u = inv_use(inv, o, &inv->procs[i], INV_LOCKED);
@@ -70,15 +68,16 @@ static bool dotlock_line(struct inv *inv, struct inv_object *o, char *line, cons
 
 static void judge_dotlock(struct inv *inv, struct inv_object *o)
 {
-	char text[4096], boot[40], *save = NULL;
+	struct dotline_self self;
+	char text[4096], *save = NULL;
 	ssize_t n = o->size < (int64_t)sizeof text && (o->make == INV_WORD || o->seeded)
 		? inv_slurp_file(AT_FDCWD, o->path, o->file, text, sizeof text)
 		: -1;
-	(void)proc_boot_id(boot);
+	dotline_self(&self);
 	bool all = n > 0;
 	for (char *l = n > 0 ? strtok_r(text, "\n", &save) : NULL; l != NULL;
 		l = strtok_r(NULL, "\n", &save))
-		all = dotlock_line(inv, o, l, boot) && all;
+		all = dotlock_line(inv, o, l, &self) && all;
 	o->lasting = o->lasting || !all;
 }
 

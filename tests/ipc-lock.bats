@@ -875,12 +875,40 @@ END
 	[[ $output == *" localhost"* ]]
 }
 
-@test "dotlock: another boot is stale, another host or namespace is not, a stranger's file is refused" {
+@test "dotlock: another boot is proof of death only with the same machine-id" {
+	[[ $(cat /etc/machine-id) =~ ^[0-9a-f]{32}$ ]] || skip "this machine has no machine-id"
+	local as=(unshare -m) m
+	[[ $(id -u) == 0 ]] || as=(unshare -rm)
+	"${as[@]}" true 2>/dev/null || skip "no mount namespaces here"
+	ipc-lock run --family dotlock ./l -- cp l copy
+	echo 00000000-0000-0000-0000-000000000000 >boot
+	printf '%032d\n' 7 >other
+	: >none
+	elsewhere() {
+		"${as[@]}" sh -c 'mount --bind boot /proc/sys/kernel/random/boot_id || exit 99
+			[ "$1" = same ] || mount --bind "$1" /etc/machine-id || exit 99
+			shift; exec "$@"' sh "$@"
+	}
+	for m in other none; do
+		cp copy l
+		status 75 elsewhere $m ipc-lock run -n --family dotlock ./l -- touch ran
+		[[ $stderr == *"of another boot; remove it by hand if it is left over" && ! -e ran ]]
+		cmp copy l
+	done
+	# A line of before there were machine-ids.
+	sed 's/ [0-9a-f]*$//' copy >l
+	status 75 elsewhere same ipc-lock run -n --family dotlock ./l -- touch ran
+	cp copy l
+	status 0 elsewhere same ipc-lock run -n --family dotlock ./l -- touch ran
+	[[ -e ran && ! -e l ]]
+}
+
+@test "dotlock: a dead process is stale, another host, boot or namespace is not, a stranger's file is refused" {
 	local boot ns
 	boot=$(cat /proc/sys/kernel/random/boot_id)
 	ns=$(readlink /proc/self/ns/pid)
 	echo "$$ 1 00000000-0000-0000-0000-000000000000 $ns 1 $(uname -n)" >l
-	status 0 ipc-lock run -n --family dotlock ./l -- true
+	status 75 ipc-lock run -n --family dotlock ./l -- true
 	echo "4194303 1 00000000-0000-0000-0000-000000000000 $ns 1 elsewhere" >l
 	status 75 ipc-lock run -n --family dotlock ./l -- true
 	[[ $stderr == *elsewhere* ]]

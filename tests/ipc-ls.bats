@@ -705,7 +705,7 @@ sys.exit("RemoveIPC" not in w)' "$U"; }
 	query '"refused" in one("dead")["stale"]'
 }
 
-@test "a barrier whose parties were killed is stale; a dotlock of another boot is not judged" {
+@test "a barrier whose parties were killed is stale; a dotlock of another boot is judged on its machine" {
 	need python3
 	bg ipc-barrier wait -c 3 b
 	local p=$!
@@ -715,6 +715,8 @@ sys.exit("RemoveIPC" not in w)' "$U"; }
 	query 'one("b", "barrier")["stale"] == "its parties are gone"'
 	ipc-lock run --family dotlock word -- sh -c 'cp "$IPC_DIR"/word.lock copy'
 	awk '{ $3 = "00000000-0000-0000-0000-000000000000"; print }' copy >"$IPC_DIR/other.lock"
+	[[ ! -s /etc/machine-id ]] || query '"gone" in one("other")["stale"]'
+	awk '{ $3 = "00000000-0000-0000-0000-000000000000"; print $1, $2, $3, $4, $5, $6 }' copy >"$IPC_DIR/other.lock"
 	query 'one("other")["stale"] is None'
 	echo rubbish >"$IPC_DIR/rubbish.lock"
 	query '"rubbish" in [o["name"] for o in L]'

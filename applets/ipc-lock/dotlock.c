@@ -1,20 +1,20 @@
 /* applets/ipc-lock/dotlock.c: --family dotlock, the lock that is a file: it is held while the file
  * exists and one of the processes named in it lives.
  *
- * A line of the file is "PID START BOOT PIDNS SINCE HOST": process, its start time, boot id, pid
- * namespace, seconds of the epoch, host. The first line is the supervisor's; the command adds its own
+ * What a line says is in lib/dotline.h. The first line is the supervisor's; the command adds its own
  * before it begins, so that a killed supervisor does not make the file stale while the command runs.
  * From before the file has its name until then both hold flock(2) on it, by the one descriptor that the
  * command's process inherits: so a supervisor that is killed in between leaves no stale file either.
  * A line without its newline is not there.
  *
  * The file is complete before link(2) gives it its name. It is stale when every line is of a dead
- * process, or of an earlier boot of this host. A stale one is taken over by rename(2) of a new file
+ * process, or of an earlier boot of this machine. A stale one is taken over by rename(2) of a new file
  * onto it; whoever does so holds flock(2) on the old file from before the look that finds it stale,
  * and then makes sure that the name still is the old file's: of two who find it stale, the second
  * finds another file there. Removing it first would let him remove the winner's.
  *
- * Not judged, so held: another host, another pid namespace, a file that is not ours.
+ * Not judged, so held: another machine, another pid namespace, who cannot be looked at, a file that is
+ * not ours.
  */
 #define _GNU_SOURCE
 #include "ipc-lock.h"
@@ -22,7 +22,6 @@
 #include "fd.h"
 #include "newfile.h"
 #include "num.h"
-#include "proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -50,95 +49,19 @@ struct dotlocks {
 	unsigned n;
 };
 
-/* Who and where we are. What cannot be read is "", and LACKS names it, ERR says why. */
-struct self {
-	char boot[40], ns[32], host[72];
-	uint64_t start;
-	const char *lacks;
-	int err;
-};
-
-static void lack(struct self *s, const char *what)
-{
-	if (s->lacks == NULL)
-		s->err = errno;
-	s->lacks = s->lacks == NULL ? what : s->lacks;
-}
-
-static void self_read(struct self *s)
-{
-	*s = (struct self){.start = 0};
-	if (proc_boot_id(s->boot) < 0)
-		lack(s, PROC_BOOT_ID);
-	ssize_t n = readlink("/proc/self/ns/pid", s->ns, sizeof s->ns - 1);
-	s->ns[n > 0 ? n : 0] = '\0';
-	if (n <= 0)
-		lack(s, "/proc/self/ns/pid");
-	if ((s->start = proc_start(getpid())) == 0)
-		lack(s, "/proc/self/stat");
-	if (gethostname(s->host, sizeof s->host) < 0 || s->host[0] == '\0')
-		snprintf(s->host, sizeof s->host, "localhost");
-	s->host[sizeof s->host - 1] = '\0';
-}
-
-static int add_line(int fd, const struct self *s)
-{
-	char line[256];
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	int n = snprintf(line, sizeof line, "%ld %llu %s %s %lld %s\n", (long)getpid(),
-		(unsigned long long)s->start, s->boot, s->ns, (long long)now.tv_sec, s->host);
-	return lseek(fd, 0, SEEK_END) < 0 ? -1 : fd_write(fd, line, (size_t)n);
-}
-
-/* Split off the next word of *P. */
-static char *cut(char **p)
-{
-	char *word = *p;
-	size_t len = strcspn(word, " ");
-	*p = word + len;
-	if (**p == ' ')
-		*(*p)++ = '\0';
-	return word;
-}
-
-/* Does the process of LINE live? 1, 0, or 1 with *OWNER.here false when that cannot be told; -1 when
- * it is not such a line. */
-static int judge(char *line, const struct self *s, struct dotlock_owner *owner)
-{
-	int64_t pid, start, since;
-	char *pid_word = cut(&line), *start_word = cut(&line);
-	char *boot = cut(&line), *ns = cut(&line), *since_word = cut(&line);
-	if (num_int(pid_word, &pid) != NULL || pid <= 0 || pid > INT32_MAX ||
-		num_int(start_word, &start) != NULL || start < 0 ||
-		num_int(since_word, &since) != NULL || *line == '\0')
-		return -1;
-	*owner =
-		(struct dotlock_owner){.pid = (pid_t)pid, .start = (uint64_t)start, .since = since};
-	snprintf(owner->host, sizeof owner->host, "%s", line);
-	if (strlen(boot) != 36 || s->boot[0] == '\0')
-		return 1; /* of a boot that was not, or is not, known */
-	if (strcmp(boot, s->boot) != 0)
-		return strcmp(line, s->host) != 0;
-	if (strcmp(ns, s->ns) != 0 || strncmp(ns, "pid:", 4) != 0)
-		return 1;
-	owner->here = true;
-	return proc_life((struct proc_id){owner->pid, owner->start}) != PROC_DEAD;
-}
-
 /* The lines of the file that FD is. As dotlock_look. */
-static int judge_file(int fd, const struct self *s, struct dotlock_owner *owner)
+static int judge_file(int fd, const struct dotline_self *s, struct dotline *owner)
 {
 	char text[2048], *line = text, *end;
 	int verdict = -1;
 	ssize_t n = fd_pread(fd, text, sizeof text - 1, 0);
-	*owner = (struct dotlock_owner){0};
+	*owner = (struct dotline){0};
 	if (n < 0)
 		return -1;
 	text[n] = '\0';
 	for (; (end = strchr(line, '\n')) != NULL && verdict <= 0; line = end + 1) {
 		*end = '\0';
-		int r = judge(line, s, owner);
+		int r = dotline_judge(line, s, owner);
 		if (r < 0)
 			break;
 		verdict = r;
@@ -147,9 +70,9 @@ static int judge_file(int fd, const struct self *s, struct dotlock_owner *owner)
 	return verdict;
 }
 
-static int look(int dirfd, const char *rel, const struct self *s, struct dotlock_owner *owner)
+static int look(int dirfd, const char *rel, const struct dotline_self *s, struct dotline *owner)
 {
-	*owner = (struct dotlock_owner){0};
+	*owner = (struct dotline){0};
 	int fd = fd_open(dirfd, rel, O_RDONLY | O_NONBLOCK, 0);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -1;
@@ -158,10 +81,10 @@ static int look(int dirfd, const char *rel, const struct self *s, struct dotlock
 	return r;
 }
 
-int dotlock_look(int dirfd, const char *rel, struct dotlock_owner *owner)
+int dotlock_look(int dirfd, const char *rel, struct dotline *owner)
 {
-	struct self s;
-	self_read(&s);
+	struct dotline_self s;
+	dotline_self(&s);
 	int r = look(dirfd, rel, &s, owner);
 	if (r != 0)
 		return r;
@@ -184,7 +107,7 @@ static bool names(const struct object_at *at, const struct stat *st)
 
 /* Put F in the place of the stale file. 1 done, 0 it is not stale, 2 it is another or gone, -1. */
 static int take_over(
-	struct dotlock *d, struct newfile *f, const struct self *s, struct dotlock_owner *owner)
+	struct dotlock *d, struct newfile *f, const struct dotline_self *s, struct dotline *owner)
 {
 	struct stat st;
 	int fd = fd_open(d->at.dirfd, d->at.rel, O_RDONLY | O_NONBLOCK, 0), r;
@@ -194,7 +117,7 @@ static int take_over(
 	r = lock_flock(fd, false, wait_until(GLANCE), NULL);
 	if (r < 0 && (errno == EAGAIN || errno == ETIMEDOUT || errno == EINTR)) {
 		/* Another is at it, or starts its command. */
-		*owner = (struct dotlock_owner){0};
+		*owner = (struct dotline){0};
 		fd_close(fd);
 		return 0;
 	}
@@ -211,7 +134,7 @@ static int take_over(
 }
 
 /* A line that lacks something could be judged by nobody: no lock is taken with it. 0 somebody has it, -1. */
-static int cannot_sign(struct dotlock *d, const struct self *s, struct dotlock_owner *owner)
+static int cannot_sign(struct dotlock *d, const struct dotline_self *s, struct dotline *owner)
 {
 	int alive = look(d->at.dirfd, d->at.rel, s, owner);
 	if (alive != 0)
@@ -222,11 +145,11 @@ static int cannot_sign(struct dotlock *d, const struct self *s, struct dotlock_o
 }
 
 /* One try. 1 taken, 0 somebody has it, 2 somebody had: try again, -1. */
-static int try_take(struct dotlock *d, unsigned mode, struct dotlock_owner *owner)
+static int try_take(struct dotlock *d, unsigned mode, struct dotline *owner)
 {
 	struct newfile f;
-	struct self self;
-	self_read(&self);
+	struct dotline_self self;
+	dotline_self(&self);
 	if (self.lacks != NULL)
 		return cannot_sign(d, &self, owner);
 	if (newfile_open(&f, d->at.dirfd, d->at.rel, mode) < 0)
@@ -234,7 +157,7 @@ static int try_take(struct dotlock *d, unsigned mode, struct dotlock_owner *owne
 	/* Where there is no flock(2), nobody takes over either. */
 	int r = lock_flock(f.fd, false, DEADLINE_NOW, NULL) < 0 && errno == EAGAIN ? -1 : 0;
 	if (r == 0)
-		r = add_line(f.fd, &self);
+		r = dotline_add(f.fd, &self);
 	if (r == 0)
 		r = newfile_link(&f) == 0 ? 1 : errno != EEXIST ? -1 : 0;
 	if (r == 0 && newfile_dangling(d->at.dirfd, d->at.rel)) {
@@ -289,7 +212,7 @@ static int watch(const struct dotlock *d)
 }
 
 static int take(struct dotlock *d, unsigned mode, int64_t deadline, const struct stop *stop,
-	struct dotlock_owner *owner)
+	struct dotline *owner)
 {
 	int ino = -1, r;
 	while ((r = try_take(d, mode, owner)) == 0 || r == 2) {
@@ -337,12 +260,12 @@ static void undo_release(void *arg, intptr_t n)
 static int sign(void *arg)
 {
 	struct dotlocks *all = arg;
-	struct self self;
-	self_read(&self);
+	struct dotline_self self;
+	dotline_self(&self);
 	if (self.lacks != NULL)
 		return self.err;
 	for (unsigned i = 0; i < all->n; i++)
-		if (all->d[i].fd >= 0 && add_line(all->d[i].fd, &self) < 0)
+		if (all->d[i].fd >= 0 && dotline_add(all->d[i].fd, &self) < 0)
 			return errno;
 	for (unsigned i = 0; i < all->n; i++)
 		if (all->d[i].fd >= 0)
@@ -356,8 +279,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp((*x)->text, (*y)->text);
 }
 
-static int refused(
-	struct call *call, const struct dotlock *d, const struct dotlock_owner *o, int errnum)
+static int refused(struct call *call, const struct dotlock *d, const struct dotline *o, int errnum)
 {
 	char command[400], t[32];
 	if (errnum == EBADMSG)
@@ -373,10 +295,11 @@ static int refused(
 		return call_fail(call, errnum == EAGAIN ? ST_BUSY : ST_TIMEOUT, 0,
 			"%s: busy: another takes it over", d->text);
 	return call_fail(call, errnum == EAGAIN ? ST_BUSY : ST_TIMEOUT, 0,
-		"%s: %s: held by %ld (%s)%s%s since %s", d->text,
+		"%s: %s: held by %ld (%s)%s%s since %s%s", d->text,
 		errnum == EAGAIN ? "busy" : "timed out", (long)o->pid,
 		o->here ? proc_command(o->pid, command, sizeof command) : "not visible",
-		o->here ? "" : " on ", o->here ? "" : o->host, num_time_text(o->since, t));
+		o->here ? "" : " on ", o->here ? "" : o->host, num_time_text(o->since, t),
+		o->reboot ? ", of another boot; remove it by hand if it is left over" : "");
 }
 
 /* All or none, in the order of their names. -1, or a status. */
@@ -389,7 +312,7 @@ static int take_all(struct call *call, struct dotlocks *all)
 		sorted[i] = &all->d[i];
 	qsort(sorted, all->n, sizeof *sorted, by_name);
 	for (unsigned i = 0; i < all->n; i++) {
-		struct dotlock_owner owner = {0};
+		struct dotline owner = {0};
 		if (i > 0 && strcmp(sorted[i]->text, sorted[i - 1]->text) == 0)
 			continue;
 		if (take(sorted[i], mode, deadline, &call->stop, &owner) < 0)

@@ -3,6 +3,7 @@
 #define IPC_LOCK_APPLET_H
 
 #include "call.h"
+#include "dotline.h"
 #include "lock.h"
 #include "proc.h"
 #include "spawn.h"
@@ -114,14 +115,7 @@ const char *holders_text(struct call *call, const struct lock *l);
 /* run --family dotlock */
 int run_dotlock(struct call *call);
 /* Who has it: 1 a live holder (or one that cannot be judged), 0 stale or no file, -1 with errno
- * (EBADMSG: not such a file). ID and HOST of the first holder. */
-struct dotlock_owner {
-	pid_t pid;
-	uint64_t start;
-	int64_t since;
-	char host[72];
-	bool here; /* of this machine and pid namespace: the pid means something */
-};
-int dotlock_look(int dirfd, const char *rel, struct dotlock_owner *owner);
+ * (EBADMSG: not such a file). OWNER gets the first of its holders that is not dead. */
+int dotlock_look(int dirfd, const char *rel, struct dotline *owner);
 
 #endif

@@ -117,7 +117,7 @@ static int held(const struct lock *l, unsigned families)
 
 static int test_dotlock(struct call *call, struct lock *l)
 {
-	struct dotlock_owner owner;
+	struct dotline owner;
 	if (call->opt[TEST_SHARED].count > 0 || call->opt[TEST_RANGE].count > 0)
 		return call_fail(call, ST_USAGE, 0, "a lock file has no --shared or --range");
 	if (l->obj.kind == OBJECT_FD)
@@ -284,7 +284,7 @@ static void stat_json(struct call *call, struct found *f)
 /* A lock file of --family dotlock: its owner is the holder. False when it is none. */
 static bool stat_dotlock(struct call *call, const struct lock *l, struct found *f)
 {
-	struct dotlock_owner owner;
+	struct dotline owner;
 	if (l->at.rel == NULL || l->obj.fd >= 0 ||
 		dotlock_look(l->at.dirfd, l->at.rel, &owner) <= 0 || owner.pid <= 0)
 		return false;
