@@ -22,39 +22,6 @@
 
 #define LOCK_PATIENCE (10 * NS_PER_S) /* starting takes others a few ms */
 
-const char *sock_type_name(int type)
-{
-	return type == SOCK_STREAM       ? "stream"
-		: type == SOCK_DGRAM     ? "dgram"
-		: type == SOCK_SEQPACKET ? "seqpacket"
-					 : "socket";
-}
-
-static int get_int(int fd, int opt)
-{
-	int n = -1;
-	socklen_t len = sizeof n;
-	return getsockopt(fd, SOL_SOCKET, opt, &n, &len) < 0 ? -1 : n;
-}
-
-int sock_type(int fd)
-{
-	return get_int(fd, SO_TYPE);
-}
-
-bool sock_is_listening(int fd)
-{
-	return get_int(fd, SO_ACCEPTCONN) == 1;
-}
-
-const char *sock_name(int fd, bool peer, char buf[ADDR_TEXT])
-{
-	struct addr_sa sa = {.len = sizeof sa.ss};
-	int r = peer ? getpeername(fd, &sa.sa, &sa.len) : getsockname(fd, &sa.sa, &sa.len);
-	buf[0] = '\0';
-	return r < 0 ? buf : addr_text(&sa.sa, sa.len, sock_type(fd), buf);
-}
-
 /* The lock of all who start a server in this directory: flock(2) on the directory, which leaves
  * nothing behind; on PATH.lock when the directory cannot be opened for reading. */
 static int lock_dir(const char *path, const struct stop *stop)
@@ -295,15 +262,6 @@ static int listen_sa(struct call *call, const struct addr *a, unsigned i, struct
 	}
 	b->name = call_strdup(call, sock_name(b->fd, false, name));
 	return start(call, b, how, a->text);
-}
-
-int sock_fd_failed(struct call *call, int fd)
-{
-	if (errno == EBADF)
-		return call_fail(call, ST_NOOBJ, 0, "descriptor %d is not open", fd);
-	if (errno == ENOTSOCK)
-		return call_fail(call, ST_USAGE, 0, "descriptor %d is not a socket", fd);
-	return call_error(call, errno, "descriptor %d", fd);
 }
 
 int sock_take(struct call *call, int fd, struct sock_bound **bound)

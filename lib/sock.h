@@ -73,6 +73,8 @@ int sock_take(struct call *call, int fd, struct sock_bound **bound);
 int sock_connect_start(const struct addr *a, unsigned i, int type, bool *pending);
 /* The result of a pending connect: 0 or -1 with errno. */
 int sock_connect_result(int fd);
+/* Connect FD, a unix datagram socket, again: whoever has the path A now. 0 or -1 with errno. */
+int sock_connect_again(int fd, const struct addr *a);
 /* Connect until DEADLINE, each address of the host in turn. A descriptor, O_CLOEXEC, blocking; -1 with errno:
  * ETIMEDOUT, EAGAIN (DEADLINE_NOW), EINTR (stop signal), ECONNREFUSED, ENOENT, EPROTOTYPE (a socket of
  * another type has the name) ... Stays on unix sockets in the queue of a full backlog as long as it takes. */
@@ -91,6 +93,13 @@ int sock_wait(const struct addr *a, int type, int64_t deadline, const struct sto
 int sock_connect(struct call *call, struct addr *a, int type, int64_t retry, int *fd);
 /* The status and message for a failed connect with ERRNUM. */
 int sock_connect_failed(struct call *call, const struct addr *a, int type, int errnum);
+
+/* Close FD, a connection that ends before its time, so that its peer does not take this for the end of what it
+ * was to get: TCP resets it. A unix socket has no reset; its peer gets ECONNRESET when FD has
+ * something that was not read, and else cannot learn it. errno is kept. */
+void sock_abort(int fd);
+/* Is ERRNUM a lack of ours (descriptors, memory, watches): no news about the peer, and perhaps over soon? */
+bool sock_lacks(int errnum);
 
 /* "stream", "dgram", "seqpacket". */
 const char *sock_type_name(int type);

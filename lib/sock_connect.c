@@ -89,6 +89,20 @@ int sock_connect_result(int fd)
 	return err == 0 ? 0 : -1;
 }
 
+int sock_connect_again(int fd, const struct addr *a)
+{
+	struct addr_at at;
+	if (!is_ours(a)) {
+		errno = EPERM;
+		return -1;
+	}
+	if (target(a, 0, &at) < 0)
+		return -1;
+	int r = connect(fd, &at.sa.sa, at.sa.len);
+	addr_leave(&at);
+	return r;
+}
+
 /* Stand in the queue of a unix socket whose backlog is full: only a blocking connect(2) can. */
 static int connect_queued(const struct addr *a, int type, int64_t deadline, const struct stop *stop)
 {

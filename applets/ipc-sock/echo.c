@@ -58,7 +58,7 @@ void echo_ready(struct loop *loop, struct loop_watch *w, uint32_t events)
 	if (sent < 0 || sent == n)
 		return;
 	if (buf_add(&c->buf, s->scratch + sent, (size_t)(n - sent)) < 0) {
-		client_close(c, -1);
+		client_abort(c);
 		return;
 	}
 	(void)loop_add(loop, w, EPOLLOUT);

@@ -155,6 +155,19 @@ static void ended(struct loop *loop, struct loop_child *child, int wstatus)
 	client_close(c, wstatus);
 }
 
+/* -1 with errno. What may be over soon is said by whoever waits for that. */
+static int not_started(struct client *c, int err, int execed)
+{
+	struct server *s = c->srv;
+	bool processes = !execed && err == EAGAIN; /* RLIMIT_NPROC, pids.max, pid_max */
+	int lack = processes ? ENOMEM : err;
+	if (s->n == 1 || execed || !sock_lacks(lack))
+		call_warn(s->call, processes ? 0 : err, "start %s%s", s->call->command[0],
+			processes ? ": no more processes allowed; see ulimit -u" : "");
+	errno = execed ? EIO : lack;
+	return -1;
+}
+
 int server_cmd_start(struct client *c, int fd)
 {
 	struct server *s = c->srv;
@@ -166,9 +179,11 @@ int server_cmd_start(struct client *c, int fd)
 		.flags = SPAWN_GROUP,
 		.hook = become,
 		.hook_arg = &b};
-	if (spawn_call(s->call, &sp, &c->child.pid) != 0)
-		return -1;
+	int execed = 0, err = spawn(&sp, &c->child.pid, &execed);
+	if (err != 0)
+		return not_started(c, err, execed);
 	c->child.ended = ended;
+	client_fed(c);
 	/* Closed first: the pidfd has its number when there is no other. */
 	fd_close(fd);
 	if (loop_child(&s->loop, &c->child) == 0)

@@ -54,7 +54,7 @@ static void stalled(struct loop *loop, struct loop_timer *t)
 		s->stats.slow++;
 		call_warn(s->call, 0, "connection %llu is too slow; it is closed",
 			(unsigned long long)c->id);
-		client_close(c, -1);
+		client_abort(c);
 	}
 	if (!loop->quit)
 		resume(s);
@@ -73,7 +73,7 @@ static bool take_record(struct server *s, const char *data, size_t len, uint64_t
 			if ((c->pos <= log->start + (log->end - log->start) / 2 ||
 				    c->rec <= log->first + (log->last - log->first) / 2) &&
 				backlog_skip(c) < 0)
-				client_close(c, -1);
+				client_abort(c);
 		}
 		backlog_trim(s);
 	}
@@ -335,7 +335,7 @@ void hub_ready(struct loop *loop, struct loop_watch *w, uint32_t events)
 	}
 	if (s->role == ROLE_HUB && !s->stopping && n > 0 &&
 		buf_add(&c->buf, s->scratch, (size_t)n) < 0) {
-		client_close(c, -1);
+		client_abort(c);
 		return;
 	}
 	client_input(c);

@@ -67,6 +67,7 @@ struct client {
 	bool counted;      /* in the table of uids */
 	bool partly;       /* .pos is inside a record */
 	bool paused;       /* not read from until there is room for what it says */
+	bool starved;      /* it is not served yet, for lack of descriptors or memory */
 };
 
 #define READ_END (-2)
@@ -112,6 +113,7 @@ struct server {
 	bool json;
 	struct allow allow;
 	uint64_t max, max_per_uid, min, count, served;
+	unsigned starved; /* clients that are; none is accepted meanwhile */
 	struct frame frame;
 	size_t record_max;
 	int64_t idle, grace;
@@ -130,7 +132,7 @@ struct server {
 	size_t nuids;
 	bool accepting, stopping;
 	int status, stop_signal;
-	struct loop_timer too_late, accept_again, grace_over, idle_check;
+	struct loop_timer too_late, accept_again, grace_over, idle_check, feed_again;
 	struct loop_signal usr1;
 	struct outq outq;
 	struct stats stats;
@@ -154,14 +156,24 @@ void server_end(struct server *s, int status);
 /* Stop as for a signal: no more clients, the present ones may finish. */
 void server_stop(struct server *s);
 
-/* client.c */
+/* accept.c */
 void server_accept(struct loop *loop, struct loop_watch *w, uint32_t events);
 /* A new connection FD (-1: a session of datagrams). It is served, or closed. */
 void server_greet(struct server *s, int fd);
 void server_accepting(struct server *s, bool on);
-void client_close(struct client *c, int wstatus);
-/* How many connections the user of C has. */
+/* How many connections the user of C has, and one less. */
 unsigned client_of_uid(struct client *c);
+void client_uncount(struct client *c);
+/* C cannot be served now by ERR, a lack of ours: nobody else is accepted until it is, client_fed(). */
+void client_starved(struct client *c, int err);
+void client_fed(struct client *c);
+
+/* client.c */
+/* C is the newest of its server. */
+void client_link(struct client *c);
+void client_close(struct client *c, int wstatus);
+/* The same, when C has not got all that it was to get: its peer is reset as far as can be, sock_abort(). */
+void client_abort(struct client *c);
 /* It has done something: not idle. */
 void client_active(struct client *c);
 /* The server stops: what C still gets is the farewell and the end of the stream. */
@@ -225,6 +237,8 @@ size_t sock_record_end(const struct server *s, struct frame frame, const char *d
 /* relay.c */
 struct relay;
 int relay_begin(struct client *c, int fd);
+/* How many descriptors a client takes. */
+unsigned relay_cost(const struct server *s);
 void relay_end(struct client *c);
 void relay_finish(struct client *c);
 void session_ready(struct loop *loop, struct loop_watch *w, uint32_t events);

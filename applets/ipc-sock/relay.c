@@ -28,7 +28,11 @@ void relay_end(struct client *c)
 	loop_cancel(&s->loop, &l->again);
 	for (struct side *side = &l->a;; side = &l->b) {
 		loop_remove(&s->loop, &side->watch);
-		fd_close(side->watch.fd);
+		/* An end before its time is not to be taken for the end of an answer. */
+		if (l->whole)
+			fd_close(side->watch.fd);
+		else
+			sock_abort(side->watch.fd);
 		if (side == &l->b)
 			break;
 	}
@@ -43,14 +47,28 @@ void relay_end(struct client *c)
 		s->relay->fresh = NULL;
 }
 
+#define LACK_PAUSE (100 * NS_PER_MS)
+#define DOOMED NS_PER_S
+
+/* There is no memory to move more: after a pause, and with no event before. */
+static bool watch_later(struct server *s, struct link *l)
+{
+	loop_remove(&s->loop, &l->a.watch);
+	loop_remove(&s->loop, &l->b.watch);
+	return loop_at(&s->loop, &l->again, wait_now() + LACK_PAUSE) == 0;
+}
+
 /* What each side is waited for. False: both ways have ended. */
 static bool watch_both(struct server *s, struct link *l)
 {
 	/* Done both ways; or one has gone for good, and the other knows. */
-	if ((l->a.shut && (l->b.shut || l->b.hung)) || (l->b.shut && l->a.hung))
+	bool ended = (l->a.shut && (l->b.shut || l->b.hung)) || (l->b.shut && l->a.hung) ||
+		(l->peer != NULL && l->b.eof && !l->down.waits);
+	l->whole = l->whole || ended;
+	if (ended)
 		return false;
-	if (l->peer != NULL && l->b.eof && !l->down.waits)
-		return false;
+	if (l->up.lacks || l->down.lacks)
+		return watch_later(s, l);
 	uint32_t a = (l->up.waits || l->a.eof ? 0 : EPOLLIN) | (l->down.waits ? EPOLLOUT : 0);
 	uint32_t b = (l->down.waits || l->b.eof ? 0 : EPOLLIN) | (l->up.waits ? EPOLLOUT : 0);
 	/* One that has hung up would tell so again and again while the other is waited for. */
@@ -69,9 +87,7 @@ void relay_turn(struct client *c)
 {
 	struct server *s = c->srv;
 	struct link *l = c->link;
-	way_go(s, &l->up);
-	way_go(s, &l->down);
-	if (!watch_both(s, l))
+	if (!way_go(s, &l->up) || !way_go(s, &l->down) || !watch_both(s, l))
 		client_close(c, -1);
 }
 
@@ -80,6 +96,10 @@ static void side_ready(struct loop *loop, struct loop_watch *w, uint32_t events)
 	struct side *side = (struct side *)(void *)w;
 	struct link *l = side->client->link;
 	(void)loop;
+	if (l->doomed) {
+		client_close(side->client, -1);
+		return;
+	}
 	if ((events & (EPOLLHUP | EPOLLERR)) != 0)
 		side->hung = true;
 	if (!l->connected)
@@ -87,13 +107,36 @@ static void side_ready(struct loop *loop, struct loop_watch *w, uint32_t events)
 	relay_turn(side->client);
 }
 
+/* Only what was not read resets a unix socket: when nothing has come yet, the first bytes are waited for a
+ * little while. */
+static bool doom(struct server *s, struct link *l)
+{
+	struct peer peer;
+	if (l->peer != NULL || s->stopping || peer_of(l->a.watch.fd, &peer) < 0 ||
+		wait_fd(l->a.watch.fd, POLLIN, DEADLINE_NOW, NULL) > 0)
+		return false;
+	loop_remove(&s->loop, &l->b.watch);
+	fd_close(l->b.watch.fd);
+	l->b.watch.fd = -1;
+	l->doomed = true;
+	return loop_at(&s->loop, &l->again, wait_now() + DOOMED) == 0 &&
+		loop_add(&s->loop, &l->a.watch, EPOLLIN) == 0;
+}
+
 static void refuse(struct client *c, int err)
 {
 	struct server *s = c->srv;
+	struct link *l = c->link;
 	s->stats.failed++;
-	call_warn(s->call, err, "connection %llu: connect %s", (unsigned long long)c->id,
-		s->relay->to.text);
-	client_close(c, -1);
+	if (l->up.rec.len > 0)
+		c->dropped++;
+	/* Each sender of datagrams comes again and again. */
+	if (l->peer == NULL || s->relay->said != err)
+		call_warn(s->call, err, "connection %llu: connect %s", (unsigned long long)c->id,
+			s->relay->to.text);
+	s->relay->said = err;
+	if (!doom(s, l))
+		client_close(c, -1);
 }
 
 static void attempt(struct client *c);
@@ -101,31 +144,46 @@ static void attempt(struct client *c);
 static void again(struct loop *loop, struct loop_timer *t)
 {
 	struct link *l = (struct link *)(void *)((char *)t - offsetof(struct link, again));
+	struct client *c = l->a.client;
 	(void)loop;
-	if (l->b.watch.fd >= 0) {
-		refuse(l->a.client, ETIMEDOUT);
-		return;
-	}
-	attempt(l->a.client);
+	if (l->doomed)
+		client_close(c, -1);
+	else if (l->connected)
+		relay_turn(c);
+	else if (l->b.watch.fd >= 0)
+		refuse(c, ETIMEDOUT);
+	else
+		attempt(c);
 }
 
 static void joined(struct client *c)
 {
 	struct link *l = c->link;
 	struct server *s = c->srv;
+	client_fed(c);
 	l->connected = true;
 	loop_cancel(&s->loop, &l->again);
 	l->b.watch.ready = side_ready;
 	relay_turn(c);
 }
 
-/* Not now: later, while --retry lasts. A full backlog is always worth another try until -w is over. */
+/* Not now: later, while --retry lasts. A full backlog and a lack of ours are always worth another try until -w
+ * is over. */
 static void failed_attempt(struct client *c, int err)
 {
 	struct link *l = c->link;
 	struct server *s = c->srv;
+	/* Ours to wait for, as long as others may give something back. */
+	if (sock_lacks(err) && s->n > 1) {
+		client_starved(c, err);
+		l->deadline = wait_until(s->relay->timeout);
+		if (loop_at(&s->loop, &l->again, wait_now() + LACK_PAUSE) < 0)
+			refuse(c, err);
+		return;
+	}
 	int64_t now = wait_now(),
-		until = err == EAGAIN && l->until < l->deadline ? l->deadline : l->until;
+		until = (err == EAGAIN || sock_lacks(err)) && l->until < l->deadline ? l->deadline
+										     : l->until;
 	if (now >= until || loop_at(&s->loop, &l->again, now + 20 * NS_PER_MS) < 0)
 		refuse(c, err);
 }
@@ -170,6 +228,12 @@ static void attempt(struct client *c)
 		refuse(c, errno);
 }
 
+unsigned relay_cost(const struct server *s)
+{
+	unsigned sockets = s->type == SOCK_DGRAM ? 1 : 2, pipes = s->relay->splices ? 4 : 0;
+	return sockets + pipes;
+}
+
 int relay_begin(struct client *c, int fd)
 {
 	struct server *s = c->srv;
@@ -181,8 +245,10 @@ int relay_begin(struct client *c, int fd)
 	s->relay->peer = NULL;
 	l->answer = s->bound->fd;
 	s->relay->fresh = c;
-	l->a = (struct side){.client = c, .watch = {.fd = fd, .ready = side_ready}};
-	l->b = (struct side){.client = c, .watch = {.fd = -1}};
+	l->a = (struct side){
+		.client = c, .type = s->type, .watch = {.fd = fd, .ready = side_ready}};
+	l->b = (struct side){.client = c, .type = s->relay->type, .watch = {.fd = -1}};
+	l->whole = l->peer != NULL; /* a session has no end that says anything */
 	l->up = (struct way){.from = &l->a, .to = &l->b, .pipe = {-1, -1}};
 	l->down = (struct way){.from = &l->b, .to = &l->a, .pipe = {-1, -1}};
 	l->again.due = again;
@@ -199,7 +265,7 @@ int relay_begin(struct client *c, int fd)
 void relay_finish(struct client *c)
 {
 	struct link *l = c->link;
-	if (!l->connected || l->peer != NULL) {
+	if (l->doomed || !l->connected || l->peer != NULL) {
 		client_close(c, -1);
 		return;
 	}

@@ -48,13 +48,14 @@ void server_undo(void *server, intptr_t n)
 	(void)fd_limit_restore(&s->nofile);
 }
 
-/* As many descriptors as we may have: each client takes one. A command gets the old limit back. */
+/* As many descriptors as we may have: a client takes one, or what a relay needs for it. A command gets the old
+ * limit back. */
 static void raise_limit(struct server *s)
 {
-	uint64_t limit = fd_limit_raise(&s->nofile);
+	uint64_t limit = fd_limit_raise(&s->nofile), each = s->relay != NULL ? relay_cost(s) : 1;
 	if (limit == 0)
 		return;
-	uint64_t most = limit > SPARE_FDS * 2 ? limit - SPARE_FDS : SPARE_FDS;
+	uint64_t most = (limit > SPARE_FDS * 2 ? limit - SPARE_FDS : SPARE_FDS) / each;
 	if (s->call->opt[S_MAX_CLIENTS].count > 0 && s->max > most)
 		call_warn(s->call, 0,
 			"--max-clients %llu: only %llu at once, by the limit of open files (ulimit -n %llu)",

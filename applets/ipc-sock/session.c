@@ -1,6 +1,6 @@
 /* session.c: relay from a datagram socket: each sender has a connection of its own to TO, found again by
- * its address, until nothing has moved for --idle. What cannot be passed on at once is dropped, as datagrams
- * may be. */
+ * its address, until nothing has moved for --idle, or until it was idle longest when another sender needs
+ * its place. What cannot be passed on at once is dropped, counted, and said once. */
 #define _GNU_SOURCE
 #include "relay.h"
 
@@ -11,15 +11,11 @@
 
 ssize_t session_answer(const struct link *l, const void *data, size_t len)
 {
-	ssize_t n = -1;
-	/* Who has no name cannot be answered. */
-	if (l->peer->len > sizeof l->peer->sa.sa_family)
-		n = sendto(l->answer, data, len, MSG_DONTWAIT | MSG_NOSIGNAL, &l->peer->sa,
-			l->peer->len);
-	else
+	/* A sender without a name cannot be answered. */
+	if (l->peer->len <= sizeof l->peer->sa.sa_family)
 		return (ssize_t)len;
-	return n < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == EMSGSIZE) ? (ssize_t)len
-										   : n;
+	return sendto(
+		l->answer, data, len, MSG_DONTWAIT | MSG_NOSIGNAL, &l->peer->sa, l->peer->len);
 }
 
 static struct client *find(struct server *s, const struct addr_sa *sa)
@@ -37,10 +33,17 @@ static struct client *find(struct server *s, const struct addr_sa *sa)
 /* A session for SA; NULL: there is none, and why was said. */
 static struct client *open_session(struct server *s, const struct addr_sa *sa)
 {
-	struct addr_sa *peer = s->n < s->max ? malloc(sizeof *peer) : NULL;
+	struct addr_sa *peer = malloc(sizeof *peer);
 	if (peer == NULL) {
 		s->stats.refused++;
 		return NULL;
+	}
+	/* The one that was idle longest makes room. */
+	if (s->n >= s->max) {
+		s->stats.idled++;
+		call_note(s->call, 1, "connection %llu makes room for another sender",
+			(unsigned long long)s->oldest->id);
+		client_close(s->oldest, -1);
 	}
 	*peer = *sa;
 	s->relay->peer = peer;
@@ -65,13 +68,18 @@ void session_ready(struct loop *loop, struct loop_watch *w, uint32_t events)
 		struct client *c = find(s, &sa);
 		if (c == NULL)
 			c = open_session(s, &sa);
-		if (c == NULL)
+		if (c == NULL) {
+			s->stats.dropped++;
 			continue;
+		}
 		struct link *l = c->link;
 		client_active(c);
-		if (l->up.rec.len > 0 || (size_t)n > s->record_max || n == 0 ||
+		c->in += (uint64_t)n;
+		if (n == 0) /* not passed on: a stream has none */
+			continue;
+		if (l->up.rec.len > 0 || (size_t)n > s->record_max ||
 			buf_add(&l->up.rec, s->scratch, (size_t)n) < 0)
-			c->dropped++;
+			way_lost(c, l->up.rec.len > 0 ? EAGAIN : EMSGSIZE, (size_t)n);
 		else if (l->connected)
 			relay_turn(c);
 	}
