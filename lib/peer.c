@@ -2,10 +2,13 @@
 #define _GNU_SOURCE
 #include "peer.h"
 
+#include "fd.h"
 #include "num.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -35,6 +38,45 @@ int peer_of(int sock, struct peer *peer)
 	}
 	*peer = (struct peer){.known = true, .uid = cred.uid, .gid = cred.gid, .pid = cred.pid};
 	return 0;
+}
+
+/* Does our user namespace know every id of the kernel? MAP is the file in /proc that says so. */
+static bool knows_all(const char *map)
+{
+	char *text;
+	size_t len;
+	unsigned long long inside, outside, count;
+	if (fd_slurp(AT_FDCWD, map, 1 << 16, &text, &len) < 0)
+		return false;
+	bool all = sscanf(text, "%llu %llu %llu", &inside, &outside, &count) == 3 && inside == 0 &&
+		count == UINT32_MAX;
+	fd_slurp_free(text);
+	return all;
+}
+
+/* Does ID, which the kernel told, stand for one user or group only? */
+static bool certain(uint32_t id, bool user)
+{
+	const char *overflow =
+		user ? "/proc/sys/kernel/overflowuid" : "/proc/sys/kernel/overflowgid";
+	char *text;
+	size_t len;
+	unsigned long stands_for_many = 65534;
+	if (fd_slurp(AT_FDCWD, overflow, 64, &text, &len) == 0) {
+		stands_for_many = strtoul(text, NULL, 10);
+		fd_slurp_free(text);
+	}
+	return id != stands_for_many || knows_all(user ? "/proc/self/uid_map" : "/proc/self/gid_map");
+}
+
+bool peer_is(const struct peer *peer, uid_t uid)
+{
+	return peer->known && peer->uid == uid && (uid == 0 || certain(uid, true));
+}
+
+bool peer_ours(const struct peer *peer)
+{
+	return peer_is(peer, 0) || peer_is(peer, geteuid());
 }
 
 enum rule { RULE_BAD, RULE_UID, RULE_GID, RULE_ANY };
@@ -72,6 +114,8 @@ const char *allow_parse(struct allow *allow, const char *text)
 
 static bool in_group(const struct peer *peer, int sock, gid_t gid)
 {
+	if (gid != 0 && !certain(gid, false))
+		return false;
 	if (peer->gid == gid)
 		return true;
 	gid_t few[64], *groups = few;
@@ -93,11 +137,11 @@ bool allow_peer(const struct allow *allow, const struct peer *peer, int sock)
 	int64_t id = 0;
 	if (!peer->known)
 		return allow->text == NULL;
-	if (peer->uid == 0 || peer->uid == geteuid())
+	if (peer_ours(peer))
 		return true;
 	for (const char *s = allow->text; s != NULL && *s != '\0';) {
 		enum rule rule = next_rule(&s, &id, &why);
-		if (rule == RULE_ANY || (rule == RULE_UID && peer->uid == (uid_t)id) ||
+		if (rule == RULE_ANY || (rule == RULE_UID && peer_is(peer, (uid_t)id)) ||
 			(rule == RULE_GID && in_group(peer, sock, (gid_t)id)))
 			return true;
 	}

@@ -17,6 +17,12 @@ struct peer {
 /* Ask the kernel (SO_PEERCRED). 0; -1 with errno when SOCK is no connected unix socket. */
 int peer_of(int sock, struct peer *peer);
 
+/* Is PEER certainly the user UID, or (peer_ours) our own user or root? In a user namespace the kernel
+ * gives all users that it does not know the overflow uid (65534): such a peer is nobody's, not even ours
+ * when we are unknown there ourselves. */
+bool peer_is(const struct peer *peer, uid_t uid);
+bool peer_ours(const struct peer *peer);
+
 /* A parsed --allow list: "uid:N|NAME,gid:N|NAME,any". */
 struct allow {
 	const char *text; /* NULL: the default, same uid and root */
