@@ -13,7 +13,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -209,6 +211,34 @@ static int move_all(struct mover *m)
 	return 0;
 }
 
+/* Can FD be read at all? Who waits for input of what cannot waits for ever: a listening socket, a
+ * pidfd, an epoll descriptor, the writing end of a pipe. 0, or -1 with errno. */
+static int check_readable(int fd, mode_t mode)
+{
+	char none, path[40], name[32] = "";
+	int listens = 0;
+	socklen_t len = sizeof listens;
+	if (S_ISSOCK(mode) && getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 &&
+		listens != 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (read(fd, &none, 0) == 0)
+		return 0;
+	if (errno != EINVAL)
+		return errno == EBADF || errno == EISDIR ? -1 : 0;
+	/* An eventfd and its like want to give eight bytes at once; these give none. */
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	bool known = readlink(path, name, sizeof name - 1) > 0;
+	errno = EINVAL;
+	return known &&
+			(strncmp(name, "anon_inode:[pidfd]", 18) == 0 ||
+				strncmp(name, "pidfd:", 6) == 0 ||
+				strncmp(name, "anon_inode:[eventpoll]", 22) == 0)
+		? -1
+		: 0;
+}
+
 int copy_stream(struct copy *c)
 {
 	struct stat in, out;
@@ -221,6 +251,8 @@ int copy_stream(struct copy *c)
 		return -1;
 	}
 	m.in = in.st_mode;
+	if (check_readable(c->in, m.in) < 0)
+		return -1;
 	m.out = out.st_mode;
 	m.way = choose(&m);
 	m.careful = m.waits && (m.way == WAY_BUFFER || (!S_ISFIFO(m.in) && !S_ISREG(m.in)));

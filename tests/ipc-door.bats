@@ -987,3 +987,22 @@ assert d["since"].endswith("Z") and d["running"] == d["queued"] == d["ending"] =
 	status 64 ipc-door rm ./d/
 	status 73 ipc-door serve /dev/null -- true
 }
+
+@test "serve -c N: calls that come after the last one meet no server, and nothing is said of it" {
+	local i
+	for i in 1 2 3 4 5; do
+		ipc-door serve -c 1 --ready-fd 8 ./d -- true 8>ready.fd 2>err 3>&- 4>&- &
+		local server=$!
+		until_true test -s ready.fd
+		: >calls
+		local pids=()
+		for _ in 1 2 3 4; do
+			bg ipc-door call ./d 2>/dev/null
+			pids+=($!)
+		done
+		wait $server
+		wait "${pids[@]}" || :
+		[[ ! -s err ]] || { cat err; return 1; }
+		rm -f ready.fd
+	done
+}

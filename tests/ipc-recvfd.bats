@@ -579,3 +579,30 @@ subprocess.run(["ipc-sendfd", "--ack", "--retry", "40", "./hand", "%d:web" % s.f
 	cat result
 	[[ $(<result) == "0 failed; 11 servers" ]]
 }
+
+@test "what cannot be read is an error at once: a listener, a pidfd, an epoll descriptor, a pipe's write end" {
+	need python3
+	cat >give.py <<-'EOF'
+		import os, select, socket, subprocess, sys, time
+		kind, path = sys.argv[1:3]
+		l = socket.socket(socket.AF_UNIX); l.bind("l." + kind); l.listen()
+		t = socket.socket(); t.bind(("127.0.0.1", 0)); t.listen()
+		e = select.epoll(); p = os.pipe(); n = os.eventfd(7) if hasattr(os, "eventfd") else -1
+		fd = {"unix": l.fileno(), "tcp": t.fileno(), "epoll": e.fileno(), "pipe": p[1],
+		      "pidfd": os.pidfd_open(os.getpid()), "dir": os.open(".", os.O_RDONLY)}[kind]
+		s = socket.socket(socket.AF_UNIX); s.connect(path)
+		socket.send_fds(s, [b"x"], [fd]); s.shutdown(socket.SHUT_WR)
+		sys.stdin.read()
+	EOF
+	mkfifo hold
+	exec 7<>hold
+	local kind
+	for kind in unix tcp epoll pipe pidfd dir; do
+		ready ipc-recvfd --listen --ready-fd 8 ./s
+		bg python3 give.py $kind ./s <hold 2>give.err
+		local s=0
+		wait "$PID" 2>/dev/null || s=$?
+		[[ $s == 74 ]] || { echo "$kind: $s"; cat give.err; return 1; }
+		kill $! 2>/dev/null || :
+	done
+}

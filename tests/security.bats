@@ -729,6 +729,75 @@ flooded() {
 	kill -0 "$door"
 }
 
+# crowd ADDR [BYTES]: python3 as the user nobody opens connections to ADDR until it is turned away, sends BYTES on
+# each of them (the beginning of a call of a door) and holds them until stdin ends. It says how many were kept.
+crowd() {
+	need python3
+	cat >crowd.py <<-'EOF'
+		import os, select, socket, struct, sys
+		addr, size, door = sys.argv[1], int(sys.argv[2]), int(sys.argv[2]) > 0
+		os.setgroups([]); os.setgid(65534); os.setuid(65534)
+		kept = []
+		for i in range(3000):
+		    s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM if door else socket.SOCK_SEQPACKET)
+		    s.settimeout(20)
+		    try:
+		        s.connect(addr)
+		        if door:
+		            s.sendall(struct.pack("4sHHII", b"DOOR", 1, 1, 0, size + 1))
+		            s.sendall(b"x" * size)
+		    except OSError:
+		        break
+		    kept.append(s)
+		    if select.select([s], [], [], 0.002)[0]:
+		        break
+		print(len(kept), flush=True)
+		sys.stdin.read()
+	EOF
+	exec python3 crowd.py "$@"
+}
+
+# crowded ADDR BYTES: a crowd is there, $kept of them; $CROWD is its pid.
+crowded() {
+	mkfifo hold log
+	exec 6<>hold
+	crowd "$@" <hold >log 2>err 3>&- 4>&- &
+	CROWD=$!
+	read -r -t 100 kept <log || { cat err; return 1; }
+	rm hold log
+}
+
+@test "a descriptor store: no other user's connections keep the rest out, least of all its owner" {
+	need root python3
+	chmod 755 .
+	ready ipc-fdstore serve --allow any --ready-fd 8 ./fds
+	crowded ./fds 0
+	[[ $kept -gt 10 && $kept -lt 1024 ]]
+	status 71 as_nobody "$BIN/ipc-fdstore" ls ./fds
+	[[ $stderr == *"this user has too many connections"* ]]
+	status 0 ipc-fdstore store -w 20 ./fds x 0
+	status 0 setpriv --reuid=65533 --regid=65533 --clear-groups "$BIN/ipc-fdstore" ls -w 20 ./fds
+	kill "$CROWD"
+	until_true as_nobody "$BIN/ipc-fdstore" ls ./fds
+}
+
+@test "a door: unfinished requests of another user take a bounded part of its memory" {
+	need root python3
+	chmod 755 .
+	ready ipc-door serve --allow any --ready-fd 8 ./door -- echo served
+	crowded ./door 2090000
+	[[ $kept -gt 2 && $kept -lt 12 ]]
+	local rss
+	rss=$(awk '/^VmRSS/ { print $2 }' "/proc/$PID/status")
+	[[ $rss -lt 60000 ]]
+	status 71 as_nobody "$BIN/ipc-door" call -w 20 ./door "$(head -c 100000 /dev/zero | tr '\0' x)"
+	[[ $stderr == *"too much"* ]]
+	status 0 ipc-door call -w 20 ./door
+	[[ $output == served ]]
+	status 0 setpriv --reuid=65533 --regid=65533 --clear-groups "$BIN/ipc-door" call -w 20 ./door
+	kill "$CROWD"
+}
+
 @test "--max-per-uid keeps one user from taking all places" {
 	ready ipc-sock serve --echo --max-per-uid 2 --ready-fd 8 ./s
 	mkfifo hold

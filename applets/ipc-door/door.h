@@ -18,6 +18,7 @@
 #include "call.h"
 #include "loop.h"
 #include "peer.h"
+#include "quota.h"
 #include "sock.h"
 
 enum {
@@ -111,6 +112,8 @@ struct job {
 	bool nowait;
 	uint64_t id;
 	struct peer peer;
+	struct quota_user *user;  /* counted; NULL: our own, or not let in */
+	size_t bytes;             /* how many of them are counted */
 	struct buf buf;           /* what was received, first of all the request */
 	struct door_call request; /* checked */
 	int group;                /* pidfd of the handler, ended, whose group has not; -1 */
@@ -138,6 +141,7 @@ struct door {
 	size_t request_max;
 	struct rlimit nofile; /* as we were started */
 	size_t fds_max, held; /* descriptors: how many we may have; how many jobs have */
+	struct quota quota;   /* what other users have of it */
 	struct jobs jobs[JOB_STATES];
 	bool accepting, warned;
 	int stopping; /* how often we were told to */
@@ -159,6 +163,8 @@ void door_shut(struct door *d);
 void job_accept(struct loop *loop, struct loop_watch *w, uint32_t events);
 void job_move(struct job *j, enum job_state to);
 void job_free(struct job *j);
+/* Count what it holds, with FDS more descriptors than before. False: its user has too much. */
+bool door_job_count(struct job *j, size_t fds);
 /* Close the connection: the caller sees the end. */
 void job_hang_up(struct job *j);
 /* Answer and forget a job that does not run. */

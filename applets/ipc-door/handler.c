@@ -216,6 +216,7 @@ static bool start(struct job *j)
 	}
 	job_close_fds(j);
 	buf_take(&j->buf, sizeof(struct door_head) + request_length(j));
+	(void)door_job_count(j, 0);
 	if (!watch_child(j))
 		return false;
 	job_move(j, JOB_RUNNING);

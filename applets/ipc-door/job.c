@@ -46,6 +46,7 @@ void job_close_fds(struct job *j)
 {
 	cmsg_close(j->fds, j->nfds);
 	j->door->held -= j->nfds;
+	quota_give(&j->door->quota, j->user, QUOTA_FDS, j->nfds);
 	j->nfds = 0;
 }
 
@@ -57,6 +58,7 @@ void job_hang_up(struct job *j)
 	fd_close(j->watch.fd);
 	j->watch.fd = -1;
 	j->door->held--;
+	quota_give(&j->door->quota, j->user, QUOTA_FDS, 1);
 }
 
 void job_free(struct job *j)
@@ -69,6 +71,8 @@ void job_free(struct job *j)
 	if (j->child.watch.fd >= 0)
 		loop_child_forget(&d->loop, &j->child);
 	fd_close(j->group);
+	quota_give(&d->quota, j->user, QUOTA_BYTES, j->bytes);
+	quota_leave(&d->quota, j->user);
 	buf_free(&j->buf);
 	free(j);
 	door_room(d);
@@ -166,6 +170,7 @@ static void read_signals(struct job *j)
 		handler_signal(j, (int)h.arg);
 		buf_take(&j->buf, sizeof h);
 	}
+	(void)door_job_count(j, 0);
 }
 
 static void too_slow(struct loop *loop, struct loop_timer *t)
@@ -225,6 +230,15 @@ static void read_request(struct job *j)
 		read_signals(j);
 }
 
+bool door_job_count(struct job *j, size_t fds)
+{
+	struct quota *q = &j->door->quota;
+	quota_give(q, j->user, QUOTA_BYTES, j->bytes);
+	j->bytes = j->user != NULL ? j->buf.len : 0;
+	bool bytes_fit = quota_take(q, j->user, QUOTA_BYTES, j->bytes);
+	return quota_take(q, j->user, QUOTA_FDS, fds) && bytes_fit;
+}
+
 static void job_ready(struct loop *loop, struct loop_watch *w, uint32_t events)
 {
 	struct job *j = (struct job *)(void *)((char *)w - offsetof(struct job, watch));
@@ -251,8 +265,13 @@ static void job_ready(struct loop *loop, struct loop_watch *w, uint32_t events)
 	}
 	j->nfds += got;
 	d->held += got;
-	if (buf_add(&j->buf, d->scratch, (size_t)n) < 0)
+	bool added = buf_add(&j->buf, d->scratch, (size_t)n) == 0;
+	bool fits = door_job_count(j, got);
+	if (!added)
 		lost(j);
+	else if (reading && !fits)
+		job_refuse(j, ST_LIMIT, "uid %ld has too much in requests here at once",
+			(long)j->peer.uid);
 	else if (reading)
 		read_request(j);
 	else
@@ -275,6 +294,9 @@ static void greet(struct door *d, int fd)
 	append(j, JOB_READING);
 	if (peer_of(fd, &j->peer) < 0 || !allow_peer(&d->allow, &j->peer, fd))
 		job_refuse(j, ST_PERM, "uid %ld is not let in (--allow)", (long)j->peer.uid);
+	else if (quota_enter(&d->quota, &j->peer, &j->user) < 0 || !door_job_count(j, 1))
+		job_refuse(j, ST_LIMIT, "uid %ld has too many connections here at once",
+			(long)j->peer.uid);
 	else /* as a rule the request is there already */
 		job_ready(&d->loop, &j->watch, EPOLLIN);
 }

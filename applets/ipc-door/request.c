@@ -77,7 +77,7 @@ static bool may_pass(const struct job *j, const char *var)
 {
 	const struct door *d = j->door;
 	size_t len = strcspn(var, "=");
-	if (j->peer.uid == 0 || j->peer.uid == geteuid())
+	if (peer_ours(&j->peer))
 		return true;
 	for (const char *p = d->pass; p != NULL && *p != '\0';) {
 		size_t n = strcspn(p, ",");

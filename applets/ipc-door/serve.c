@@ -18,10 +18,12 @@
 
 int run_door_serve(struct call *call);
 
-#define JOBS 64              /* -j */
-#define GRACE (5 * NS_PER_S) /* --grace */
-#define LAST (1 * NS_PER_S)  /* between TERM and KILL when the server ends */
-#define SPARE_FDS 24         /* stdio, epoll, the listener */
+#define JOBS 64                       /* -j */
+#define GRACE (5 * NS_PER_S)          /* --grace */
+#define LAST (1 * NS_PER_S)           /* between TERM and KILL when the server ends */
+#define SPARE_FDS 24                  /* stdio, epoll, the listener */
+#define CALLS_MOST 4096               /* connections at once, and */
+#define BYTES_MOST (64 * 1024 * 1024) /* what their requests hold: of users that are not ours */
 #define ARGS_LEAST (128 * 1024)
 #define ARGS_MOST (6 * 1024 * 1024) /* execve(2): three quarters of 8 MB */
 
@@ -48,6 +50,7 @@ void door_room(struct door *d)
 void door_shut(struct door *d)
 {
 	d->stopping++;
+	d->accepting = false;
 	loop_remove(&d->loop, &d->listener);
 	loop_cancel(&d->loop, &d->accept_again);
 	sock_release(d->bound);
@@ -119,6 +122,11 @@ static void raise_limit(struct door *d)
 {
 	rlim_t limit = fd_limit_raise(&d->nofile);
 	d->fds_max = limit == 0 ? 1024 : limit > SIZE_MAX ? SIZE_MAX : (size_t)limit;
+	size_t spare = CMSG_MAX_FDS + SPARE_FDS;
+	size_t room = d->fds_max > 2 * spare ? d->fds_max - spare : d->fds_max / 2;
+	quota_limit(&d->quota, QUOTA_CLIENTS, CALLS_MOST);
+	quota_limit(&d->quota, QUOTA_FDS, room);
+	quota_limit(&d->quota, QUOTA_BYTES, BYTES_MOST);
 }
 
 /* What execve(2) takes: a quarter of the stack's limit, within bounds. */

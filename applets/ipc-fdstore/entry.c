@@ -145,7 +145,7 @@ enum reason fds_entry_room(const struct store *s, uid_t uid, int64_t *limit)
 
 bool fds_entry_mine(const struct entry *e, const struct peer *peer)
 {
-	return peer->uid == e->uid || peer->uid == 0 || peer->uid == geteuid();
+	return peer_ours(peer) || peer_is(peer, e->uid);
 }
 
 bool fds_entry_open_to(const struct entry *e, const struct peer *peer, int sock)

@@ -17,6 +17,7 @@
 #include "cmsg.h"
 #include "loop.h"
 #include "peer.h"
+#include "quota.h"
 #include "sock.h"
 #include "spawn.h"
 
@@ -82,6 +83,7 @@ enum reason {
 	WHY_NOFILE,
 	WHY_FLIGHT,
 	WHY_MEMORY,
+	WHY_CROWD, /* this user has num connections already */
 	WHY_N
 };
 
@@ -191,6 +193,7 @@ struct client {
 	struct loop_watch watch;
 	struct loop_timer idle;
 	struct peer peer;
+	struct quota_user *user; /* counted; NULL: our own */
 	uint64_t id;
 	unsigned claims;
 };
@@ -208,6 +211,7 @@ struct store {
 	size_t max, max_per_uid, max_clients;
 	struct client *oldest, *newest;
 	size_t nclients;
+	struct quota quota; /* of other users' connections */
 	uint64_t next_id;
 	struct client *taker; /* while it takes over, nobody else is listened to */
 	bool handed, stopping, paused, warned;

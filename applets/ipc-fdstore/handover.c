@@ -25,9 +25,8 @@
 enum reason fds_handover_begin(struct request *r)
 {
 	struct store *s = r->store;
-	uid_t uid = r->client->peer.uid;
 	r->num = geteuid();
-	if (uid != 0 && uid != geteuid())
+	if (!peer_ours(&r->client->peer))
 		return WHY_FOREIGN;
 	struct handover h = {.entries = s->n,
 		.clients = s->nclients - 1,
@@ -283,7 +282,7 @@ static int greet(struct taking *t)
 {
 	struct store *s = t->s;
 	struct peer peer;
-	if (peer_of(t->link.sock, &peer) < 0 || (peer.uid != geteuid() && peer.uid != 0))
+	if (peer_of(t->link.sock, &peer) < 0 || !peer_ours(&peer))
 		return call_fail(s->call, ST_PERM, 0,
 			"%s: the server is another user's, and not taken over", s->addr.text);
 	int r = ask(t, OP_TAKEOVER, 0, 0, NULL, t->fds, 2, &t->nfds);

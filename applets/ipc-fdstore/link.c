@@ -28,7 +28,7 @@ static int trust(const struct link *l)
 	struct peer peer;
 	if (l->addr.is_path || l->addr.fd >= 0)
 		return 0;
-	if (peer_of(l->sock, &peer) == 0 && (peer.uid == geteuid() || peer.uid == 0))
+	if (peer_of(l->sock, &peer) == 0 && peer_ours(&peer))
 		return 0;
 	return call_fail(l->call, ST_PERM, 0,
 		"%s: the server is another user's, and anybody can take an abstract name; use a path",
@@ -161,6 +161,10 @@ int fds_link_refused(const struct link *l, const char *name)
 		return call_fail(call, ST_LIMIT, 0,
 			"%s: too many of the server's descriptors are on their way (ulimit -n %lld)",
 			sock, num);
+	case WHY_CROWD:
+		return call_fail(call, ST_LIMIT, 0,
+			"%s: this user has too many connections to the server (at most %lld)", sock,
+			num);
 	case WHY_MEMORY: return call_fail(call, ST_LIMIT, ENOMEM, "%s", sock);
 	case WHY_OK:
 	case WHY_BAD:

@@ -40,6 +40,7 @@ static void raise_limit(struct store *s)
 	rlim_t limit = fd_limit_raise(&s->nofile);
 	size_t all = limit > 1 << 24 ? 1 << 24 : (size_t)limit;
 	s->max_clients = all / 8 > CLIENTS_MOST ? CLIENTS_MOST : all / 8 + 1;
+	quota_limit(&s->quota, QUOTA_CLIENTS, s->max_clients);
 	size_t spare = SPARE_FDS + s->max_clients + CMSG_MAX_FDS;
 	size_t most = all > 2 * spare ? all - spare : all / 2;
 	const struct val *max = &s->call->opt[SERVE_MAX];
@@ -108,6 +109,7 @@ void fds_client_close(struct client *c)
 	*(c->prev != NULL ? &c->prev->next : &s->oldest) = c->next;
 	*(c->next != NULL ? &c->next->prev : &s->newest) = c->prev;
 	s->nclients--;
+	quota_leave(&s->quota, c->user);
 	bool taker = c == s->taker;
 	free(c);
 	if (s->loop.quit)
@@ -136,14 +138,30 @@ static void idle(struct loop *loop, struct loop_timer *t)
 		fds_client_close(c);
 }
 
+/* Say why, and go: it reads this in place of an answer. */
+static void refuse(struct store *s, int fd, enum reason why)
+{
+	struct head head = {.reason = why, .num = (int64_t)s->quota.each[QUOTA_CLIENTS]};
+	fds_packet_start(&s->out, &head);
+	fds_packet_seal(&s->out, 0);
+	(void)cmsg_send(fd, s->out.data, s->out.len, NULL, 0, DEADLINE_NOW, NULL);
+	fd_close(fd);
+}
+
 struct client *fds_store_adopt(struct store *s, int fd, const struct peer *peer, uint64_t id)
 {
 	struct client *c = calloc(1, sizeof *c);
-	if (c == NULL) {
-		fd_close(fd);
+	struct quota_user *user = NULL;
+	if (c == NULL || quota_enter(&s->quota, peer, &user) < 0) {
+		if (c != NULL && errno == EDQUOT)
+			refuse(s, fd, WHY_CROWD);
+		else
+			fd_close(fd);
+		free(c);
 		return NULL;
 	}
 	c->store = s;
+	c->user = user;
 	c->id = id;
 	c->peer = *peer;
 	c->watch = (struct loop_watch){.fd = fd, .ready = fds_client_ready};
@@ -164,16 +182,6 @@ int fds_client_wait(struct client *c)
 		return 0;
 	fds_client_close(c);
 	return -1;
-}
-
-/* Say why, and go: it reads this in place of an answer. */
-static void refuse(struct store *s, int fd)
-{
-	struct head head = {.reason = WHY_DENIED};
-	fds_packet_start(&s->out, &head);
-	fds_packet_seal(&s->out, 0);
-	(void)cmsg_send(fd, s->out.data, s->out.len, NULL, 0, DEADLINE_NOW, NULL);
-	fd_close(fd);
 }
 
 static void accept_again(struct loop *loop, struct loop_timer *t)
@@ -208,7 +216,7 @@ static void accept_ready(struct loop *loop, struct loop_watch *w, uint32_t event
 		return;
 	}
 	if (peer_of(fd, &peer) < 0 || !allow_peer(&s->allow, &peer, fd)) {
-		refuse(s, fd);
+		refuse(s, fd, WHY_DENIED);
 		return;
 	}
 	struct client *c = fds_store_adopt(s, fd, &peer, s->next_id++);
