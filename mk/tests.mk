@@ -6,15 +6,26 @@ $(BUILD)/unit: $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/unit/*.c)
 
 include $(wildcard tests/*/rules.mk)
 
+# What the suite runs, so that it can be built with -j before.
+check-build: all $(BUILD)/contract $(BUILD)/unit builtins
+
 # The applets' tests; bats, and python3, are fetched into $(BUILD)/tools where they are missing.
-check: all $(BUILD)/contract $(BUILD)/unit builtins
+check: check-build
 	@tests/run $(if $(V),-v) $(BUILD) $(T)
 
-# The applets' tests once more, with the applets as builtins of the tests' shell, but for those that have next to
-# nothing that runs there.
+# The applets' tests once more, with the applets as builtins of the tests' shell, but for those
+# that have next to nothing that runs there.
 BUILTIN_TESTS = $(filter-out tests/ipc-bench.bats tests/ipc-door.bats,$(sort $(wildcard tests/ipc-*.bats)))
 check-builtins: all builtins
 	@if [ -e $(BUILD)/ipcbox.so ]; then IPCBOX_BUILTINS=1 tests/run $(if $(V),-v) $(BUILD) $(BUILTIN_TESTS); fi
+
+# Everything that the tests can use, installed on this machine: see tests/packages.
+setup:
+	@tests/setup
+
+# All there is, for hours; what is checked for each commit is .ci/run.
+everything:
+	@.ci/run --all
 
 # Every way of linking, each compiler; all are tried, any failure counts.
 check-all:
@@ -25,7 +36,8 @@ sanitize:
 	@T="$(T)" tests/sanitize $(MAKE) --no-print-directory check LINK=dynamic BUILD=$(BUILD)-asan \
 		CFLAGS="-O1 -g $(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer" LDFLAGS="$(SANITIZE)"
 
-# T= some bats files only, F= of the fault matrix; tests/coverage says where it is told what was not run.
+# T= some bats files only, F= of the fault matrix; tests/coverage says where it is told what was
+# not run.
 coverage:
 	@T="$(T)" F="$(F)" V="$(V)" tests/coverage $(BUILD)-cov $(MAKE) --no-print-directory
 
@@ -48,4 +60,4 @@ faults: all
 demo: all
 	@PATH="$(abspath $(BUILD))/bin:$$PATH" tests/demo
 
-.PHONY: check check-builtins check-all sanitize coverage fuzz lint bench torture model faults demo
+.PHONY: check check-build check-builtins setup everything check-all sanitize coverage fuzz lint bench torture model faults demo
