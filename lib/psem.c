@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SEM_SIZE 32 /* sizeof(sem_t) of both, 64-bit */
+#define SEM_SIZE (4 * sizeof(long)) /* sizeof(sem_t) of both */
 #define LOOK (10 * NS_PER_MS)
 
 #ifdef SYSTEM_MUSL
@@ -144,11 +144,11 @@ void psem_set(struct psem *s, unsigned n)
 	futex_wake(value_word(s), INT_MAX);
 }
 
-#elif LONG_MAX > 0x7fffffff
+#elif defined SYSTEM_MUSL
 
 /* __val[0]: the value, its sign bit for sleepers; __val[1]: how many sleep; __val[2]: 0, shared. */
 struct psem_map {
-	uint32_t value, sleepers, private, pad[5];
+	uint32_t value, sleepers, private, pad[sizeof(long) - 3];
 };
 #define ASLEEP 0x80000000u
 
@@ -235,44 +235,7 @@ void psem_set(struct psem *s, unsigned n)
 
 #else
 
-struct psem_map {
-	uint32_t value;
-};
-#define UNKNOWN_LAYOUT
-
-static uint32_t *value_word(const struct psem *s)
-{
-	return &s->map->value;
-}
-static void init(struct psem_map *m, unsigned value)
-{
-	m->value = value;
-}
-unsigned psem_value(const struct psem *s)
-{
-	return s->map->value;
-}
-unsigned psem_waiters(const struct psem *s)
-{
-	(void)s;
-	return 0;
-}
-int psem_wait(struct psem *s, unsigned k, int64_t deadline, const struct stop *stop)
-{
-	(void)s, (void)k, (void)deadline, (void)stop;
-	errno = ENOSYS;
-	return -1;
-}
-int psem_post(struct psem *s, unsigned k)
-{
-	(void)s, (void)k;
-	errno = ENOSYS;
-	return -1;
-}
-void psem_set(struct psem *s, unsigned n)
-{
-	(void)s, (void)n;
-}
+#include "psem32.h"
 
 #endif
 
@@ -289,10 +252,6 @@ static int named(struct psem *s, const char *name)
 {
 	s->fd = -1;
 	s->map = NULL;
-#ifdef UNKNOWN_LAYOUT
-	errno = ENOSYS;
-	return -1;
-#endif
 	return psem_path(name, s->path);
 }
 
@@ -361,10 +320,6 @@ int psem_peek(int fd, unsigned *value, unsigned *waiters)
 		unsigned char bytes[SEM_SIZE];
 	} copy;
 	struct psem s = {.fd = fd, .map = &copy.map};
-#ifdef UNKNOWN_LAYOUT
-	errno = ENOSYS;
-	return -1;
-#endif
 	ssize_t n = fd_pread(fd, copy.bytes, sizeof copy, 0);
 	if (n != (ssize_t)sizeof copy) {
 		errno = n < 0 ? errno : EBADMSG;

@@ -1,7 +1,7 @@
 /* lib/psem.h: named POSIX semaphores as the system's C library lays them out in /dev/shm, whatever
- * library we are linked with: glibc's (since 2.21) and musl's (since 1.0) on 64-bit machines. So
- * sem_open(3), sem_wait(3) and sem_post(3) of any program here meet these. The build says which
- * (SYSTEM_GLIBC, SYSTEM_MUSL); elsewhere every function fails with ENOSYS. sem_overview(7).
+ * library we are linked with: glibc's (since 2.21) and musl's (since 1.0). So sem_open(3), sem_wait(3) and
+ * sem_post(3) of any program of our word size meet these; one of the other word size has another layout,
+ * and opening it fails with EBADMSG. The build says which library (SYSTEM_MUSL, else glibc). sem_overview(7).
  */
 #ifndef IPC_PSEM_H
 #define IPC_PSEM_H

@@ -95,6 +95,44 @@ one_dies() {
 	[[ -n $stderr ]]
 }
 
+@test "32 bit: a semaphore of glibc is used by both, and is refused by 64 bit" {
+	need_32
+	local n=/ipcbox-cross-$$-$BATS_TEST_NUMBER p
+	p=posix:$n
+	cat >s.c <<-'EOF'
+		#include <fcntl.h>
+		#include <semaphore.h>
+		#include <stdlib.h>
+		int main(int argc, char **argv)
+		{
+			sem_t *s = sem_open(argv[1], 0);
+			int n = s == SEM_FAILED ? exit(1), 0 : atoi(argv[2]);
+			for (; n > 0; n--)
+				sem_post(s);
+			for (; n < 0; n++)
+				sem_wait(s);
+			return 0;
+		}
+	EOF
+	gcc -m32 -o s s.c -pthread 2>/dev/null || skip "gcc -m32 does not link here"
+	"$OTHER/ipc-sem" create --value 3 "$p"
+	./s "$n" -1
+	[[ $("$OTHER/ipc-sem" get "$p") == 2 ]]
+	status 65 ipc-sem get "$p"
+	bg ./s "$n" -3
+	local c=$!
+	until_true blocked "$c"
+	"$OTHER/ipc-sem" post "$p"
+	wait "$c"
+	bg "$OTHER/ipc-sem" wait "$p"
+	local ours=$!
+	until_true blocked "$ours"
+	./s "$n" 2
+	wait "$ours"
+	[[ $("$OTHER/ipc-sem" get "$p") == 1 ]]
+	"$OTHER/ipc-sem" rm "$p"
+}
+
 @test "qemu: verbs that need files and the kernel's objects alone work" {
 	need_qemu
 	emulated ipc-fifo create f
