@@ -4,16 +4,15 @@
 
 #include "fd.h"
 #include "out.h"
+#include "task.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 /* Read what fits of a file in /proc; its length, or -1. BUF is NUL-terminated. */
@@ -28,34 +27,10 @@ static ssize_t read_some(int dirfd, const char *path, char *buf, size_t size)
 	return n;
 }
 
-/* State and start time (fields 3 and 22 of proc_pid_stat(5)); the command in field 2 may hold
- * blanks and parentheses, so that fields count from the last ')'. */
-static bool read_stat(pid_t pid, char *state, uint64_t *start)
-{
-	char path[32], text[1024];
-	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	if (read_some(AT_FDCWD, path, text, sizeof text) <= 0)
-		return false;
-	const char *p = strrchr(text, ')');
-	if (p == NULL || p[1] != ' ' || p[2] == '\0')
-		return false;
-	*state = p[2];
-	p += 2;
-	for (int field = 3; field < 22 && p != NULL; field++) {
-		p = strchr(p, ' ');
-		p = p != NULL ? p + 1 : NULL;
-	}
-	if (p == NULL)
-		return false;
-	*start = strtoull(p, NULL, 10);
-	return true;
-}
-
 uint64_t proc_start(pid_t pid)
 {
-	char state;
-	uint64_t start;
-	return read_stat(pid, &state, &start) ? start : 0;
+	struct task t;
+	return task_read(pid, &t) == 0 ? t.id.start : 0;
 }
 
 pid_t proc_parent(pid_t pid, char name[16])
@@ -75,88 +50,13 @@ pid_t proc_parent(pid_t pid, char name[16])
 
 int64_t proc_started_ns(pid_t pid)
 {
-	char state;
-	uint64_t start;
+	struct task t;
 	long hz = sysconf(_SC_CLK_TCK);
-	if (!read_stat(pid, &state, &start) || hz <= 0)
+	if (hz <= 0 || task_read(pid, &t) < 0)
 		return -1;
+	uint64_t start = t.id.start;
 	return (int64_t)(start / (uint64_t)hz * 1000000000u +
 		start % (uint64_t)hz * 1000000000u / (uint64_t)hz);
-}
-
-bool proc_ours(void)
-{
-	char text[2048], *end;
-	struct statfs fs;
-	int fd = fd_open(AT_FDCWD, "/proc/self/status", O_RDONLY, 0);
-	if (fd < 0)
-		return false;
-	bool procfs = fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
-	ssize_t n = procfs ? fd_read(fd, text, sizeof text - 1) : -1;
-	fd_close(fd);
-	text[n > 0 ? n : 0] = '\0';
-	/* One number: there is no namespace between that of this /proc and ours. */
-	const char *p = strstr(text, "\nNSpid:\t");
-	if (p == NULL &&
-		(p = strstr(text, "\nPid:\t")) == NULL) /* a kernel without pid namespaces */
-		return false;
-	return strtol(strchr(p, '\t'), &end, 10) == (long)getpid() && *end == '\n';
-}
-
-uint32_t proc_pidns(void)
-{
-	struct stat st;
-	return stat("/proc/self/ns/pid", &st) == 0 ? (uint32_t)st.st_ino : 0;
-}
-
-enum proc_life proc_life(struct proc_id id)
-{
-	char state;
-	uint64_t start;
-	if (id.pid <= 0)
-		return PROC_UNKNOWN;
-	/* The kernel itself says so, whatever /proc shows. */
-	if (kill(id.pid, 0) < 0 && errno == ESRCH)
-		return PROC_DEAD;
-	if (!read_stat(id.pid, &state, &start))
-		return PROC_UNKNOWN;
-	if (id.start == 0 && state != 'Z' && state != 'X')
-		return PROC_UNKNOWN;
-	if (start == id.start && state != 'Z' && state != 'X')
-		return PROC_ALIVE;
-	return proc_ours() ? PROC_DEAD : PROC_UNKNOWN;
-}
-
-int proc_boot_id(char buf[40])
-{
-	ssize_t n = read_some(AT_FDCWD, PROC_BOOT_ID, buf, 40);
-	if (n >= 0) {
-		buf[strcspn(buf, "\n")] = '\0';
-		if (strlen(buf) == 36)
-			return 0;
-		errno = EPROTO;
-	}
-	buf[0] = '\0';
-	return -1;
-}
-
-static int hex(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-int proc_boot_bytes(unsigned char id[16])
-{
-	char text[40];
-	memset(id, 0, 16);
-	if (proc_boot_id(text) < 0)
-		return -1;
-	for (unsigned i = 0, n = 0; text[i] != '\0' && n < 32; i++)
-		if (hex(text[i]) >= 0) {
-			id[n / 2] = (unsigned char)(id[n / 2] << 4 | hex(text[i]));
-			n++;
-		}
-	return 0;
 }
 
 /* Arguments end with a NUL each: blanks between them, no control characters, not those of the upper half either. */
@@ -365,7 +265,7 @@ int proc_each_fd(const struct stat *st, bool locked, int (*fn)(void *arg, const 
 {
 	bool ignored;
 	struct scan s = {st, locked, hidden != NULL ? hidden : &ignored, fn, arg};
-	*s.hidden = false;
+	*s.hidden = !proc_shows_all();
 	DIR *root = opendir("/proc");
 	if (root == NULL) {
 		*s.hidden = true;

@@ -27,6 +27,8 @@ enum proc_life { PROC_DEAD, PROC_UNKNOWN, PROC_ALIVE };
 enum proc_life proc_life(struct proc_id id);
 /* Is /proc a procfs of our own pid namespace? Else its numbers mean other processes to us. */
 bool proc_ours(void);
+/* Does /proc show all processes that there are? Not in a pid namespace of our own, nor with hidepid. */
+bool proc_shows_all(void);
 /* The number of our pid namespace, or 0 when it cannot be read. No two that exist have the same. */
 uint32_t proc_pidns(void);
 /* The parent of PID; 0 when it has none that we see, or is gone. NAME gets the name of PID's program (comm),
@@ -47,7 +49,7 @@ const char *proc_command(pid_t pid, char *buf, size_t size);
  * its descriptors (the "lock:" lines of fdinfo, which name the true holders of OFD and flock locks
  * where /proc/locks has -1 or a dead pid; whoever shares the open file description holds it too).
  * Stops when FN returns non-zero. *HIDDEN (may be NULL) is set when some process could not be
- * looked into. 0 or FN's value, -1 with errno. */
+ * looked into, or there may be some that /proc does not show. 0 or FN's value, -1 with errno. */
 struct proc_fd {
 	pid_t pid;
 	int fd;

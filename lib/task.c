@@ -177,18 +177,6 @@ int task_open(struct proc_id id)
 	return -1;
 }
 
-/* Is /proc the one of our pid namespace? Else its numbers mean other processes to us. */
-static bool proc_is_ours(void)
-{
-	char buf[24];
-	ssize_t n = readlink("/proc/self", buf, sizeof buf - 1);
-	if (n <= 0)
-		return false;
-	buf[n] = '\0';
-	const char *s = buf;
-	return next_number(&s, 10) == (uint64_t)getpid() && *s == '\0';
-}
-
 static int append(struct task **list, size_t *n, size_t *cap, const struct task *t)
 {
 	if (*n == *cap) {
@@ -231,7 +219,7 @@ int task_list(struct task **list, size_t *n)
 	size_t cap = 0;
 	*list = NULL;
 	*n = 0;
-	if (!proc_is_ours()) {
+	if (!proc_ours()) {
 		errno = ENOSYS;
 		return -1;
 	}

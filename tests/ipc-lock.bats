@@ -237,6 +237,27 @@ assert since > '"$t"', (since, '"$t"')'
 	wait $waiter
 }
 
+@test "a holder outside of our pid namespace is not visible, which is not to have gone" {
+	need python3
+	local as=(unshare -pfm)
+	[[ $(id -u) == 0 ]] || as=(unshare -rpfm)
+	"${as[@]}" --mount-proc true 2>/dev/null || skip "no pid namespaces here"
+	holder ./f
+	for proc in --mount-proc --; do
+		status 75 "${as[@]}" $proc ipc-lock run -n ./f -- true
+		[[ $stderr == "ipc-lock run: ./f: busy; its holder is not visible from here" || $proc == -- ]]
+		[[ $stderr != *"has just gone"* ]]
+		status 0 "${as[@]}" $proc ipc-lock stat -J ./f
+		[[ $output == *'"holders_hidden":true'* ]]
+	done
+	# The same of a dotlock, with the pid of one that is none there.
+	ipc-lock run --family dotlock ./l -- cp l copy
+	cp copy l
+	status 75 "${as[@]}" --mount-proc ipc-lock run -n --family dotlock ./l -- true
+	[[ $stderr == *"not visible"* ]]
+	drop
+}
+
 @test "holders of others are said to be invisible, not absent" {
 	need root
 	chmod 755 "$T"
@@ -244,7 +265,7 @@ assert since > '"$t"', (since, '"$t"')'
 	chmod 666 f
 	holder ./f
 	status 75 as_nobody ipc-lock run -n ./f -- true
-	[[ $stderr == *"holder not visible"* || $stderr == *"held by"* ]]
+	[[ $stderr == *"its holder is not visible from here"* || $stderr == *"held by"* ]]
 	status 0 as_nobody ipc-lock stat ./f
 	[[ $output == *exclusive* || $output == *held* ]]
 }

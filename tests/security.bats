@@ -950,6 +950,24 @@ no_proc() {
 	[[ $(cat "$P/d") == "$before" ]]
 }
 
+@test "a ring that a process of another pid namespace holds is not repaired" {
+	need python3
+	local as=(unshare -pfm)
+	[[ $(id -u) == 0 ]] || as=(unshare -rpfm)
+	"${as[@]}" --mount-proc true 2>/dev/null || skip "no pid namespaces here"
+	ipc-ring create -S 4096 ./r
+	# Its pid there is none here.
+	bg "${as[@]}" --mount-proc sh -c 'ipc-ring put ./r x; exec python3 -c "
+import struct, time
+f = open(\"r\", \"r+b\")
+f.seek(24); f.write(struct.pack(\"I\", 4194300)); f.flush()
+open(\"holds\", \"w\").close()
+time.sleep(60)"'
+	until_true test -e holds
+	status 124 ipc-ring put -w 3 ./r y
+	[[ $(($(od -An -tu4 -j24 -N4 r) & 0x7fffffff)) == 4194300 ]]
+}
+
 @test "-n and -w bound the wait for a lock that goes to and fro between two live processes" {
 	need python3
 	ipc-ring create -S 4096 ./r

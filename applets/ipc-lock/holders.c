@@ -263,7 +263,8 @@ const char *holders_text(struct call *call, const struct lock *l)
 	if (more > 0 && text != NULL)
 		text = call_fmt(call, "%s and %u more", text, more);
 	if (h.list == NULL)
-		text = h.hidden ? "holder not visible" : "its holder has just gone";
+		text = h.hidden ? "its holder is not visible from here"
+				: "its holder has just gone";
 	lock_close(&look);
 	return text != NULL ? text : "held";
 }

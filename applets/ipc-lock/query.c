@@ -228,7 +228,7 @@ static void stat_text(struct call *call, struct found *f)
 	if (f->unseen > 0)
 		out_fmt(out, "%u more waiting, not visible\n", f->unseen);
 	if (f->h.hidden && strcmp(f->state, "free") != 0)
-		out_str(out, "processes of other users are not visible\n");
+		out_str(out, "some processes are not visible from here\n");
 }
 
 static void json_holder(struct json *j, const struct holder *h, bool waits)

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 struct taken {
@@ -64,9 +65,12 @@ const char *busy_text(struct call *call, const struct lock *l, const char *step)
 static int refused(struct call *call, struct lock *l, const char *step, int errnum)
 {
 	const char *text = l->obj.text;
-	if (errnum == EAGAIN || errnum == ETIMEDOUT)
-		return call_fail(call, errnum == EAGAIN ? ST_BUSY : ST_TIMEOUT, 0, "%s: %s: %s",
-			text, errnum == EAGAIN ? "busy" : "timed out", busy_text(call, l, step));
+	if (errnum == EAGAIN || errnum == ETIMEDOUT) {
+		const char *why = busy_text(call, l, step);
+		return call_fail(call, errnum == EAGAIN ? ST_BUSY : ST_TIMEOUT, 0, "%s: %s%s %s",
+			text, errnum == EAGAIN ? "busy" : "timed out",
+			strncmp(why, "its ", 4) == 0 ? ";" : ":", why);
+	}
 	if (errnum == EDEADLK)
 		return call_fail(call, ST_BUSY, errnum, "lock %s", text);
 	if (l->obj.kind == OBJECT_FD && errnum == EBADF && !fd_is_open(l->obj.fd))
