@@ -1078,6 +1078,94 @@ unmount_m() { # and end the test with status $1
 	is $r 66
 }
 
+@test "--keep holds with --output keep, and kept output goes with its result" {
+	ipc-spool create --keep 100 ./q
+	seq 500 | ipc-spool put --sync none ./q >/dev/null
+	status 0 ipc-spool run --output keep ./q -- echo out
+	[[ $(find q/done -name '*.cut' | wc -l) -le 200 && $(find q/done -name '*.out' | wc -l) -le 200 ]]
+	is "$(ipc-spool wait --output ./q 500)" out
+	status 0 ipc-spool rm ./q
+	[[ ! -e q ]]
+	ipc-spool create --keep 0 ./m
+	echo x | ipc-spool put ./m
+	status 0 ipc-spool run --output keep ./m -- echo o
+	is "$output" ""
+	is "$(find m/done -type f)" ""
+	status 0 ipc-spool rm ./m
+	[[ ! -e m ]]
+	# What a killed run leaves beside no result is no reason to keep a spool.
+	ipc-spool create ./n
+	mkdir -p n/done/00000000/00 n/dead/00000000/00
+	: >n/done/00000000/00/000000000007.out
+	: >n/dead/00000000/00/000000000007.why
+	status 0 ipc-spool rm --done ./n
+	status 0 ipc-spool rm --dead ./n
+	is "$(find n/done n/dead -type f)" ""
+	: >n/tmp/1.1
+	status 0 ipc-spool rm ./n
+	[[ ! -e n ]]
+}
+
+@test "a CMD that nacks its own job leaves no output" {
+	echo x | ipc-spool put ./q
+	status 0 ipc-spool run -c 1 --output keep ./q -- sh -c 'echo out; ipc-spool nack --delay 1h "$IPC_OBJECT" $IPC_MSG_ID'
+	is "$(find q/done -type f)" ""
+}
+
+@test "after reboots, or with two hosts in turn, ids have gaps and no result vanishes" {
+	ipc-spool create --keep 3 ./q
+	for i in 1 2 3 4; do
+		echo $i | ipc-spool put ./q >>ids
+		status 0 ipc-spool run ./q -- true
+		sed -i "s/boot ..../boot 000$i/" q/seq
+	done
+	is "$(cat ids | tr '\n' ' ')" "000000000001 000000010000 000000020000 000000030000 "
+	is "$(find q/done -type f | wc -l)" 3
+	status 66 ipc-spool wait ./q 1
+	status 0 ipc-spool wait ./q 10000 20000 30000
+}
+
+@test "another host's turn: the jobs are not counted, the counter is on disk" {
+	need strace
+	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under sanitizers"
+	seq 300 | ipc-spool put ./q >/dev/null
+	sed -i "s/boot ..../boot 0001/" q/seq
+	echo x | strace -y -o t -e trace=getdents64,fdatasync ipc-spool put --sync none ./q
+	[[ $(grep -c getdents64 t) -le 4 ]] # of tmp/, which is swept
+	grep -q 'fdatasync.*/seq' t
+}
+
+@test "jobs that are delayed cost nothing until they are due" {
+	need strace python3
+	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under sanitizers"
+	calls() {
+		seq 100 | ipc-spool put --sync none ./q >/dev/null
+		strace -f -c -o t ipc-spool run -n -c 50 ./q -- true
+		awk '/total$/ { print $4 }' t
+		ipc-spool run -n ./q -- true
+	}
+	ipc-spool create ./q
+	calls >/dev/null
+	none=$(calls)
+	for n in 20000 60000; do
+		python3 - $n <<-'EOF'
+			import os, sys, time
+			t = int(time.time()) + 3600
+			d = "q/delayed/%010d/%03d" % (t // 1000, t % 1000)
+			os.makedirs(d, exist_ok=True)
+			for i in range(1, int(sys.argv[1])):
+			    open("%s/%012d.5.0.t%d" % (d, 500000 + i, t * 1000 + i % 1000), "w").close()
+		EOF
+		some=$(calls)
+		[[ $some -le $((none * 3 / 2)) ]] || { echo "system calls: $none, $some"; false; }
+	done
+	# A second without a job is not waited for, and goes.
+	rm -r q/delayed/*/*
+	mkdir -p q/delayed/9999999999/{998,999}
+	status 0 timeout 20 ipc-spool run ./q -- true
+	[[ ! -e q/delayed/9999999999/998 ]]
+}
+
 # other_boot FILE: as if the job had been put before a reboot. Prints its new name.
 other_boot() {
 	mv "$1" "${1%-*}-00c0ffee"

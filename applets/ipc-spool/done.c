@@ -12,22 +12,12 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool all_digits(const char *name)
-{
-	return name[0] != '\0' && name[strspn(name, "0123456789")] == '\0';
-}
-
-static int open_dir(int dirfd, const char *name)
-{
-	return fd_open(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-}
-
 /* Remove what is older than the newest *LEFT results from the bucket NAME, and the bucket when nothing is
  * left of it. A side file without a job is one of those that are removed once *LEFT is 0. */
 static void trim_bucket(struct spool *sp, int parent, const char *name, uint64_t *left)
 {
 	struct names names;
-	int fd = open_dir(parent, name);
+	int fd = dir_open(parent, name);
 	if (fd < 0 || names_read(sp, &names, fd, any_name) < 0) {
 		fd_close(fd);
 		return;
@@ -60,7 +50,7 @@ static void prune(struct spool *sp)
 	if (names_read(sp, &big, sp->dirs[JOB_DONE], all_digits) < 0)
 		return;
 	for (size_t i = big.n; i-- > 0;) {
-		int fd = open_dir(sp->dirs[JOB_DONE], big.v[i]);
+		int fd = dir_open(sp->dirs[JOB_DONE], big.v[i]);
 		if (fd < 0 || names_read(sp, &small, fd, all_digits) < 0) {
 			fd_close(fd);
 			continue;
@@ -227,4 +217,21 @@ int job_done(struct spool *sp, const struct job *job, const struct outcome *o)
 		prune(sp);
 	errno = e;
 	return r;
+}
+
+static int is_result(void *arg, int dirfd, const struct job *job, const char *name)
+{
+	(void)dirfd;
+	(void)name;
+	return job->id == *(const uint64_t *)arg;
+}
+
+void job_drop_output(struct spool *sp, uint64_t id)
+{
+	const struct job in = {.id = id, .state = JOB_DONE};
+	char name[NAME_SIZE];
+	int fd = bucket_open(sp, &in, false, NULL);
+	if (fd >= 0 && bucket_each(sp, JOB_DONE, id, is_result, &id) == 0)
+		unlinkat(fd, side_name(id, "out", name), 0);
+	fd_close(fd);
 }

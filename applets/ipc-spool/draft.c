@@ -178,9 +178,8 @@ static int enter(struct spool *sp, struct seq *seq, struct draft *d, size_t n, e
 	seq->unsynced = lacks > 0 || (seq->unsynced && sync != SYNC_FULL);
 	seq->next += n;
 	seq->credit -= seq->credit < n ? seq->credit : n;
-	if (seq_write(seq) < 0 ||
-		(first / BIG_STEP != seq->next / BIG_STEP && sync != SYNC_NONE &&
-			fdatasync(seq->fd) < 0))
+	bool step = seq->recovered || first / BIG_STEP != seq->next / BIG_STEP;
+	if (seq_write(seq) < 0 || (step && fdatasync(seq->fd) < 0))
 		return -1;
 	if (lacks > 0)
 		sweep(sp);

@@ -254,12 +254,11 @@ int job_failed(struct spool *sp, const struct job *job, const struct outcome *o,
 	return seq_move(sp, sp->dirs[JOB_CUR], job_name(job, from), &to, false);
 }
 
-/* There is no room to move the job: it is not lost, and others are not held up by it. */
-static int stays(struct spool *sp, const struct job *job, const char *in)
+int job_stays(struct spool *sp, const struct job *job)
 {
 	if (!sp->full)
 		call_warn(sp->call, errno, "%s: job %012llu stays in %s/", sp->path,
-			(unsigned long long)job->id, in);
+			(unsigned long long)job->id, state_name(job->state));
 	sp->full = true;
 	return 0;
 }
@@ -278,7 +277,7 @@ static int return_abandoned(void *arg, int dirfd, const struct job *job, const c
 		return errno == 0 ? 0 : -1;
 	int r = job_failed(sp, job, &o, &dead);
 	if (r < 0 && no_room(errno))
-		r = stays(sp, job, "cur");
+		r = job_stays(sp, job);
 	else if (r < 0 && errno == ENOENT)
 		r = 0; /* another was first */
 	else if (r == 0)
@@ -289,43 +288,12 @@ static int return_abandoned(void *arg, int dirfd, const struct job *job, const c
 	return r;
 }
 
-struct due {
-	struct spool *sp;
-	int64_t now, first;
-};
-
-static int promote(void *arg, int dirfd, const struct job *job, const char *name)
-{
-	struct due *due = arg;
-	struct job to = *job;
-	char as[NAME_SIZE];
-	if (job->due > due->now) {
-		if (due->first != INT64_MAX && job->due / 1000 > due->first / 1000)
-			return 1; /* buckets come in the order of their second */
-		due->first = job->due < due->first ? job->due : due->first;
-		return 0;
-	}
-	to.state = JOB_NEW;
-	int fd = bucket_open(due->sp, &to, false, NULL);
-	int r = fd < 0 ? -1 : renameat(dirfd, name, fd, job_name(&to, as));
-	int e = errno;
-	fd_close(fd);
-	if (r < 0 && e == ENOENT) /* the bucket is missing, or another was first */
-		r = seq_move(due->sp, dirfd, name, &to, false);
-	if (r < 0 && no_room(errno))
-		return stays(due->sp, job, "delayed");
-	return r < 0 && errno == ENOENT ? 0 : r;
-}
-
 int job_recover(struct spool *sp, int64_t *due)
 {
-	struct due d = {sp, now_ms(), INT64_MAX};
 	*due = INT64_MAX;
-	if (spool_each(sp, JOB_CUR, false, return_abandoned, sp) < 0 ||
-		spool_each(sp, JOB_DELAYED, true, promote, &d) < 0)
+	if (spool_each(sp, JOB_CUR, false, return_abandoned, sp) < 0)
 		return -1;
-	*due = d.first;
-	return 0;
+	return delayed_promote(sp, due);
 }
 
 /* ---- by hand ---- */

@@ -222,9 +222,9 @@ bool any_name(const char *name)
 	return *name != '\0';
 }
 
-static bool numeric(const char *name)
+bool all_digits(const char *name)
 {
-	return name[strspn(name, "0123456789")] == '\0';
+	return name[0] != '\0' && name[strspn(name, "0123456789")] == '\0';
 }
 
 static bool side_or_job(const char *name)
@@ -300,7 +300,7 @@ static int walk_dirs(struct walk *w, int fd, int depth, bool newest, const struc
 static int walk(struct walk *w, int fd, int depth, bool newest, bool *empty)
 {
 	struct names names;
-	if (names_read(w->sp, &names, fd, depth > 0 ? numeric : side_or_job) < 0)
+	if (names_read(w->sp, &names, fd, depth > 0 ? all_digits : side_or_job) < 0)
 		return -1;
 	*empty = names.n == 0;
 	int r = depth > 0 ? walk_dirs(w, fd, depth, newest, &names) : walk_jobs(w, fd, &names);

@@ -54,7 +54,7 @@ static bool removed(int fd)
 	return fd >= 0 && fstat(fd, &st) == 0 && st.st_nlink == 0;
 }
 
-static int open_dir(int dirfd, const char *name)
+int dir_open(int dirfd, const char *name)
 {
 	return fd_open(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 }
@@ -67,7 +67,7 @@ static int make_dir(struct spool *sp, int dirfd, const char *name)
 		return errno == EEXIST ? 0 : -1;
 	if ((sp->mode & 077) == 0)
 		return 1;
-	int fd = open_dir(dirfd, name);
+	int fd = dir_open(dirfd, name);
 	int r = fd < 0 ? -1 : fchmod(fd, sp->mode);
 	fd_close(fd);
 	return r < 0 ? -1 : 1;
@@ -132,7 +132,7 @@ static int part_again(struct spool *sp, const char *name, bool dir)
 	if (spool_gone(sp))
 		errno = ESTALE;
 	else if (dir)
-		fd = make_dir(sp, sp->root, name) < 0 ? -1 : open_dir(sp->root, name);
+		fd = make_dir(sp, sp->root, name) < 0 ? -1 : dir_open(sp->root, name);
 	else
 		fd = file_create(sp, sp->root, name);
 	if (fd < 0 && errno == EEXIST)
@@ -148,7 +148,7 @@ static int part_fd(struct spool *sp, int *kept, const char *name, bool dir, bool
 {
 	if (*kept >= 0)
 		return *kept;
-	int fd = dir ? open_dir(sp->root, name) : fd_open(sp->root, name, O_RDWR | O_NOFOLLOW, 0);
+	int fd = dir ? dir_open(sp->root, name) : fd_open(sp->root, name, O_RDWR | O_NOFOLLOW, 0);
 	if (fd < 0 && errno == ENOENT && make)
 		fd = part_again(sp, name, dir);
 	*kept = call_own(sp->call, fd);
@@ -206,7 +206,7 @@ static int descend(struct spool *sp, const struct job *job, bool make, bool sync
 		int r = make ? make_dir(sp, fd, part) : 0;
 		if (r > 0)
 			*made = true;
-		int sub = r < 0 || (sync && fsync(fd) < 0) ? -1 : open_dir(fd, part);
+		int sub = r < 0 || (sync && fsync(fd) < 0) ? -1 : dir_open(fd, part);
 		fd_close(fd);
 		fd = sub;
 	}

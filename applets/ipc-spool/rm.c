@@ -18,6 +18,27 @@ static int remove_it(void *arg, int dirfd, const struct job *job, const char *na
 	return job_remove(arg, dirfd, job) < 0 && errno != ENOENT ? -1 : 0;
 }
 
+/* Remove the directories below FD, DEPTH levels of them, as far as they are empty, and side files, whose jobs are gone. */
+static void remove_dirs(struct spool *sp, int fd, int depth)
+{
+	struct names names;
+	if (fd < 0 || names_read(sp, &names, fd, any_name) < 0)
+		return;
+	for (size_t i = 0; i < names.n; i++) {
+		if (side_parse(names.v[i]))
+			unlinkat(fd, names.v[i], 0);
+		if (depth == 0)
+			continue;
+		int sub = fd_open(fd, names.v[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+		if (sub < 0)
+			continue;
+		remove_dirs(sp, sub, depth - 1);
+		fd_close(sub);
+		unlinkat(fd, names.v[i], AT_REMOVEDIR);
+	}
+	names_free(&names);
+}
+
 /* All jobs of STATE; the directories go at the second walk, when they are empty, but for the newest. */
 static int empty_state(struct spool *sp, enum state state)
 {
@@ -25,6 +46,8 @@ static int empty_state(struct spool *sp, enum state state)
 		if (spool_each(sp, state, true, remove_it, sp) < 0)
 			return call_error(
 				sp->call, errno, "empty %s/%s", sp->path, state_name(state));
+	if (state == JOB_DONE || state == JOB_DEAD)
+		remove_dirs(sp, state_look(sp, state), 2);
 	return ST_OK;
 }
 
@@ -53,23 +76,6 @@ static int remove_job(struct spool *sp, uint64_t id)
 		? call_fail(call, ST_NOOBJ, 0, "%s: no job %012llu (or it moved just now)",
 			  sp->path, (unsigned long long)id)
 		: call_error(call, e, "remove job %012llu of %s", (unsigned long long)id, sp->path);
-}
-
-/* Remove the directories below FD, DEPTH levels of them, as far as they are empty. */
-static void remove_dirs(struct spool *sp, int fd, int depth)
-{
-	struct names names;
-	if (depth == 0 || names_read(sp, &names, fd, any_name) < 0)
-		return;
-	for (size_t i = 0; i < names.n; i++) {
-		int sub = fd_open(fd, names.v[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-		if (sub < 0)
-			continue;
-		remove_dirs(sp, sub, depth - 1);
-		fd_close(sub);
-		unlinkat(fd, names.v[i], AT_REMOVEDIR);
-	}
-	names_free(&names);
 }
 
 static void empty_tmp(struct spool *sp)

@@ -239,7 +239,9 @@ int run_run(struct call *call)
 		return status;
 	r->n = call->opt[RUN_JOBS].count > 0 ? (size_t)call->opt[RUN_JOBS].num : 1;
 	r->follow = call->std[STD_FOLLOW].count > 0;
-	r->keep_output = call->opt[RUN_OUTPUT].num != 0;
+	/* Without results there is nothing that the output could be kept with. */
+	r->keep_output = call->opt[RUN_OUTPUT].num != 0 && r->sp.keep > 0;
+	r->drop_output = call->opt[RUN_OUTPUT].num != 0 && r->sp.keep == 0;
 	r->backoff = call->opt[RUN_BACKOFF].count > 0 ? call->opt[RUN_BACKOFF].num : BACKOFF;
 	r->grace = call->opt[RUN_GRACE].count > 0 ? call->opt[RUN_GRACE].num : DEADLINE_NONE;
 	r->sync = call->opt[RUN_SYNC].count > 0 ? (enum sync)call->opt[RUN_SYNC].num : SYNC_NONE;

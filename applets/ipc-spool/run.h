@@ -23,7 +23,7 @@ struct runner {
 	pid_t minder;
 	struct pollfd *fds; /* the hint, then pidfd and stderr of each slot */
 	size_t n, busy;
-	bool follow, keep_output, stopping, asked;
+	bool follow, keep_output, drop_output, stopping, asked;
 	bool failed; /* some attempt failed */
 	int fatal;   /* why no more jobs are started, though nobody stopped us */
 	int hint;

@@ -9,8 +9,9 @@
  * two jobs with one id.
  *
  * The counter is not synced for each job. It is on disk whenever it passes a multiple of BIG_STEP; so
- * after another boot, when what is there may be old, the next multiple of BIG_STEP behind it and behind
- * every job found is above all ids ever given. The same when the file is damaged.
+ * after another boot, or when another host has used it, the next multiple of BIG_STEP is above all ids
+ * ever given. When the file is damaged, the multiple above every job found is taken. So ids have gaps,
+ * and nothing may take them for a count.
  *
  * `dirs unsynced` is written before a directory is made below new/ or delayed/, and `synced` only when
  * the directories above it are on disk: a put that finds it unsynced cannot know which ones are
@@ -87,13 +88,15 @@ static int highest(void *arg, int dirfd, const struct job *job, const char *name
 	return 0;
 }
 
-/* What is in the file may be old or nothing: go to the multiple of BIG_STEP behind all that is known. */
+/* What is in the file may be old or nothing: go to the multiple of BIG_STEP above all that is known. Old means less than
+ * BIG_STEP behind; only of a damaged one nothing is known, and the jobs are looked at. */
 static int recount(struct spool *sp, struct seq *seq, bool damaged)
 {
 	uint64_t max = damaged ? 0 : seq->next - 1;
-	for (enum state s = 0; s < JOB_STATES; s++)
+	for (enum state s = 0; damaged && s < JOB_STATES; s++)
 		if (spool_each(sp, s, false, highest, &max) < 0)
 			return -1;
+	seq->recovered = true;
 	seq->next = max == 0 ? 1 : (max / BIG_STEP + 1) * BIG_STEP;
 	seq->credit = 0;
 	seq->unsynced = true;

@@ -73,7 +73,12 @@ static int prepare(struct runner *r, struct slot *s)
 			return -1;
 		fd_nonblock(s->err[0], true);
 	}
-	return r->keep_output ? draft_open(&r->sp, &s->out) : 0;
+	if (r->keep_output)
+		return draft_open(&r->sp, &s->out);
+	if (r->drop_output)
+		s->out.fd = fd_open(AT_FDCWD, "/dev/null", O_WRONLY, 0);
+	s->out.published = r->drop_output;
+	return r->drop_output && s->out.fd < 0 ? -1 : 0;
 }
 
 /* In the child, before it can start anything: the minder must know its group even when we are killed at once. */
@@ -97,7 +102,7 @@ static int start_cmd(struct runner *r, struct slot *s)
 	const struct spawn spawn = {.argv = call->command,
 		.env = env,
 		.fds = fds,
-		.nfds = r->keep_output ? 3 : 2,
+		.nfds = r->keep_output || r->drop_output ? 3 : 2,
 		.flags = SPAWN_GROUP | SPAWN_DIE,
 		.hook = note_group,
 		.hook_arg = (void *)(uintptr_t)&r->groups[s - r->slots]};
@@ -179,6 +184,8 @@ void slot_settle(struct runner *r, struct slot *s, int wstatus)
 		if (r->keep_output)
 			move_output(r, s); /* before the result is seen */
 		e = job_done(sp, &s->job, &o) < 0 ? errno : 0;
+		if (e != 0 && r->keep_output)
+			job_drop_output(sp, s->job.id);
 	} else if (r->asked && WIFSIGNALED(wstatus)) {
 		give_back(r, s);
 	} else {

@@ -83,6 +83,9 @@ int spool_rmdir(struct spool *sp);
 
 /* ---- parts.c ---- */
 
+/* Open the directory NAME in DIRFD, but through no link. -1 with errno. */
+int dir_open(int dirfd, const char *name);
+
 /* Has the spool been removed since it was opened? */
 bool spool_gone(struct spool *sp);
 /* Report ERRNUM as "DOING PATH: ..."; ESTALE: the spool was removed. The status. */
@@ -128,6 +131,7 @@ struct names {
 int names_read(struct spool *sp, struct names *names, int fd, bool (*keep)(const char *));
 void names_free(struct names *names);
 bool any_name(const char *name);
+bool all_digits(const char *name);
 
 /* Call FN for each job of STATE in take order (priority, then id; JOB_DELAYED: by due second) until it
  * returns non-zero. DIRFD is the bucket. TIDY: buckets that turn out empty are removed, but the
@@ -200,6 +204,11 @@ int job_next(struct spool *sp, struct job *job, struct rest *rest);
  * at which the next delayed job comes up, or INT64_MAX. 0 or -1. */
 int job_recover(struct spool *sp, int64_t *due);
 
+/* The second half of that, in delayed.c. */
+int delayed_promote(struct spool *sp, int64_t *first);
+/* There is no room to move the job: it is not lost, and others are not held up by it. Warns once; 0. */
+int job_stays(struct spool *sp, const struct job *job);
+
 struct outcome {
 	int status;         /* of CMD, or as told by ack and nack */
 	int64_t delay;      /* ns until the next attempt; -1: the usual back-off from .backoff */
@@ -217,6 +226,8 @@ int job_done(struct spool *sp, const struct job *job, const struct outcome *o);
 /* The data of finished jobs are given up only when their results are on disk: until then the job may stand in new/ after
  * a power cut, and must be whole. Do that now for those that wait for it. Its failures cost only space. */
 void job_cut_done(struct spool *sp);
+/* Remove the kept output of job ID, unless there is a result for it. */
+void job_drop_output(struct spool *sp, uint64_t id);
 /* It failed: back to new/ or delayed/, or to dead/ after the last attempt. *DEAD tells. */
 int job_failed(struct spool *sp, const struct job *job, const struct outcome *o, bool *dead);
 /* From dead/, done/ or delayed/ (a bucket in DIRFD) back to new/. */
