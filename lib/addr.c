@@ -108,6 +108,24 @@ const char *addr_parse(struct addr *a, const char *text)
 	return addr_parse_kind(a, text, "sock");
 }
 
+static bool all_digits(const char *s)
+{
+	return *s != '\0' && s[strspn(s, "0123456789")] == '\0';
+}
+
+/* A number, but none of a port? Others are names of services. */
+static bool bad_port(const char *port)
+{
+	int64_t n;
+	return all_digits(port) && (num_int(port, &n) != NULL || n > 65535);
+}
+
+static bool is_host_port(const char *word)
+{
+	const char *colon = strrchr(word, ':');
+	return colon != NULL && all_digits(colon + 1);
+}
+
 const char *addr_parse_kind(struct addr *a, const char *text, const char *kind)
 {
 	size_t skip, len;
@@ -124,12 +142,18 @@ const char *addr_parse_kind(struct addr *a, const char *text, const char *kind)
 		return why;
 	switch (a->obj.kind) {
 	case OBJECT_WORD:
+		if (is_host_port(text))
+			return "a host and a port; did you mean tcp: or udp: in front of it? (unix: for a path)";
+		return parse_path(a, kind);
 	case OBJECT_FILE:
 	case OBJECT_UNIX: return parse_path(a, kind);
 	case OBJECT_ABSTRACT: return parse_abstract(a, a->obj.name);
 	case OBJECT_VSOCK: a->family = AF_VSOCK; return parse_vsock(a, a->obj.name);
 	case OBJECT_UDP: a->type = SOCK_DGRAM; /* fall through */
-	case OBJECT_TCP: a->family = AF_INET; return addr_split(a->obj.name, &skip, &len, &port);
+	case OBJECT_TCP:
+		a->family = AF_INET;
+		why = addr_split(a->obj.name, &skip, &len, &port);
+		return why == NULL && bad_port(port) ? "a port is 0 to 65535" : why;
 	case OBJECT_FD:
 		a->family = AF_UNSPEC;
 		a->fd = a->obj.fd;

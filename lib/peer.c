@@ -66,7 +66,8 @@ static bool certain(uint32_t id, bool user)
 		stands_for_many = strtoul(text, NULL, 10);
 		fd_slurp_free(text);
 	}
-	return id != stands_for_many || knows_all(user ? "/proc/self/uid_map" : "/proc/self/gid_map");
+	return id != stands_for_many ||
+		knows_all(user ? "/proc/self/uid_map" : "/proc/self/gid_map");
 }
 
 bool peer_is(const struct peer *peer, uid_t uid)

@@ -151,16 +151,30 @@ static int claim(struct call *call, const struct addr *a, struct sock_bound *b, 
 	return call_fail(call, ST_BUSY, 0, "%s: somebody else keeps making it", a->text);
 }
 
+/* Does somebody still have the socket ST at B->path open, whom our descriptor was given to? */
+static bool handed_on(const struct sock_bound *b, const struct stat *st)
+{
+	struct addr a = {.family = AF_UNIX, .type = b->type, .is_path = true, .fd = -1};
+	struct sockdiag d;
+	struct peer peer;
+	snprintf(a.path, sizeof a.path, "%s", b->path);
+	int found = sockdiag_find(&a, st, &d);
+	return found > 0 || (found < 0 && probe(b->path, b->type, &peer) == FOUND_LIVE);
+}
+
 static void undo_release(void *bound, intptr_t n)
 {
 	struct sock_bound *b = bound;
 	struct stat st = {.st_dev = b->dev, .st_ino = b->ino};
 	(void)n;
-	/* While the socket is open nobody takes the path for dead, so there is no race with the
-	 * next owner. */
-	if (b->ino != 0 && b->path != NULL)
-		(void)object_unlink(AT_FDCWD, b->path, &st, 0);
+	/* Closed first: only then the kernel knows of others. Who takes the path for dead now removes it under
+	 * the same lock, and makes another file. */
+	bool ours = b->ino != 0 && b->path != NULL;
+	int lock = ours ? lock_dir(b->path, NULL) : -1;
 	fd_close(b->fd);
+	if (ours && !handed_on(b, &st))
+		(void)object_unlink(AT_FDCWD, b->path, &st, 0);
+	fd_close(lock);
 	b->dev = 0;
 	b->ino = 0;
 	b->fd = -1;
@@ -283,28 +297,38 @@ int sock_take(struct call *call, int fd, struct sock_bound **bound)
 	return 0;
 }
 
+/* Is FD the socket that is bound to the file at A, whatever names led to it? */
+static bool is_bound_to(int fd, const struct addr *a)
+{
+	struct stat file, st, other;
+	struct sockdiag d;
+	struct addr_sa sa = {.len = sizeof sa.ss};
+	const struct sockaddr_un *sun = (const struct sockaddr_un *)&sa.ss;
+	if (stat(a->path, &file) < 0 || !S_ISSOCK(file.st_mode) || fstat(fd, &st) < 0)
+		return false;
+	int found = sockdiag_find(a, &file, &d);
+	if (found >= 0)
+		return found > 0 && d.inode == st.st_ino;
+	/* The kernel cannot tell: by the name that it was bound by. */
+	return getsockname(fd, &sa.sa, &sa.len) == 0 && sa.sa.sa_family == AF_UNIX &&
+		sa.len > sizeof sa.sa.sa_family && sun->sun_path[0] != '\0' &&
+		stat(sun->sun_path, &other) == 0 && other.st_dev == file.st_dev &&
+		other.st_ino == file.st_ino;
+}
+
 /* The descriptor among those of sd_listen_fds(3) that is bound to A already; -1. */
 static int inherited(const struct addr *a, int type)
 {
 	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
 	int64_t id, n;
-	struct addr_sa path = {.len = 0};
 	if (pid == NULL || count == NULL || num_int(pid, &id) != NULL || id != getpid() ||
 		num_int(count, &n) != NULL || n < 1 || n > 1024)
 		return -1;
-	if (a->is_path) {
-		struct sockaddr_un *sun = (struct sockaddr_un *)&path.ss;
-		if (strlen(a->path) >= sizeof sun->sun_path)
-			return -1;
-		sun->sun_family = AF_UNIX;
-		strcpy(sun->sun_path, a->path);
-		path.len = sizeof *sun;
-	}
 	for (int fd = 3; fd < 3 + (int)n; fd++) {
 		struct addr_sa sa = {.len = sizeof sa.ss};
 		if (sock_type(fd) != type || getsockname(fd, &sa.sa, &sa.len) < 0)
 			continue;
-		if (a->is_path && addr_equal(&sa.sa, sa.len, &path.sa, path.len))
+		if (a->is_path && is_bound_to(fd, a))
 			return fd;
 		for (unsigned i = 0; i < a->n; i++)
 			if (addr_equal(&sa.sa, sa.len, &a->list[i].sa, a->list[i].len))

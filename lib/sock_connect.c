@@ -162,6 +162,7 @@ static bool worth_retrying(int err)
 	switch (err) {
 	case ENOENT:
 	case ENOTDIR:
+	case EACCES: /* a server that has not set the mode of its path yet */
 	case ECONNREFUSED:
 	case ECONNRESET:
 	case EHOSTUNREACH:
@@ -202,7 +203,8 @@ static int look(const struct addr *a, int type, int64_t deadline, const struct s
 {
 	struct stat st;
 	struct sockdiag d;
-	if (a->family == AF_UNIX && a->is_path && lstat(a->path, &st) < 0)
+	if (a->family == AF_UNIX && a->is_path &&
+		(stat(a->path, &st) < 0 || faccessat(AT_FDCWD, a->path, W_OK, AT_EACCESS) < 0))
 		return -1;
 	if (a->family == AF_UNIX && sockdiag_find(a, a->is_path ? &st : NULL, &d) > 0) {
 		bool right = type == 0 || d.type == type;
@@ -266,6 +268,7 @@ int sock_wait(const struct addr *a, int type, int64_t deadline, const struct sto
 
 int sock_connect_failed(struct call *call, const struct addr *a, int type, int errnum)
 {
+	struct stat st;
 	int status = errnum == EPERM ? call_place_error(call, &a->obj, "sock", errnum) : -1;
 	if (status >= 0)
 		return status;
@@ -275,6 +278,11 @@ int sock_connect_failed(struct call *call, const struct addr *a, int type, int e
 			"connect %s: it is not a %s socket; choose another -t", a->text,
 			sock_type_name(type));
 	case ENODEV: return call_fail(call, ST_NOPEER, errnum, "connect %s", a->text);
+	case ECONNREFUSED:
+		if (a->is_path && stat(a->path, &st) == 0 && !S_ISSOCK(st.st_mode))
+			return call_fail(
+				call, ST_EXISTS, 0, "connect %s: it is not a socket", a->text);
+		/* fall through */
 	default: return call_waited(call, errnum, "connect %s", a->text);
 	}
 }

@@ -153,7 +153,7 @@ print(s.getsockname()[1], flush=True); time.sleep(60)' >port 3>&- &
 	stop
 	kill $full
 	status 64 ipc-sock relay ./r fd:0
-	status 66 ipc-sock relay ./r tcp:127.0.0.1:99999
+	status 64 ipc-sock relay ./r tcp:127.0.0.1:99999
 }
 
 @test "relay: whom nobody reads any more is told so, and still hears the rest; packets wait for a slow reader" {

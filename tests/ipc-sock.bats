@@ -840,7 +840,7 @@ for s in cs:
 	[[ $(<out) == retried ]]
 	stop
 	echo x >f
-	status 69 ipc-sock connect ./f
+	status 73 ipc-sock connect ./f
 }
 
 @test "connect -w, -n: a server that does not accept" {
@@ -1575,7 +1575,7 @@ b.listen(1); c.listen(1); print(flush=True); import time; time.sleep(60)' >up 3>
 @test "wait, stat: what is no address, whom it may not see, and TERM" {
 	status 64 ipc-sock wait fd:0
 	status 64 ipc-sock wait unix:
-	status 66 ipc-sock wait tcp:127.0.0.1:99999
+	status 64 ipc-sock wait tcp:127.0.0.1:99999
 	status 64 ipc-sock stat unix:
 	status 66 ipc-sock stat ./none/s
 	bg ipc-sock wait -w 60 ./s

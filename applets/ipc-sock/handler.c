@@ -119,6 +119,9 @@ static void make_env(struct env *e, struct client *c, int fd)
 	put(e, "LISTEN_FDS");
 	put(e, "LISTEN_PID");
 	put(e, "LISTEN_FDNAMES");
+	put(e, "LISTEN_PIDFDID");
+	put(e, "WATCHDOG_PID");
+	put(e, "WATCHDOG_USEC");
 	put(e, "NOTIFY_SOCKET");
 	if (sa.sa.sa_family == AF_UNIX)
 		env_unix(e, c, s->bound->name, remote);
@@ -273,8 +276,8 @@ static void client_waits(struct loop *loop, struct loop_watch *w, uint32_t event
 {
 	struct server *s = loop->arg;
 	struct activation *a = (struct activation *)(void *)s->scratch;
-	const char *env[] = {
-		"LISTEN_FDS=1", a->pid_env, "LISTEN_FDNAMES=connection", "NOTIFY_SOCKET", NULL};
+	const char *env[] = {"LISTEN_FDS=1", a->pid_env, "LISTEN_FDNAMES=connection",
+		"LISTEN_PIDFDID", "WATCHDOG_PID", "WATCHDOG_USEC", "NOTIFY_SOCKET", NULL};
 	struct spawn_fd fds[] = {{w->fd, 3}};
 	struct spawn sp = {.argv = s->call->command,
 		.env = env,

@@ -180,7 +180,7 @@ int run_sock_stat(struct call *call)
 	if (why != NULL)
 		return call_fail(call, ST_USAGE, 0, "%s: %s", call->args[0].str, why);
 	if (a->is_path) {
-		if (lstat(a->path, &f.st) < 0)
+		if (stat(a->path, &f.st) < 0)
 			return call_error(call, errno, "stat %s", a->text);
 		if (!S_ISSOCK(f.st.st_mode))
 			return call_fail(call, ST_USAGE, 0, "%s: not a socket", a->text);
