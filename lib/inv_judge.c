@@ -31,7 +31,7 @@ static bool gone(const struct inv *inv, pid_t pid, int64_t at)
 	if (kill(pid, 0) < 0 && errno == ESRCH)
 		return true;
 	int64_t ns = proc_started_ns(pid);
-	return ns >= 0 && at > 0 && inv->booted + ns / NS_PER_S > at + 2;
+	return proc_ours() && ns >= 0 && at > 0 && inv->booted + ns / NS_PER_S > at + 2;
 }
 
 /* ---- dotlock files: a line for each process that holds it */
@@ -288,7 +288,7 @@ void inv_judge(struct inv *inv)
 	check_limits(inv);
 	for (size_t i = 0; i < inv->n; i++) {
 		struct inv_object *o = inv->objects[i];
-		o->hidden = inv->nhidden > 0 &&
+		o->hidden = (inv->nhidden > 0 || inv->blind) &&
 			!(o->has_mode && (o->mode & 077) == 0 && o->uid == geteuid());
 		if (o->kind == INV_LOCK && o->path != NULL && o->size > 0 && o->nlocks == 0)
 			judge_dotlock(inv, o);

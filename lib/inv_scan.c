@@ -367,6 +367,11 @@ int inv_scan(struct inv *inv)
 	free(l.fds);
 	free(l.maps);
 	errno = saved;
+	inv->blind = !proc_shows_all();
+	if (inv->blind)
+		inv_unseen(inv,
+			"what processes hold that /proc does not show (hidepid, or outside of this "
+			"pid namespace)");
 	if (inv->nhidden > 0)
 		inv_unseen(inv,
 			inv_fmt(inv, "what %u of %zu processes hold (of other users; root sees it)",

@@ -254,7 +254,7 @@ void inv_warn(struct inv *inv, struct inv_object *o, const char *phrase)
 
 void inv_ran_out(struct inv *inv)
 {
-	if (errno == EMFILE || errno == ENFILE)
+	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
 		inv->err = errno;
 }
 

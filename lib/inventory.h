@@ -118,6 +118,7 @@ struct inv {
 	struct inv_proc *procs; /* sorted by pid */
 	size_t nprocs, procs_cap;
 	unsigned nhidden;       /* processes that we may not look into */
+	bool blind;             /* there may be processes that /proc does not show */
 	const char *unseen[16]; /* what else could not be seen, a phrase each */
 	unsigned nunseen;
 	const char *warnings[8]; /* about the machine, a phrase each */

@@ -4,6 +4,7 @@
 
 #include "fd.h"
 #include "num.h"
+#include "proc.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -96,7 +97,7 @@ int maps_each(const struct maps_key *key, int (*fn)(void *, pid_t), void *arg, b
 	DIR *dir = opendir("/proc");
 	int r = 0;
 	if (hidden != NULL)
-		*hidden = false;
+		*hidden = !proc_shows_all();
 	if (dir == NULL)
 		return -1;
 	for (struct dirent *e; r == 0 && (e = readdir(dir)) != NULL;) {
@@ -107,14 +108,21 @@ int maps_each(const struct maps_key *key, int (*fn)(void *, pid_t), void *arg, b
 			continue;
 		snprintf(path, sizeof path, "/proc/%lld/maps", (long long)pid);
 		if (fd_slurp(-1, path, MAPS_MAX, &text, &len) < 0) {
-			if (hidden != NULL && (errno == EACCES || errno == EPERM))
+			if (errno == ENOENT || errno == ESRCH)
+				continue;
+			if (hidden != NULL)
 				*hidden = true;
-			continue;
+			if (errno != EMFILE && errno != ENFILE && errno != ENOMEM)
+				continue;
+			r = -1; /* it is we who lack something */
+			break;
 		}
 		if (find(text, &want, 0))
 			r = fn(arg, (pid_t)pid);
 		fd_slurp_free(text);
 	}
+	int e = errno;
 	closedir(dir);
+	errno = e;
 	return r;
 }

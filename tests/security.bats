@@ -968,6 +968,37 @@ time.sleep(60)"'
 	[[ $(($(od -An -tu4 -j24 -N4 r) & 0x7fffffff)) == 4194300 ]]
 }
 
+@test "what is in use is not called unused by who cannot see the users: hidepid, no descriptor left" {
+	program "a shell has its own descriptors"
+	need root python3
+	unshare -m mount -t proc -o hidepid=2 proc /proc 2>/dev/null || skip "no /proc of our own"
+	place
+	chmod 777 "$P"
+	mkfifo -m 666 "$P/f.fifo"
+	bg python3 -c 'import sys, time
+f = open(sys.argv[1], "r+b", buffering=0)
+open("up", "w").close()
+time.sleep(60)' "$P/f.fifo"
+	until_true test -e up
+	status 0 unshare -m sh -c 'mount -t proc -o hidepid=2 proc /proc && exec "$@"' sh \
+		setpriv --reuid=65534 --regid=65534 --clear-groups env IPC_DIR="$P" "$BIN/ipc-ls" -J -t fifo
+	[[ $output == *f.fifo* && $output != *'"stale":"'* ]]
+	# A segment that is mapped is not cut.
+	ipc-shm create -S 8192 ./s
+	rm up
+	bg python3 -c 'import mmap, time
+f = open("s", "r+b")
+m = mmap.mmap(f.fileno(), 8192)
+open("up", "w").close()
+time.sleep(60)'
+	until_true test -e up
+	for n in 3 4 5 6 7 8; do
+		code=0
+		sh -c 'ulimit -n $1; exec ipc-shm resize -S 4096 ./s' sh $n >out 2>err 3>&- || code=$?
+		[[ $code != 0 && $(stat -c %s s) == 8192 ]] || { echo "$n: $code"; cat err; false; }
+	done
+}
+
 @test "-n and -w bound the wait for a lock that goes to and fro between two live processes" {
 	need python3
 	ipc-ring create -S 4096 ./r
