@@ -95,7 +95,7 @@ static bool from_out(const struct mover *m, int e)
 /* WAY does not work between these two: read and write instead. */
 static bool unfit(const struct mover *m, int e)
 {
-	if (e == EINVAL || e == ENOSYS)
+	if (fd_other_way(e))
 		return true;
 	return m->way == WAY_RANGE &&
 		(e == EXDEV || e == EOPNOTSUPP || e == EBADF || e == EPERM || e == ETXTBSY ||

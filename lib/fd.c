@@ -2,13 +2,20 @@
 #define _GNU_SOURCE
 #include "fd.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
 
 int fd_open(int dirfd, const char *path, int flags, unsigned mode)
 {
@@ -221,4 +228,43 @@ int fd_pipe_size(int fd, int want)
 		if (fcntl(fd, F_SETPIPE_SZ, want) >= 0)
 			return fcntl(fd, F_GETPIPE_SZ);
 	return now;
+}
+
+int fd_nameless(const char *name)
+{
+	static const char *const dirs[] = {"/dev/shm", "/tmp"};
+	int fd = memfd_create(name, MFD_CLOEXEC);
+	if (fd >= 0 || !fd_other_way(errno))
+		return fd;
+	int e = errno;
+	for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
+		fd = fd_open(AT_FDCWD, dirs[i], O_TMPFILE | O_RDWR | O_EXCL, 0600);
+		if (fd >= 0 || errno == EMFILE || errno == ENFILE)
+			return fd;
+	}
+	errno = e;
+	return -1;
+}
+
+#define MOST_FDS (1 << 20) /* looked at where neither close_range(2) nor /proc is there */
+
+void fd_close_from(int from)
+{
+	struct rlimit limit = {.rlim_cur = MOST_FDS};
+	if (syscall(SYS_close_range, (unsigned)from, ~0U, 0) == 0)
+		return;
+	DIR *dir = opendir("/proc/self/fd");
+	if (dir != NULL) {
+		for (struct dirent *d; (d = readdir(dir)) != NULL;) {
+			int fd = atoi(d->d_name); // NOLINT(cert-err34-c): the kernel's numbers
+			if (d->d_name[0] != '.' && fd >= from && fd != dirfd(dir))
+				close(fd);
+		}
+		closedir(dir);
+		return;
+	}
+	(void)getrlimit(RLIMIT_NOFILE, &limit);
+	int most = limit.rlim_cur < MOST_FDS ? (int)limit.rlim_cur : MOST_FDS;
+	for (int fd = from; fd < most; fd++)
+		close(fd);
 }

@@ -2,6 +2,7 @@
 #ifndef IPC_FD_H
 #define IPC_FD_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -46,6 +47,17 @@ int fd_truncate(int fd, off_t size);
 rlim_t fd_limit_raise(struct rlimit *old);
 /* Put it back; nothing when OLD is all zero. 0, or -1 with errno. Safe between vfork(2) and exec. */
 int fd_limit_restore(const struct rlimit *old);
+/* Does errno E of a newer or special system call mean: do it another way? Not known (ENOSYS), not
+ * for such files (EINVAL, EOPNOTSUPP), or refused by a filter of system calls (ENOSYS or EPERM). */
+static inline bool fd_other_way(int e)
+{
+	return e == ENOSYS || e == EPERM || e == EINVAL || e == EOPNOTSUPP;
+}
+/* A file without a name, for reading and writing, empty: memfd_create(2), or in /dev/shm or /tmp
+ * where that is refused. NAME is shown in /proc. -1 with errno. */
+int fd_nameless(const char *name);
+/* Close FROM and all above it. */
+void fd_close_from(int from);
 /* Take the pipe buffer of FD up to WANT bytes, halving on refusal; its size now, or -1. */
 int fd_pipe_size(int fd, int want);
 

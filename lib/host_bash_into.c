@@ -39,7 +39,7 @@ int sink_open(void)
 	if (sink >= 0 && fstat(sink, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 0 &&
 		st.st_size == 0)
 		return sink;
-	sink = memfd_create("ipcbox", MFD_CLOEXEC);
+	sink = fd_nameless("ipcbox");
 	if (sink >= 0)
 		sink = fd_raise(sink, KEPT_FD);
 	return sink;

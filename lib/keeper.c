@@ -7,11 +7,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -104,10 +107,53 @@ static inline long raw(long n, long a, long b, long c, long d)
 }
 #endif
 
+#define MOST_FDS (1 << 20) /* looked at where neither close_range(2) nor /proc is there */
+
+/* What getdents64(2) gives. */
+struct entry {
+	uint64_t ino;
+	int64_t off;
+	unsigned short len;
+	unsigned char type;
+	char name[];
+};
+
 struct task {
 	struct keeper *k;
-	int pidfd;
+	int pidfd;    /* -1: refused */
+	pid_t parent; /* without a pidfd: whom we wait for */
 };
+
+/* Close the descriptors from FROM to TO by the list in /proc, or one by one. */
+static PLAIN void close_each(long from, long to)
+{
+	_Alignas(8) char buf[512] = {0};
+	struct rlimit limit = {0};
+	long dir = raw(SYS_openat, AT_FDCWD, (long)"/proc/self/fd", O_RDONLY | O_DIRECTORY, 0), n;
+	if (dir < 0 && raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&limit) == 0) {
+		long most = limit.rlim_cur < MOST_FDS ? (long)limit.rlim_cur : MOST_FDS;
+		for (long fd = from; fd <= to && fd < most; fd++)
+			raw(SYS_close, fd, 0, 0, 0);
+	}
+	while (dir >= 0 && (n = raw(SYS_getdents64, dir, (long)buf, sizeof buf, 0)) > 0)
+		for (long at = 0; at < n;) {
+			const struct entry *e = (const struct entry *)(const void *)(buf + at);
+			long fd = e->name[0] == '.' ? -1 : 0;
+			for (const char *p = e->name; fd >= 0 && *p != '\0'; p++)
+				fd = fd * 10 + (*p - '0');
+			if (fd >= from && fd <= to && fd != dir)
+				raw(SYS_close, fd, 0, 0, 0);
+			at += e->len;
+		}
+	if (dir >= 0)
+		raw(SYS_close, dir, 0, 0, 0);
+}
+
+static PLAIN void close_range_or_each(long from, long to)
+{
+	if (raw(SYS_close_range, from, to, 0, 0) < 0)
+		close_each(from, to);
+}
 
 /* The keeper's whole life. */
 static PLAIN void keep(void *arg)
@@ -130,39 +176,48 @@ static PLAIN void keep(void *arg)
 		if (keep_next < 0)
 			break;
 		if (keep_next > from)
-			raw(SYS_close_range, from, keep_next - 1, 0, 0);
+			close_range_or_each(from, keep_next - 1);
 		from = keep_next + 1;
 	}
-	raw(SYS_close_range, from, (long)~0u, 0, 0);
-	while (raw(SYS_ppoll, (long)&p, 1, 0, 0) == -EINTR)
+	close_range_or_each(from, INT_MAX);
+	/* Without a pidfd we are the child of whom we wait for; poll(2) skips a negative number. */
+	if (p.fd < 0)
+		raw(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
+	while ((p.fd >= 0 || raw(SYS_getppid, 0, 0, 0, 0) == t->parent) &&
+		raw(SYS_ppoll, (long)&p, 1, 0, 0) == -EINTR)
 		;
 	for (;;)
 		raw(SYS_exit, 0, 0, 0, 0);
 }
 
 /* The hook in the command's process, before exec. CLONE_PARENT: the keeper becomes our child, and
- * the command finds no child that it has not made. */
+ * the command finds no child that it has not made. Where pidfd_open(2) is refused the keeper is the
+ * command's child, sends no signal when it ends, and is killed when the command ends. */
 static PLAIN int start(void *arg)
 {
 	struct keeper *k = arg;
 	/* Kept in K, not in this frame: we may be in exec while the keeper still reads it. */
 	struct task *t = (struct task *)(void *)k->stack;
-	long r = raw(SYS_pidfd_open, raw(SYS_getpid, 0, 0, 0, 0), 0, 0, 0);
-	if (r < 0)
+	t->parent = (pid_t)raw(SYS_getpid, 0, 0, 0, 0);
+	long r = raw(SYS_pidfd_open, t->parent, 0, 0, 0);
+	bool refused = r == -ENOSYS || r == -EPERM;
+	if (r < 0 && !refused)
 		return (int)-r;
 	t->k = k;
-	t->pidfd = (int)r;
+	t->pidfd = refused ? -1 : (int)r;
+	long flags = refused ? 0 : CLONE_PARENT;
 #ifdef SHARES_MEMORY
-	r = clone_onto(CLONE_VM | CLONE_PARENT, k->stack + sizeof k->stack, keep, t);
+	r = clone_onto(CLONE_VM | flags, k->stack + sizeof k->stack, keep, t);
 #else
-	r = syscall(SYS_clone, (long)(CLONE_PARENT | SIGCHLD), 0L, 0L, 0L, 0L);
+	r = syscall(SYS_clone, flags | SIGCHLD, 0L, 0L, 0L, 0L);
 	if (r == 0)
 		keep(t);
 	r = r < 0 ? -errno : r;
 #endif
 	if (r < 0)
 		return (int)-r;
-	k->pid = (pid_t)r;
+	/* Refused: it ends before we can know its number to be still its own. */
+	k->pid = refused ? 0 : (pid_t)r;
 	return 0;
 }
 
@@ -184,7 +239,7 @@ int keeper_with(struct keeper *k, struct spawn *s, const int *fds, size_t nfds)
 int keeper_detach(int pidfd, const int *fds, size_t nfds, pid_t *pid)
 {
 	struct keeper k = {.nfds = (unsigned)nfds};
-	struct task t = {&k, pidfd};
+	struct task t = {.k = &k, .pidfd = pidfd};
 	int up[2];
 	char c;
 	if (nfds > KEEPER_MAX) {

@@ -162,12 +162,27 @@ hold() {
 	EOF
 }
 
-# need WHAT...: skip the test, naming what is missing: root, userns (an ordinary user's namespaces), or a program.
+# need_refuse: the program refuse (tests/security/refuse.c) is on PATH: refuse CALL,... ERRNO -- CMD runs CMD with
+# these system calls refused.
+need_refuse() {
+	local dir=$IPCBOX_BUILD/t-bin
+	[[ -x $dir/refuse ]] || {
+		need gcc
+		mkdir -p "$dir"
+		gcc -O1 -o "$dir/refuse.$$" "$ROOT/tests/security/refuse.c"
+		mv "$dir/refuse.$$" "$dir/refuse"
+	}
+	PATH=$PATH:$dir
+	refuse splice ENOSYS -- true || skip "no filter of system calls can be set here"
+}
+
+# need WHAT...: skip the test, naming what is missing: root, refuse, userns (an ordinary user's namespaces), or a program.
 need() {
 	local c
 	for c in "$@"; do
 		case $c in
 		root) [[ $(id -u) == 0 ]] || skip "only root can do this" ;;
+		refuse) need_refuse ;;
 		userns) unshare -Ur true 2>/dev/null || skip "no user namespace can be made here" ;;
 		*) command -v "$c" >/dev/null || skip "$c is not installed" ;;
 		esac

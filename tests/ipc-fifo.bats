@@ -1013,3 +1013,17 @@ signal.pause()'
 	[[ $(timeout 20 cat f) == x ]]
 	finish $w 0
 }
+
+@test "system calls that a filter refuses: splice, sendfile, copy_file_range" {
+	need refuse
+	program "a filter is set for a process"
+	seq 100000 >in
+	for err in ENOSYS EPERM; do
+		ipc-fifo create ./g
+		refuse splice,sendfile,copy_file_range $err -- ipc-fifo write ./g <in 3>&- &
+		refuse splice,sendfile,copy_file_range $err -- ipc-fifo read ./g >out
+		wait $!
+		cmp in out
+		ipc-fifo rm ./g
+	done
+}

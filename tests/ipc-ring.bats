@@ -192,6 +192,17 @@ field() { # field RING NAME: a number of stat -J
 	[[ $(field ./r records) == 0 ]]
 }
 
+@test "system calls that a filter refuses: memfd_create, get_robust_list" {
+	need refuse
+	program "a filter is set for a process"
+	ipc-ring create -S 4K ./r
+	for err in ENOSYS EPERM; do
+		refuse get_robust_list $err -- ipc-ring put ./r record
+		status 0 refuse memfd_create,get_robust_list $err -- ipc-ring get ./r -- cat
+		[[ $output == record ]]
+	done
+}
+
 @test "TERM waits until what was taken is written" {
 	ipc-ring create -S 64K r
 	seq 400000 >in

@@ -472,6 +472,31 @@ c_sem() {
 	free s 1
 }
 
+@test "system calls that a filter refuses: keepers do without close_range and pidfd_open" {
+	need refuse python3
+	program "a filter is set for a process"
+	for err in ENOSYS EPERM; do
+		for calls in close_range pidfd_open pidfd_open,close_range; do
+			rm -f cmd.pid
+			# No pipe is kept open.
+			out=$(refuse close_range $err -- ipc-sem wait --owner $$ s; echo ended)
+			[[ $out == ended ]]
+			free s 0
+			ipc-sem post --owner $$ s
+			free s 1
+			bg refuse $calls $err -- ipc-sem run s -- sh -c 'echo $$ >cmd.pid.new
+				mv cmd.pid.new cmd.pid; exec sleep 60'
+			pid=$!
+			until_true test -s cmd.pid
+			kill -KILL $pid
+			wait $pid || :
+			free s 0
+			kill -KILL "$(<cmd.pid)"
+			until_true free s 1
+		done
+	done
+}
+
 @test "a killed keeper frees the slot; post then says that there is none" {
 	need python3
 	program "a shell holds its slot itself, and has no keeper"

@@ -138,7 +138,7 @@ static ssize_t take_in(struct tee *t)
 	ssize_t n;
 	if (!t->bounced) {
 		n = splice(t->call->in, NULL, t->source[1], NULL, PIECE, SPLICE_F_MOVE);
-		if (n >= 0 || (errno != EINVAL && errno != ENOSYS))
+		if (n >= 0 || !fd_other_way(errno))
 			return n;
 		t->bounced = true;
 	}

@@ -18,7 +18,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -62,7 +61,7 @@ static int prepare(struct queue *q)
 	int status = spawn_check(call, call->command[0]);
 	if (status != 0)
 		return status;
-	q->file = call_own(call, memfd_create("message", MFD_CLOEXEC));
+	q->file = call_own(call, fd_nameless("message"));
 	return q->file >= 0 ? 0 : call_fail(call, ST_EARLY, errno, "start %s", call->command[0]);
 }
 

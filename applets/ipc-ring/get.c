@@ -16,7 +16,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #define BATCH_BYTES 65536
@@ -176,7 +175,7 @@ static int write_batch(struct call *call, struct getter *g)
 /* The batch, one record, as a file: stdin of CMD. */
 static int as_file(struct call *call, struct getter *g)
 {
-	int fd = memfd_create("record", MFD_CLOEXEC);
+	int fd = fd_nameless("record");
 	if (fd < 0 || fd_write(fd, g->buf, g->len) < 0 || lseek(fd, 0, SEEK_SET) < 0) {
 		fd_close(fd);
 		return -1;

@@ -85,14 +85,14 @@ ssize_t outq_splice(struct server *s, int fd)
 	struct outq *q = &s->outq;
 	ssize_t n =
 		splice(fd, NULL, q->pipe[1], NULL, SPLICE_MOST, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
-	if (n < 0 && errno == EINVAL)
+	if (n < 0 && fd_other_way(errno))
 		outq_end(s);
 	if (n <= 0)
 		return n == 0 ? READ_END : -1;
 	for (ssize_t left = n; left > 0;) {
 		ssize_t m =
 			splice(q->pipe[0], NULL, q->watch.fd, NULL, (size_t)left, SPLICE_F_MOVE);
-		if (m < 0 && errno == EINVAL) {
+		if (m < 0 && fd_other_way(errno)) {
 			/* A file opened to append, say: what is in the pipe goes by us, once. */
 			char buf[4096];
 			m = read(q->pipe[0], buf,

@@ -146,7 +146,7 @@ static enum step kernel_step(struct pump *p, struct flow *f)
 	}
 	if (n == 0)
 		return STEP_DONE;
-	if (errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP) {
+	if (fd_other_way(errno)) {
 		f->how = BY_COPY;
 		return STEP_MORE;
 	}

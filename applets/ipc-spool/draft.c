@@ -85,7 +85,7 @@ static int move_new(int from, const char *name, int to, const char *as)
 {
 	if (syscall(SYS_renameat2, from, name, to, as, 1 /* RENAME_NOREPLACE */) == 0)
 		return 0;
-	if (errno != EINVAL && errno != ENOSYS)
+	if (!fd_other_way(errno))
 		return -1;
 	return linkat(from, name, to, as, 0) < 0 ? -1 : unlinkat(from, name, 0);
 }

@@ -37,7 +37,7 @@ int minder_start(struct runner *r)
 	char count[24];
 	int self = call_own(call, wait_pidfd(getpid()));
 	int null = call_open(call, AT_FDCWD, "/dev/null", O_RDWR, 0);
-	int mem = call_own(call, memfd_create("ipc-spool groups", MFD_CLOEXEC));
+	int mem = call_own(call, fd_nameless("ipc-spool groups"));
 	if (self < 0 || null < 0 || mem < 0 || fd_truncate(mem, (off_t)size_of(r->n)) < 0)
 		return call_fail(call, ST_EARLY, errno, "start the minder");
 	void *p = mmap(NULL, size_of(r->n), PROT_READ | PROT_WRITE, MAP_SHARED, mem, 0);
@@ -62,7 +62,7 @@ int run_minder(struct call *call)
 {
 	size_t n = (size_t)call->args[0].num;
 	struct stat st;
-	syscall(SYS_close_range, MINDER_GROUPS + 1, ~0U, 0);
+	fd_close_from(MINDER_GROUPS + 1);
 	if (fstat(MINDER_GROUPS, &st) < 0 || (uint64_t)st.st_size < size_of(n))
 		return call_fail(call, ST_USAGE, 0, "only run starts a minder");
 	const volatile pid_t *groups =

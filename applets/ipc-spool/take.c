@@ -143,7 +143,7 @@ int run_guard(struct call *call)
 {
 	struct stat mine, st;
 	/* Nothing else of the caller's: no pipe of its, no lock. */
-	syscall(SYS_close_range, GUARD_CUR + 1, ~0U, 0);
+	fd_close_from(GUARD_CUR + 1);
 	if (fstat(GUARD_LEASE, &mine) < 0)
 		return call_fail(call, ST_USAGE, errno, "only take starts a guard");
 	int hint = call_own(call, inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
