@@ -370,7 +370,7 @@ f.seek(int(at)); f.write(bytes.fromhex(b))' "$change"
 
 @test "an event that is removed while we come to it: a new one is made, or there is none" {
 	need python3
-	for verb in set stat; do
+	for verb in set rm; do
 		ipc-event set ./e
 		rm -f holds
 		bg hold e 'os.unlink("e"); put(76, 1)'
@@ -380,7 +380,7 @@ f.seek(int(at)); f.write(bytes.fromhex(b))' "$change"
 			status 0 ipc-event set ./e
 			[[ $(ipc-event stat -o seq ./e) == 1 ]]
 		else
-			status 66 ipc-event stat ./e
+			status 66 ipc-event rm ./e
 			[[ $stderr == *"no such event"* ]]
 		fi
 		wait $pid
@@ -445,4 +445,15 @@ f.seek(int(at)); f.write(bytes.fromhex(b))' "$change"
 	status 64 ipc-event set posix:/e
 	status 64 ipc-event set .e
 	status 66 ipc-event set ./no/such/dir
+}
+
+@test "stat needs no right to write, nor the lock" {
+	need root python3
+	chmod 755 .
+	nobody_gets_here || skip "other users cannot come here"
+	ipc-event set -m 644 ./e
+	bg hold e 'pass'
+	until_true test -e holds
+	status 0 as_nobody "$BIN/ipcbox" ipc-event stat ./e
+	[[ $output == *$'state set\nseq 1'* ]]
 }

@@ -472,3 +472,15 @@ while True:
 	[[ $(grep -c INJECTED log) == 3 ]]
 	ipc-ring put ./r x
 }
+
+@test "stat needs no right to write, nor the lock" {
+	need root python3
+	chmod 755 .
+	nobody_gets_here || skip "other users cannot come here"
+	ipc-ring create -m 644 -S 4K ./r
+	ipc-ring put ./r one two
+	bg hold r 'pass'
+	until_true test -e holds
+	status 0 as_nobody "$BIN/ipcbox" ipc-ring stat ./r
+	[[ $output == *"records 2"* ]]
+}

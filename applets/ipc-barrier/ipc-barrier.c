@@ -218,25 +218,41 @@ static void stat_table(struct call *call, const struct view *b)
 	(void)table_end(&t, &call->out);
 }
 
+/* Copy what stat shows, without the lock, until it has not changed meanwhile. */
+static bool copy_view(struct barrier *b, struct view *v)
+{
+	for (unsigned tries = 0; tries < 10000; tries++) {
+		v->arrived = barrier_arrived(b);
+		v->gen = __atomic_load_n(&b->f->gen, __ATOMIC_ACQUIRE);
+		v->leading = b->f->leading;
+		v->broken = b->f->broken;
+		memcpy(v->party, barrier_party(b, v->gen, 0), v->arrived * sizeof *v->party);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (__atomic_load_n(&b->f->gen, __ATOMIC_RELAXED) == v->gen &&
+			barrier_arrived(b) == v->arrived && barrier_intact(b))
+			return true;
+	}
+	return false;
+}
+
 static int run_stat(struct call *call)
 {
 	struct barrier b;
-	int status = barrier_open(call, &b, call->args[0].str, 0);
+	int status = mapped_open(call, &b.m, call->args[0].str, &type, SHARED_RDONLY, 0, NULL);
 	if (status != 0)
 		return status;
-	/* Not the head: others change its lock while we have it. */
+	b.f = (struct barrier_file *)(void *)b.m->shared.base;
+	status = check(call, &b, 0);
+	if (status == 0 && b.f->gone != 0)
+		status = call_fail(call, ST_NOOBJ, 0, "%s: no such barrier", b.m->obj.text);
+	if (status != 0)
+		return status;
 	struct view v = {.parties = b.parties,
-		.arrived = barrier_arrived(&b),
-		.gen = b.f->gen,
-		.leading = b.f->leading,
-		.broken = b.f->broken};
-	size_t bytes = v.arrived * sizeof *v.party;
-	v.party = call_alloc(call, bytes + 1);
-	if (v.party != NULL)
-		memcpy(v.party, barrier_party(&b, v.gen, 0), bytes);
-	shared_unlock(&b.m->shared);
+		.party = call_alloc(call, b.parties * sizeof(struct party))};
 	if (v.party == NULL)
 		return call_error(call, ENOMEM, "stat %s", b.m->obj.text);
+	if (!copy_view(&b, &v))
+		return damaged(call, &b);
 	if (call->std[STD_JSON].count > 0)
 		stat_json(call, b.m->obj.text, &v);
 	else

@@ -40,6 +40,9 @@ static inline int event_kind_of(const struct event *ev)
 /* Open the event that WORD names and lock it; one that was removed meanwhile is opened anew. FLAGS as
  * for shared_open. 0 or a status. */
 int event_open(struct call *call, struct mapped **opened, const char *word, int flags);
+/* Open the event that WORD names for reading alone and copy it, except its head's lock, without taking
+ * that. Its kind has been checked. 0 or a status. */
+int event_look(struct call *call, struct mapped **opened, const char *word, struct event *copy);
 /* Fix the kind: automatic when IS_AUTO, else manual when FINAL. 0; or a status, the lock given back. */
 int event_kind(struct call *call, struct mapped *m, bool is_auto, bool final);
 

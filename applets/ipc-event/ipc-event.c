@@ -140,6 +140,36 @@ int event_open(struct call *call, struct mapped **opened, const char *word, int 
 	}
 }
 
+/* What changes together is read until it has not changed meanwhile: every set moves the bell. */
+static void copy_event(const struct event *ev, struct event *copy)
+{
+	for (unsigned tries = 0; tries < 10000; tries++) {
+		uint32_t bell = __atomic_load_n(&ev->bell, __ATOMIC_ACQUIRE);
+		*copy = (struct event){.head.repairs = ev->head.repairs,
+			.kind = __atomic_load_n(&ev->kind, __ATOMIC_RELAXED),
+			.set = __atomic_load_n(&ev->set, __ATOMIC_RELAXED),
+			.gone = __atomic_load_n(&ev->gone, __ATOMIC_RELAXED),
+			.seq = __atomic_load_n(&ev->seq, __ATOMIC_RELAXED)};
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (__atomic_load_n(&ev->bell, __ATOMIC_RELAXED) == bell &&
+			__atomic_load_n(&ev->seq, __ATOMIC_RELAXED) == copy->seq)
+			return;
+	}
+}
+
+int event_look(struct call *call, struct mapped **opened, const char *word, struct event *copy)
+{
+	int status = mapped_open(call, opened, word, &type, SHARED_RDONLY, 0, NULL);
+	if (status != 0)
+		return status;
+	copy_event(event_of(*opened), copy);
+	if (copy->kind > KIND_AUTO)
+		return call_fail(call, ST_DATA, 0, "%s: damaged", word);
+	if (copy->gone != 0)
+		return call_fail(call, ST_NOOBJ, 0, "%s: no such event", word);
+	return 0;
+}
+
 int event_kind(struct call *call, struct mapped *m, bool is_auto, bool final)
 {
 	struct event *ev = event_of(m);

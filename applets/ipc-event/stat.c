@@ -101,19 +101,10 @@ static void print_table(
 int event_stat(struct call *call)
 {
 	struct mapped *m;
-	int status = event_open(call, &m, call->args[0].str, 0);
+	struct event ev;
+	int status = event_look(call, &m, call->args[0].str, &ev);
 	if (status != 0)
 		return status;
-	const struct event *e = event_of(m);
-	/* Not the whole head: others change its lock while we have it. */
-	int kind = event_kind_of(e);
-	struct event ev = {.head.repairs = e->head.repairs,
-		.kind = (uint32_t)kind,
-		.set = e->set,
-		.seq = e->seq};
-	shared_unlock(&m->shared);
-	if (kind < 0)
-		return call_fail(call, ST_DATA, 0, "%s: damaged", m->obj.text);
 	struct show show = {.self = getpid()};
 	if (call->opt[STAT_COLUMN].count > 0)
 		print_column(call, &ev);

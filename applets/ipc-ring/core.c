@@ -75,6 +75,33 @@ int ring_lock(struct call *call, struct ring *r, int64_t deadline)
 	return status;
 }
 
+/* Copy the state without the lock: a writer uses the other copy next, so what did not change while it
+ * was read is whole. */
+static bool snapshot(struct ring *r)
+{
+	for (unsigned tries = 0; tries < 10000; tries++) {
+		r->turn = __atomic_load_n(&r->f->active, __ATOMIC_ACQUIRE) & 1;
+		r->s = r->f->state[r->turn];
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if ((__atomic_load_n(&r->f->active, __ATOMIC_RELAXED) & 1) == r->turn &&
+			memcmp(&r->s, &r->f->state[r->turn], sizeof r->s) == 0 && sane(r))
+			return true;
+	}
+	return false;
+}
+
+int ring_look(struct call *call, struct ring *r, const char *word)
+{
+	int status = ring_open(call, r, word, SHARED_RDONLY, 0);
+	if (status != 0)
+		return status;
+	if (!snapshot(r))
+		return call_fail(call, ST_DATA, 0, "%s: damaged", r->m->obj.text);
+	if (r->f->gone != 0)
+		return call_fail(call, ST_NOOBJ, 0, "%s: was removed", r->m->obj.text);
+	return 0;
+}
+
 void ring_unlock(struct ring *r)
 {
 	r->locked = false;

@@ -56,6 +56,8 @@ int ring_open(struct call *call, struct ring *r, const char *word, int flags, ui
 /* Lock it and read its state. 0 or a status (65 damaged, 66 removed ...). */
 int ring_lock(struct call *call, struct ring *r, int64_t deadline);
 void ring_unlock(struct ring *r);
+/* Open it for reading alone and copy its state, without the lock. 0 or a status. */
+int ring_look(struct call *call, struct ring *r, const char *word);
 /* Make r->s, as changed by the caller, the ring's state. Under the lock. */
 void ring_publish(struct ring *r);
 

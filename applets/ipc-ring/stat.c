@@ -87,14 +87,11 @@ static void print_table(struct call *call, const struct ring *r, bool closed, ui
 int ring_stat(struct call *call)
 {
 	struct ring r;
-	int status = ring_open(call, &r, call->args[0].str, 0, 0);
-	if (status == 0)
-		status = ring_lock(call, &r, DEADLINE_NONE);
+	int status = ring_look(call, &r, call->args[0].str);
 	if (status != 0)
 		return status;
 	bool closed = r.f->closed != 0;
 	uint32_t repairs = r.f->head.repairs;
-	ring_unlock(&r);
 	if (call->std[STD_JSON].count > 0)
 		print_json(call, &r, closed, repairs);
 	else
