@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* PATH#C without its last two characters, stat(2)ed. */
 static int stat_path(const char *name, struct stat *st)
@@ -37,30 +36,4 @@ int sysv_key(const struct object *obj, key_t *key)
 	*key = (key_t)(((unsigned)obj->key & 0xff) << 24 | ((unsigned)st.st_dev & 0xff) << 16 |
 		((unsigned)st.st_ino & 0xffff));
 	return 0;
-}
-
-static bool in_group(gid_t gid)
-{
-	if (gid == getegid())
-		return true;
-	int n = getgroups(0, NULL);
-	gid_t *list = n > 0 ? malloc((size_t)n * sizeof *list) : NULL;
-	bool found = false;
-	n = list != NULL ? getgroups(n, list) : 0;
-	for (int i = 0; i < n && !found; i++)
-		found = list[i] == gid;
-	free(list);
-	return found;
-}
-
-bool sysv_may(unsigned mode, const uid_t uids[2], const gid_t gids[2], unsigned bits)
-{
-	uid_t uid = geteuid();
-	if (uid == 0)
-		return true;
-	if (uid == uids[0] || uid == uids[1])
-		mode >>= 6;
-	else if (in_group(gids[0]) || in_group(gids[1]))
-		mode >>= 3;
-	return (bits & ~mode) == 0;
 }

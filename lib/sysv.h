@@ -4,7 +4,6 @@
 
 #include "object.h"
 
-#include <stdbool.h>
 #include <sys/ipc.h>
 #include <sys/types.h>
 
@@ -12,9 +11,5 @@
  * PATH#C what ftok(3) makes of PATH and C, in musl and glibc alike. 0, or -1 with stat(2)'s errno or
  * EINVAL (a SYSV_ID has no key here). */
 int sysv_key(const struct object *obj, key_t *key);
-/* May this process, its groups included, do what BITS (4 read, 2 write) say to an object of MODE that
- * these users and groups (owner and creator) have? As the kernel decides, root taken for one with
- * CAP_IPC_OWNER. */
-bool sysv_may(unsigned mode, const uid_t uids[2], const gid_t gids[2], unsigned bits);
 
 #endif

@@ -480,16 +480,18 @@ sysv_depth() { ipc-mq stat -J "$K" | sed 's/.*"messages":\([0-9]*\).*/\1/'; }
 	status 64 ipc-mq recv -f -a "$Q"
 }
 
-@test "no verb polls: a wait with a limit is a handful of system calls" {
+@test "no verb polls, save wait on System V: a wait with a limit is a handful of system calls" {
 	need_strace
 	ipc-mq create "$Q"
 	ipc-mq create "$K"
-	for q in "$Q" "$K"; do
-		for verb in recv wait; do
-			status 124 strace -o log ipc-mq $verb -w .4 "$q"
-			[[ $(grep -cE '^(msgrcv|mq_timedreceive|ppoll|msgctl)' log) -le 8 ]]
-		done
+	for verb in "recv -w .4 $Q" "recv -w .4 $K" "wait -w .4 $Q"; do
+		# shellcheck disable=SC2086
+		status 124 strace -o log ipc-mq $verb
+		[[ $(grep -cE '^(msgrcv|mq_timedreceive|ppoll|msgctl)' log) -le 8 ]]
 	done
+	# Nothing can wake it: ten looks a second.
+	status 124 strace -o log ipc-mq wait -w .4 "$K"
+	[[ $(grep -cE '^(msgrcv|ppoll|msgctl)' log) -le 16 ]]
 }
 
 @test "recv -f goes on, prints at once, and is ready when it says so" {
@@ -863,7 +865,7 @@ to_pipe() { "$@" >&6; }
 	done
 }
 
-@test "wait on System V: an empty message is noticed and put back, types are told apart" {
+@test "wait on System V: an empty message is noticed and stays where it is, types are told apart" {
 	ipc-mq create "$K"
 	sleeper ipc-mq wait -w 20 "$K"
 	ipc-mq send -T 6 "$K" ''
@@ -879,13 +881,39 @@ to_pipe() { "$@" >&6; }
 	[[ $(sysv_depth) == 3 ]]
 }
 
-@test "wait on System V needs permission to write, and says why" {
+@test "wait on System V takes no message out, and needs no permission to write" {
 	need root
 	ipc-mq create -m 644 "$K"
-	status 77 as_nobody ipc-mq wait "$K"
-	[[ $stderr == *"putting it back" ]]
-	ipc-mq send "$K" x
-	status 0 as_nobody ipc-mq wait "$K"
+	status 124 as_nobody "$BIN/ipcbox" ipc-mq wait -w .3 "$K"
+	ipc-mq send "$K" '' second
+	status 0 as_nobody "$BIN/ipcbox" ipc-mq wait "$K"
+	[[ $(ipc-mq recv -a --format '<%m>' "$K") == $'<>\n<second>' ]]
+}
+
+@test "System V: without MSG_COPY wait and peek are 71, and no message is lost" {
+	need_strace
+	ipc-mq create "$K"
+	ipc-mq send "$K" ''
+	for verb in wait peek; do
+		status 71 strace -qq -o log -e trace=msgrcv -e inject=msgrcv:error=ENOSYS ipc-mq $verb "$K"
+		[[ $stderr == *"no MSG_COPY"* ]]
+		[[ $(sysv_depth) == 1 ]]
+	done
+}
+
+@test "System V: a message that is longer than msgmax is by now is there, and can be received" {
+	need_strace
+	ipc-mq create "$K"
+	ipc-mq send "$K" text
+	# What the kernel says then, the limit of the whole machine left alone.
+	local -a late=(strace -qq -o log -e trace=msgrcv -e inject=msgrcv:error=EINVAL:when=1)
+	status 0 "${late[@]}" ipc-mq wait -n "$K"
+	status 71 "${late[@]}" ipc-mq wait -n -T 1 "$K"
+	status 71 "${late[@]}" ipc-mq peek "$K"
+	[[ $stderr == *"longer than kernel.msgmax"* ]]
+	[[ $(ipc-mq recv "$K") == text ]]
+	ipc-mq rm "$K"
+	status 66 ipc-mq wait -n "$K"
 }
 
 @test "two readers, one message: one gets it, the other waits on" {

@@ -360,11 +360,8 @@ static int run_wait(struct call *call)
 		return status;
 	if (q->be->wait(q, call_deadline(call)) == 0)
 		return ST_OK;
-	if (errno == EPERM)
-		return call_fail(call, ST_PERM, 0,
-			"%s: needs permission to write, too: an empty message can only be noticed by "
-			"taking it out and putting it back",
-			q->name);
+	if (errno == ENOSYS || errno == EMSGSIZE)
+		return mq_not_shown(q, errno);
 	return call_waited(call, errno, "%s: wait for a message", q->name);
 }
 

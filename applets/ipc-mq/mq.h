@@ -119,6 +119,8 @@ const char *mq_before(struct call *call, uint64_t n, const char *done);
 int mq_run_send(struct call *call);
 int mq_run_recv(struct call *call);
 int mq_run_peek(struct call *call);
+/* recv.c: say why messages of Q cannot be looked at: EOPNOTSUPP, ENOSYS, EMSGSIZE ... A status. */
+int mq_not_shown(struct queue *q, int errnum);
 int mq_run_stat(struct call *call);
 int mq_run_ls(struct call *call);
 

@@ -243,7 +243,7 @@ static int show_lowest(struct queue *q, const struct format *f, uint64_t count, 
 	return one.type < 0 ? -1 : 0;
 }
 
-static int not_shown(struct queue *q, int errnum)
+int mq_not_shown(struct queue *q, int errnum)
 {
 	if (errnum == EOPNOTSUPP)
 		return call_fail(q->call, ST_LIMIT, 0,
@@ -253,6 +253,11 @@ static int not_shown(struct queue *q, int errnum)
 	if (errnum == ENOSYS)
 		return call_fail(q->call, ST_LIMIT, 0,
 			"%s: this kernel has no MSG_COPY (CONFIG_CHECKPOINT_RESTORE)", q->name);
+	if (errnum == EMSGSIZE)
+		return call_fail(q->call, ST_LIMIT, 0,
+			"%s: a message is longer than kernel.msgmax is today: it can be received, but "
+			"not looked at",
+			q->name);
 	return call_error(q->call, errnum, "look into %s", q->name);
 }
 
@@ -269,7 +274,7 @@ int mq_run_peek(struct call *call)
 	status = q->choice.lowest ? show_lowest(q, &f, count, &done)
 				  : show(q, &f, &q->choice, count, &done);
 	if (status < 0)
-		return not_shown(q, errno);
+		return mq_not_shown(q, errno);
 	if (status == 0 && done == 0 && call->opt[MQ_ALL].count == 0)
 		return call_waited(call, EAGAIN, "no message in %s", q->name);
 	return status;

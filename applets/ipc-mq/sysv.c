@@ -1,8 +1,9 @@
 /* applets/ipc-mq/sysv.c: System V queues, sysvipc(7).
  *
  * The kernel offers no poll and no timeout for them: lib/wait's timer interrupts msgsnd(2) and
- * msgrcv(2) at the deadline. To wait without taking, we ask for a message into no room at all: E2BIG
- * says that one is there. Only an empty message fits into no room; it is sent again at once.
+ * msgrcv(2) at the deadline. Nothing wakes who waits without taking: wait looks by MSG_COPY, every
+ * LOOK. (To take and send again would lose the message of who is killed in between.) A message that
+ * is longer than today's msgmax can be received, but not copied.
  */
 #define _GNU_SOURCE
 #include "mq.h"
@@ -26,12 +27,7 @@
 #endif
 #define HEAD sizeof(long) /* the type comes before the text */
 #define FIRST_ROOM 2032   /* longer messages grow the buffer */
-
-/* Removed before we began (EINVAL) or while we waited (EIDRM): gone, in either case. */
-static int gone(int errnum)
-{
-	return errnum == EINVAL ? EIDRM : errnum;
-}
+#define LOOK (100 * NS_PER_MS)
 
 /* msqid_ds of our queue, also where only the index, not the permission, gives it. */
 static int get_stat(int id, struct msqid_ds *ds)
@@ -45,6 +41,16 @@ static int get_stat(int id, struct msqid_ds *ds)
 		return 0;
 	errno = saved;
 	return -1;
+}
+
+/* What ERRNUM says. EINVAL is for a queue removed before we began, which is gone as one removed
+ * while we waited (EIDRM), and for a message that is longer than msgmax by now. */
+static int reason(const struct queue *q, int errnum)
+{
+	struct msqid_ds ds;
+	if (errnum != EINVAL)
+		return errnum;
+	return get_stat(q->id, &ds) == 0 || errno == EACCES ? EMSGSIZE : EIDRM;
 }
 
 static int sysv_find(struct queue *q)
@@ -71,7 +77,7 @@ static int sysv_open(struct queue *q, enum access access)
 		return status;
 	bool known = get_stat(q->id, &ds) == 0;
 	if (!known && errno != EACCES)
-		return call_error(q->call, gone(errno), "open %s", q->name);
+		return call_error(q->call, reason(q, errno), "open %s", q->name);
 	msgctl(0, IPC_INFO, (struct msqid_ds *)(void *)&limits); /* anybody may ask */
 	q->max = (size_t)limits.msgmax;
 	q->limit = "kernel.msgmax";
@@ -104,7 +110,7 @@ static int compare(struct queue *q, const struct wanted *want, uint64_t bytes)
 {
 	struct msqid_ds ds;
 	if (get_stat(q->id, &ds) < 0)
-		return call_error(q->call, gone(errno), "%s exists; look at it", q->name);
+		return call_error(q->call, reason(q, errno), "%s exists; look at it", q->name);
 	if (bytes != 0 && ds.msg_qbytes != bytes)
 		return call_fail(q->call, ST_EXISTS, 0,
 			"%s exists with room for %lu bytes, not %llu", q->name,
@@ -177,7 +183,7 @@ static int sysv_send(struct queue *q, const struct message *msg, int64_t deadlin
 			;
 		wait_timer_stop(&timer);
 	}
-	errno = r < 0 ? gone(errno) : errno;
+	errno = r < 0 ? reason(q, errno) : errno;
 	return r;
 }
 
@@ -223,7 +229,7 @@ static int sysv_recv(struct queue *q, struct message *msg, int64_t deadline)
 		wait_timer_stop(&timer);
 	}
 	if (n < 0) {
-		errno = errno == ENOMSG ? EAGAIN : gone(errno);
+		errno = errno == ENOMSG ? EAGAIN : reason(q, errno);
 		return -1;
 	}
 	fill_in(q, (size_t)n, msg);
@@ -242,14 +248,14 @@ static int sysv_peek(struct queue *q, unsigned long index, struct message *msg)
 		return -1;
 	ssize_t n = receive(q, (long)index, MSG_COPY | IPC_NOWAIT);
 	if (n < 0) {
-		errno = gone(errno);
+		errno = reason(q, errno);
 		return -1;
 	}
 	fill_in(q, (size_t)n, msg);
 	return 0;
 }
 
-/* Is a message there that the choice means? 1, 0, or -1. */
+/* Is a message there that the choice means? 1, 0, or -1: ENOSYS where the kernel has no MSG_COPY. */
 static int there(struct queue *q)
 {
 	const struct choice *c = &q->choice;
@@ -259,56 +265,26 @@ static int there(struct queue *q)
 		if (same != c->except)
 			return 1;
 	}
-	return errno == ENOMSG || errno == ENOSYS ? 0 : -1;
-}
-
-/* An empty message came out although nobody wanted it. */
-static int put_back(struct queue *q, long type)
-{
-	int r;
-	while ((r = msgsnd(q->id, &type, 0, 0)) < 0 && errno == EINTR)
-		;
-	errno = r < 0 ? gone(errno) : errno;
-	return r;
-}
-
-static bool may_write(const struct ipc_perm *p)
-{
-	const uid_t uids[] = {p->uid, p->cuid};
-	const gid_t gids[] = {p->gid, p->cgid};
-	return sysv_may(p->mode, uids, gids, MQ_WRITE);
+	if (errno == EMSGSIZE && c->type == 0 && !c->except) /* any will do, and it is there */
+		return 1;
+	return errno == ENOMSG ? 0 : -1;
 }
 
 static int sysv_wait(struct queue *q, int64_t deadline)
 {
-	struct wait_timer timer;
-	struct msqid_ds ds;
-	long type;
-	int found = there(q);
-	if (found != 0)
-		return found > 0 ? 0 : -1;
-	if (deadline == DEADLINE_NOW) {
-		errno = EAGAIN;
-		return -1;
+	for (;;) {
+		int found = there(q);
+		if (found != 0)
+			return found > 0 ? 0 : -1;
+		int64_t now = deadline == DEADLINE_NOW ? 0 : wait_now(), look = now + LOOK;
+		if (now >= deadline) {
+			errno = wait_expired(deadline);
+			return -1;
+		}
+		if (wait_poll(NULL, 0, look < deadline ? look : deadline, &q->call->stop) < 0 &&
+			errno != ETIMEDOUT)
+			return -1;
 	}
-	if (get_stat(q->id, &ds) == 0 && !may_write(&ds.msg_perm)) {
-		errno = EPERM;
-		return -1;
-	}
-	if (wait_timer_start(&timer, deadline, &q->call->stop) < 0)
-		return -1;
-	ssize_t n;
-	while ((n = msgrcv(q->id, &type, 0, msgtyp(&q->choice),
-			q->choice.except ? MSG_EXCEPT : 0)) < 0 &&
-		errno == EINTR && !wait_timer_due(&timer))
-		;
-	wait_timer_stop(&timer);
-	if (n >= 0)
-		return put_back(q, type);
-	if (errno == E2BIG)
-		return 0;
-	errno = gone(errno);
-	return -1;
 }
 
 static void describe(int id, const struct msqid_ds *ds, struct info *info)
@@ -337,7 +313,7 @@ static int sysv_info(struct queue *q, struct info *info)
 {
 	struct msqid_ds ds;
 	if (get_stat(q->id, &ds) < 0) {
-		errno = gone(errno);
+		errno = reason(q, errno);
 		return -1;
 	}
 	describe(q->id, &ds, info);
@@ -353,7 +329,7 @@ static int sysv_remove(struct queue *q)
 		return status;
 	if (msgctl(q->id, IPC_RMID, NULL) == 0)
 		return 0;
-	return call_error(q->call, gone(errno), "remove %s", q->name);
+	return call_error(q->call, reason(q, errno), "remove %s", q->name);
 }
 
 const struct backend mq_sysv = {
