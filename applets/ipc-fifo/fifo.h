@@ -47,6 +47,8 @@ int fifo_again(const struct fifo *f);
 int fifo_capacity(struct call *call, const struct fifo *f, const struct val *v);
 /* Bytes that lie in the FIFO behind the write end FD and have no reader any more. */
 int fifo_unread(int fd);
+/* Has the open FIFO lost its name? */
+bool fifo_removed(const struct fifo *f);
 /* Unlink F if the name still means the FIFO that F was when it was looked at. 0; 1: it is gone or
  * another; -1 with errno. */
 int fifo_unlink(struct fifo *f);

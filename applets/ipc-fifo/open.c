@@ -13,12 +13,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 const char *fifo_type(mode_t mode)
@@ -158,6 +156,23 @@ static int sleep_in_open(const struct fifo *f, int64_t deadline, const struct st
 	return fd;
 }
 
+#define AT_ONCE (50 * NS_PER_MS) /* rm closes its end of what it has removed within microseconds */
+
+bool fifo_removed(const struct fifo *f)
+{
+	struct stat st;
+	return f->obj.kind != OBJECT_FD && fstat(f->fd, &st) == 0 && st.st_nlink == 0;
+}
+
+/* Was it rm that woke us? Then there is no reader. One that unlinked the FIFO itself stays. */
+static bool woken_by_rm(const struct fifo *f)
+{
+	if (!fifo_removed(f))
+		return false;
+	int events = wait_fd(f->fd, 0, wait_until(AT_ONCE), NULL);
+	return events > 0 && (events & POLLERR) != 0;
+}
+
 int fifo_open_write(struct call *call, struct fifo *f, int64_t deadline)
 {
 	int status = fifo_look(call, f);
@@ -174,6 +189,8 @@ int fifo_open_write(struct call *call, struct fifo *f, int64_t deadline)
 			return call_waited(call, errno, "%s has no reader", f->name);
 		if (f->fd >= 0 && fd_nonblock(f->fd, true) < 0)
 			return call_error(call, errno, "open %s", f->name);
+		if (f->fd >= 0 && woken_by_rm(f))
+			return call_fail(call, ST_NOOBJ, 0, "%s: was removed", f->name);
 	}
 	if (f->fd < 0)
 		return call_error(call, errno, "open %s", f->name);
@@ -206,58 +223,14 @@ int fifo_capacity(struct call *call, const struct fifo *f, const struct val *v)
 	return status;
 }
 
-/* Is FD the FIFO that was made just now? In a directory where others may rename, another file may have the name by
- * now, or the same file more names: its mode is not ours to change. */
-static bool is_newborn(int fd)
-{
-	struct stat st;
-	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && (st.st_mode & 07777) == 0 &&
-		st.st_nlink == 1;
-}
-
-/* Make NAME in the directory DIRFD with exactly MODE. The umask may not be asked for without setting it, so a FIFO
- * that nobody may open is made under a name that nobody knows, gets its mode, and then its name. */
-static int make_in(int dirfd, const char *name, mode_t mode)
-{
-	char tmp[40], proc[40];
-	uint64_t random = 0;
-	(void)!getrandom(&random, sizeof random, 0);
-	snprintf(tmp, sizeof tmp, ".fifo-%016llx", (unsigned long long)random);
-	if (mknodat(dirfd, tmp, S_IFIFO, 0) < 0)
-		return -1;
-	int fd = fd_open(dirfd, tmp, O_PATH | O_NOFOLLOW, 0);
-	snprintf(proc, sizeof proc, "/proc/self/fd/%d", fd);
-	int r = fd < 0 ? -1 : 0;
-	if (r == 0 && !is_newborn(fd)) {
-		errno = EBUSY;
-		r = -1;
-	}
-	if (r == 0)
-		r = fchmodat(AT_FDCWD, proc, mode, 0);
-	fd_close(fd);
-	if (r == 0)
-		r = linkat(dirfd, tmp, dirfd, name, 0);
-	int e = errno;
-	(void)unlinkat(dirfd, tmp, 0);
-	errno = e;
-	return r;
-}
-
-/* The directory is opened once: the temporary name is removed from where it was made. */
+/* With exactly MODE from birth: no temporary name that may stay behind, and no chmod(2), which
+ * might meet another file. The umask is back before anything else of a host can make a file. */
 static int make_exact(int dirfd, const char *rel, mode_t mode)
 {
-	char dir[PATH_MAX];
-	const char *slash = strrchr(rel, '/');
-	if (slash == NULL)
-		return make_in(dirfd, rel, mode);
-	int n = snprintf(dir, sizeof dir, "%.*s", (int)(slash - rel) + 1, rel);
-	if (n < 0 || (size_t)n >= sizeof dir) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	int fd = fd_open(dirfd, dir, O_PATH | O_DIRECTORY, 0);
-	int r = fd < 0 ? -1 : make_in(fd, slash + 1, mode);
-	fd_close(fd);
+	mode_t old = umask(0);
+	int r = mknodat(dirfd, rel, S_IFIFO | mode, 0), e = errno;
+	umask(old);
+	errno = e;
 	return r;
 }
 
@@ -282,6 +255,20 @@ int fifo_unlink(struct fifo *f)
 	return errno == ENOENT ? 1 : -1;
 }
 
+/* Those that sleep on a removed FIFO, a writer in open(2) or a reader in poll(2), are woken by an end that is opened and closed. FD is from O_PATH, before the name went. */
+static void wake_all(int fd)
+{
+	static const int modes[] = {O_RDWR, O_RDONLY, O_WRONLY};
+	char path[40];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	for (size_t i = 0; fd >= 0 && i < sizeof modes / sizeof *modes; i++) {
+		int end = fd_open(AT_FDCWD, path, modes[i] | O_NONBLOCK, 0);
+		fd_close(end);
+		if (end >= 0 && modes[i] == O_RDWR)
+			break;
+	}
+}
+
 static int rm_one(struct call *call, struct fifo *f)
 {
 	/* The name itself, not what a symbolic link leads to: that is what would be removed. */
@@ -290,9 +277,14 @@ static int rm_one(struct call *call, struct fifo *f)
 	int status = must_be_fifo(call, f);
 	if (status != ST_OK)
 		return status;
-	int r = fifo_unlink(f);
+	int fd = fd_open(f->at.dirfd, f->at.rel, O_PATH | O_NOFOLLOW, 0);
+	int r = fifo_unlink(f), e = errno;
+	struct stat st;
+	if (r == 0 && fd >= 0 && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && st.st_nlink == 0)
+		wake_all(fd);
+	fd_close(fd);
 	if (r < 0)
-		return call_error(call, errno, "remove %s", f->name);
+		return call_error(call, e, "remove %s", f->name);
 	return r == 0
 		? ST_OK
 		: call_fail(call, ST_NOOBJ, 0, "%s was removed or replaced meanwhile", f->name);

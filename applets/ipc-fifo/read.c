@@ -79,6 +79,8 @@ static int stream(struct call *call, struct fifo *f)
 			status = fifo_silent(call, f, errno, copy.done > 0);
 		else if (copy_stream(&copy) < 0)
 			status = copy_failed(call, f, &copy, errno);
+		else if ((follow || copy.done == 0) && fifo_removed(f))
+			status = call_fail(call, ST_NOOBJ, 0, "%s: was removed", f->name);
 		else if (follow)
 			status = fifo_reopen(call, f);
 		copy.in = f->fd;

@@ -322,6 +322,8 @@ static int take_records(struct taker *t)
 			return status;
 		if (!t->gone || t->got >= t->want || t->found || t->len > 0)
 			continue;
+		if ((follows || t->got == 0) && fifo_removed(t->f))
+			return call_fail(t->call, ST_NOOBJ, 0, "%s: was removed", t->f->name);
 		if (!follows)
 			break;
 		status = follow(t);
