@@ -25,6 +25,22 @@ static char *temporary(const char *path)
 	return tmp;
 }
 
+/* AT_EMPTY_PATH would need a privilege. */
+static void self_path(int fd, char path[40])
+{
+	snprintf(path, 40, "/proc/self/fd/%d", fd);
+}
+
+/* Can the unnamed file FD be given a name later? Not where /proc is missing. */
+static bool can_link(int fd)
+{
+	char self[40];
+	struct stat a, b;
+	self_path(fd, self);
+	return stat(self, &a) == 0 && fstat(fd, &b) == 0 && a.st_ino == b.st_ino &&
+		a.st_dev == b.st_dev;
+}
+
 int newfile_open(struct newfile *f, int dirfd, const char *path, unsigned mode)
 {
 	*f = (struct newfile){.fd = -1, .dirfd = dirfd, .path = path, .mode = mode};
@@ -35,6 +51,11 @@ int newfile_open(struct newfile *f, int dirfd, const char *path, unsigned mode)
 	name[1] = '\0'; /* "DIR/." */
 	f->fd = fd_open(dirfd, tmp, O_TMPFILE | O_RDWR, mode & 0700);
 	name[1] = 't';
+	if (f->fd >= 0 && !can_link(f->fd)) {
+		fd_close(f->fd);
+		f->fd = -1;
+		errno = EOPNOTSUPP;
+	}
 	if (f->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
 		f->fd = fd_open(dirfd, tmp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode & 0700);
 		f->tmp = f->fd >= 0 ? tmp : NULL;
@@ -51,8 +72,7 @@ static int link_to(struct newfile *f, const char *path)
 	char self[40];
 	if (f->tmp != NULL)
 		return linkat(f->dirfd, f->tmp, f->dirfd, path, 0);
-	/* AT_EMPTY_PATH would need a privilege. */
-	snprintf(self, sizeof self, "/proc/self/fd/%d", f->fd);
+	self_path(f->fd, self);
 	return linkat(AT_FDCWD, self, f->dirfd, path, AT_SYMLINK_FOLLOW);
 }
 

@@ -1,6 +1,7 @@
 /* lib/newfile.h: a file that is complete before it has a name: no reader sees it half-written, and
  * nothing is left behind by a process that is killed on the way (O_TMPFILE, open(2)). Where the file
- * system has no unnamed files, and to replace another, a temporary name in the same directory is used.
+ * system has no unnamed files, where /proc is missing, and to replace another, a temporary name in
+ * the same directory is used.
  */
 #ifndef IPC_NEWFILE_H
 #define IPC_NEWFILE_H

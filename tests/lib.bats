@@ -62,3 +62,15 @@ group() {
 @test "shared: the lock of mapped files is declared void only while it names its dead holder" {
 	group shared
 }
+
+@test "without /proc new objects are made all the same, and nothing is left beside them" {
+	program "the shell has its own mount namespace"
+	need unshare
+	unshare -rm mount -t tmpfs none /proc 2>/dev/null || skip "no mount namespace of our own"
+	mkdir d
+	status 0 unshare -rm sh -c 'mount -t tmpfs none /proc && ipc-ring create -S 4K ./d/r &&
+		ipc-event set ./d/e && ipc-sem create ./d/s && ipc-ring put ./d/r x'
+	[[ $(ls -A d | sort | tr -d '\n') == ers ]]
+	status 0 ipc-ring get ./d/r
+	[[ $output == x ]]
+}
