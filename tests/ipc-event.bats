@@ -90,6 +90,19 @@ waits() {
 	[[ $(ipc-event stat -o seq e) == 4 ]]
 }
 
+@test "--since with the number of an event that was removed: each set of the new one is new" {
+	for _ in 1 2 3; do ipc-event set e; done
+	ipc-event rm e
+	bg ipc-event wait -w 20 --since 3 e
+	pid=$!
+	until_true waits e 1
+	ipc-event set e
+	wait $pid
+	status 0 ipc-event wait -n --since 3 e
+	[[ $output == 1 ]]
+	status 75 ipc-event wait -n --since 1 e
+}
+
 @test "no wake-up is lost in 2,000 rounds of two processes that answer each other" {
 	cat >pong.sh <<-'EOF'
 	n=0

@@ -142,9 +142,12 @@ int event_wait(struct call *call)
 	if (status != 0)
 		return status;
 	struct event *ev = event_of(m);
-	struct waiter w = {.since = since ? (uint64_t)call->opt[WAIT_SINCE].num : ev->seq,
-		.level = !since,
-		.takes = !since};
+	int64_t n = call->opt[WAIT_SINCE].num;
+	/* A number that is still to come is of an event that was removed: all of this one is new. */
+	if (since && (uint64_t)n > ev->seq)
+		n = 0;
+	struct waiter w = {
+		.since = since ? (uint64_t)n : ev->seq, .level = !since, .takes = !since};
 	mapped_waits(m);
 	status = say_ready(call, m, deadline);
 	if (status != 0)
