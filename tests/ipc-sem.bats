@@ -1028,3 +1028,18 @@ c_sem() {
 	status 0 ipc-sem ls
 	[[ $output == SEM*KIND*VALUE* ]]
 }
+
+@test "who holds the slots is named when none is free" {
+	need python3
+	mkfifo fifo
+	ipc-sem create --value 2 s
+	holder s
+	ipc-sem wait --owner $$ s
+	status 75 ipc-sem run -n s -- true
+	[[ $stderr == *"wait for s (held by process $HOLDER (sh -c echo "*"), process $$"* ]]
+	status 124 ipc-sem run -w 20ms s -- true
+	[[ $stderr == *"held by process $HOLDER "* ]]
+	status 1 ipc-sem try s
+	[[ -z $stderr ]]
+	: >fifo
+}

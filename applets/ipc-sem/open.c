@@ -184,6 +184,29 @@ struct sem *sem_open_word(struct call *call, const char *word, unsigned flags, u
 	return NULL;
 }
 
+/* " (held by process 1 (CMD), ...)": those of slots that are taken and claimed; or nothing. */
+static const char *name_holders(struct sem *s)
+{
+	struct call *call = s->call;
+	const char *text = "";
+	struct claim c;
+	unsigned named = 0, more = 0;
+	for (unsigned i = 0; s->kind == SEM_SLOTS && i < s->top && text != NULL; i++) {
+		if (slots_taken(s, i) <= 0 || !slots_claimed(s, i, &c))
+			continue;
+		if (named++ < 3)
+			text = call_fmt(call, "%s%sprocess %ld%s%s%s", text,
+				named == 1 ? " (held by " : ", ",
+				(long)(c.owner > 0 ? c.owner : c.pid), *c.command != 0 ? " (" : "",
+				c.command, *c.command != 0 ? ")" : "");
+		else
+			more++;
+	}
+	if (text != NULL && more > 0)
+		text = call_fmt(call, "%s, and %u more", text, more);
+	return text == NULL || *text == '\0' ? "" : call_fmt(call, "%s)", text);
+}
+
 int sem_waited(struct sem *s, unsigned k, int errnum)
 {
 	struct call *call = s->call;
@@ -203,6 +226,11 @@ int sem_waited(struct sem *s, unsigned k, int errnum)
 		return call_fail(call, ST_BUSY, 0,
 			"%s: somebody has held its gate for 10 s: is a process stopped?", s->text);
 	case EBADMSG: return open_failed(s, errnum, 0);
+	case EAGAIN:
+	case ETIMEDOUT: {
+		const char *who = call->std[STD_QUIET].count > 0 ? "" : name_holders(s);
+		return call_waited(call, errnum, "wait for %s%s", s->text, who != NULL ? who : "");
+	}
 	default: return call_waited(call, errnum, "wait for %s", s->text);
 	}
 }
