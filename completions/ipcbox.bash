@@ -156,7 +156,7 @@ _ipcbox_record() {
 		operands='object none*' command=
 		;;
 	'ipc-ring get')
-		flags='--create -n --nonblock -l --lines -0 --null --raw -f --follow -h --help -q --quiet -v --verbose'
+		flags='--create --old -n --nonblock -l --lines -0 --null --raw -f --follow -h --help -q --quiet -v --verbose'
 		valued='--batch:none -S:none --size:none -w:none --timeout:none -E:none --conflict-exit-code:none --record-size:none -c:none --count:none -m:none --mode:none --ready-fd:none'
 		operands='object' command=1
 		;;

@@ -69,13 +69,14 @@ static void show_slots(struct inv_object *o, const union head *h)
 static const struct format {
 	const char *magic;
 	enum inv_kind kind;
-	bool shared; /* has lib/shared.h's header */
+	bool shared;      /* has lib/shared.h's header */
+	uint32_t version; /* the newest */
 	void (*show)(struct inv_object *o, const union head *h);
 } formats[] = {
-	{"ipcring", INV_RING, true, show_ring},
-	{"ipcevent", INV_EVENT, true, show_event},
-	{"ipcbarr", INV_BARRIER, true, show_barrier},
-	{"ipcsem", INV_SEM, false, show_slots},
+	{"ipcring", INV_RING, true, 1, show_ring},
+	{"ipcevent", INV_EVENT, true, 2, show_event},
+	{"ipcbarr", INV_BARRIER, true, 1, show_barrier},
+	{"ipcsem", INV_SEM, false, 1, show_slots},
 };
 
 static const struct format *read_head(int fd, union head *h, ssize_t *len)
@@ -94,7 +95,7 @@ static void show_head(
 {
 	unsigned char now[16];
 	o->lasting = true;
-	if (h->shared.version != 1 || h->shared.abi != SHARED_ABI)
+	if (h->shared.version < 1 || h->shared.version > f->version || h->shared.abi != SHARED_ABI)
 		return;
 	if (f->kind != INV_RING || len == HEAD) {
 		o->lasting = false;

@@ -70,7 +70,8 @@ static int open_failed(struct call *call, const struct mapped_type *type, const 
 		return call_fail(call, ST_DATA, 0, "%s: not %s %s file, or damaged", word,
 			article(type->kind), type->kind);
 	case EPROTONOSUPPORT:
-		return call_fail(call, ST_DATA, 0, "%s: made by another version or machine", word);
+		return call_fail(call, ST_DATA, 0,
+			"%s: made by another version or machine; rm(1) frees the name", word);
 	case EISDIR:
 	case ENOTSUP: return call_fail(call, ST_DATA, 0, "%s: not a regular file", word);
 	case EOVERFLOW:

@@ -130,15 +130,16 @@ static int without_boot(struct shared *s, int err)
 	return bad(err);
 }
 
-/* Locks and waiters of before the last boot are void: their processes are gone. Who does not know the
- * boot leaves zeros, so that nobody takes his own lock for one of before. */
-static int forget_last_boot(struct shared *s, int err)
+/* Before we can hold the lock: from now on its word may name a process of our pid namespace. */
+static void join_pidns(struct shared *s)
 {
-	bool unknown = same_boot(s->boot, no_boot);
-	if (unknown && without_boot(s, err) < 0)
-		return -1;
-	if (same_boot(s->head->boot, s->boot))
-		return 0;
+	uint32_t mine = my_pidns();
+	if (__atomic_load_n(&s->head->pidns, __ATOMIC_ACQUIRE) != mine)
+		__atomic_store_n(&s->head->pidns, SHARED_PIDNS_MANY, __ATOMIC_RELEASE);
+}
+
+static int take_over(struct shared *s, bool unknown)
+{
 	/* Who may open the file may hold this lock, too: not for ever. */
 	if (lock_flock(s->fd, false, wait_until(PATIENCE), NULL) < 0)
 		return -1;
@@ -154,12 +155,33 @@ static int forget_last_boot(struct shared *s, int err)
 	return flock(s->fd, LOCK_UN);
 }
 
-/* Before we can hold the lock: from now on its word may name a process of our pid namespace. */
-static void join_pidns(struct shared *s)
+int shared_adopt(struct shared *s)
 {
-	uint32_t mine = my_pidns();
-	if (__atomic_load_n(&s->head->pidns, __ATOMIC_ACQUIRE) != mine)
-		__atomic_store_n(&s->head->pidns, SHARED_PIDNS_MANY, __ATOMIC_RELEASE);
+	if (take_over(s, false) < 0)
+		return -1;
+	join_pidns(s);
+	return 0;
+}
+
+/* Locks and waiters of before the last boot are void: their processes are gone. Who does not know the
+ * boot leaves zeros, so that nobody takes his own lock for one of before. */
+static int forget_last_boot(struct shared *s, const struct shared_type *type, int err)
+{
+	bool unknown = same_boot(s->boot, no_boot);
+	if (unknown && without_boot(s, err) < 0)
+		return -1;
+	if (same_boot(s->head->boot, s->boot)) {
+		join_pidns(s);
+		return 0;
+	}
+	if (type->fleeting && !unknown && !same_boot(s->head->boot, no_boot)) {
+		s->rebooted = true;
+		return 0;
+	}
+	if (take_over(s, unknown) < 0)
+		return -1;
+	join_pidns(s);
+	return 0;
 }
 
 static int check(struct shared *s, const struct shared_type *type, int flags, int booterr)
@@ -178,16 +200,15 @@ static int check(struct shared *s, const struct shared_type *type, int flags, in
 		return -1;
 	if (strncmp(s->head->magic, type->magic, sizeof s->head->magic) != 0)
 		return bad(EBADMSG);
-	if (s->head->version != type->version || s->head->abi != SHARED_ABI)
+	uint32_t version = s->head->version, oldest = type->oldest;
+	if (version > type->version || version < (oldest != 0 ? oldest : type->version) ||
+		s->head->abi != SHARED_ABI)
 		return bad(EPROTONOSUPPORT);
 	if (s->head->size != s->size)
 		return bad(EBADMSG);
 	if ((flags & SHARED_RDONLY) != 0)
 		return 0;
-	if (forget_last_boot(s, booterr) < 0)
-		return -1;
-	join_pidns(s);
-	return 0;
+	return forget_last_boot(s, type, booterr);
 }
 
 static int create(struct shared *s, int dirfd, const char *path, const struct shared_type *type,

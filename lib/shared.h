@@ -25,7 +25,8 @@ struct shared_head {
 	unsigned char
 		boot[16]; /* boot id at the last open: locks and waiters of another boot are void */
 	uint32_t pidns;   /* the pid namespace of all that had it open for writing in this boot */
-	unsigned char spare[12];
+	uint32_t check;   /* crc32c of what an applet believes after a boot; its own affair */
+	unsigned char spare[8];
 };
 #define SHARED_ABI 0x01020304u
 #define SHARED_PIDNS_MANY UINT32_MAX /* of several, or not known: pids in the file prove nothing */
@@ -33,7 +34,9 @@ struct shared_head {
 struct shared_type {
 	const char *magic; /* at most 8 bytes */
 	uint32_t version;
-	size_t min; /* smallest valid file size */
+	size_t min;      /* smallest valid file size */
+	uint32_t oldest; /* the oldest version that is read; 0: .version */
+	bool fleeting; /* after a boot the applet decides: the file is opened as it is, .rebooted */
 };
 
 struct shared {
@@ -67,6 +70,8 @@ struct shared {
 int shared_open(struct shared *s, int dirfd, const char *path, const struct shared_type *type,
 	int flags, size_t size, unsigned mode, void (*init)(void *base, size_t size, void *arg),
 	void *arg);
+/* For .fleeting: take a file of an earlier boot into this one; its lock is void. 0 or -1, errno. */
+int shared_adopt(struct shared *s);
 /* Unmap, close, give back SIGBUS and the robust list. As an undo: call_undo(call, shared_close, s, 0). */
 void shared_close(void *arg, intptr_t unused);
 /* Take what belongs to a process as a whole (the SIGBUS handler, the robust list) back for the time that S is

@@ -470,3 +470,81 @@ f.seek(int(at)); f.write(bytes.fromhex(b))' "$change"
 	status 0 as_nobody "$BIN/ipcbox" ipc-event stat ./e
 	[[ $output == *$'state set\nseq 1'* ]]
 }
+
+# other_boot FILE: as if the machine had been started again since FILE was last opened.
+other_boot() {
+	python3 -c 'import sys; f = open(sys.argv[1], "r+b"); f.seek(32); f.write(b"\1" * 16)' "$1"
+}
+
+# poke FILE AT HEX
+poke() {
+	python3 -c 'import sys; f = open(sys.argv[1], "r+b"); f.seek(int(sys.argv[2])); f.write(bytes.fromhex(sys.argv[3]))' "$@"
+}
+
+@test "after another boot the state is kept, and a lock of then is void" {
+	need python3
+	ipc-event set ./e
+	ipc-event set ./e
+	poke ./e 24 11223300
+	other_boot e
+	status 0 ipc-event stat ./e
+	[[ $output == *$'state set\nseq 2'* ]]
+	status 0 timeout 20 ipc-event wait -n ./e
+	status 0 ipc-event set ./e
+	[[ $(ipc-event stat -o seq ./e) == 3 ]]
+	ipc-event set -a ./a
+	ipc-event wait -n ./a # takes the set
+	other_boot a
+	status 75 ipc-event wait -n ./a
+}
+
+@test "after another boot a state with a wrong checksum gives 65 from every verb, each time" {
+	need python3
+	for at in 68 72 80 88; do
+		rm -f e
+		ipc-event set ./e
+		poke ./e $at 02
+		other_boot e
+		for verb in set clear pulse stat "wait -n" "wait -n --since 0" set; do
+			# shellcheck disable=SC2086
+			status 65 ipc-event $verb ./e
+			[[ $stderr == *"checksum is wrong"* ]]
+		done
+	done
+}
+
+@test "a setter that died before it had written the checksum: the next one writes it" {
+	need python3
+	ipc-event set ./e
+	poke ./e 80 05 # in this boot the state is believed ...
+	poke ./e 24 00000040 # ... and its last owner has died
+	ipc-event wait -n ./e
+	other_boot e
+	[[ $(ipc-event stat -o seq ./e) == 5 ]]
+}
+
+@test "the checksum is crc32c, and an event of version 1 is read" {
+	need python3
+	ipc-event set ./e
+	python3 - <<-'EOF'
+		import struct
+		def crc32c(data):
+		    crc = 0xffffffff
+		    for b in data:
+		        crc ^= b
+		        for _ in range(8):
+		            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+		    return crc ^ 0xffffffff
+		assert crc32c(b"123456789") == 0xe3069283
+		f = open("e", "rb").read()
+		assert struct.unpack_from("I", f, 8) == (2,)
+		assert struct.unpack_from("I", f, 52) == (crc32c(f[68:76] + f[80:96]),)
+	EOF
+	poke ./e 8 01
+	poke ./e 52 00000000
+	other_boot e
+	[[ $(ipc-event stat -o state ./e) == set ]]
+	ipc-event set ./e
+	[[ $(od -An -tu4 -j8 -N4 e | tr -d ' ') == 2 ]]
+	[[ $(ipc-event stat -o seq ./e) == 2 ]]
+}

@@ -484,3 +484,45 @@ while True:
 	status 0 as_nobody "$BIN/ipcbox" ipc-ring stat ./r
 	[[ $output == *"records 2"* ]]
 }
+
+# other_boot FILE: as if the machine had been started again since FILE was last opened.
+other_boot() {
+	python3 -c 'import sys; f = open(sys.argv[1], "r+b"); f.seek(32); f.write(b"\1" * 16)' "$1"
+}
+
+@test "a ring of an earlier boot is 65 from every verb, each time; get --old prints it; rm and create start anew" {
+	need python3
+	ipc-ring create -S 4K ./r
+	status 64 ipc-ring get --old ./r
+	ipc-ring put ./r one two three
+	ipc-ring get ./r
+	other_boot r
+	cp r before
+	for verb in "get" "get -f" "get -n" "put --create" "put" "create -S 4K" close; do
+		# shellcheck disable=SC2086
+		status 65 ipc-ring $verb ./r
+		[[ $stderr == *"earlier boot"*"get --old"*"ipc-ring rm"* ]]
+	done
+	status 0 ipc-ring get --old ./r
+	[[ $output == $'two\nthree' ]]
+	status 0 ipc-ring get --old -0 -c 1 ./r
+	[[ $(tr -d '\0' <.out) == two ]]
+	status 64 ipc-ring get --old -f ./r
+	cmp r before # nothing was taken
+	ipc-ring rm ./r
+	ipc-ring create -S 4K ./r
+	ipc-ring put ./r new
+	[[ $(ipc-ring get ./r) == new ]]
+}
+
+@test "get --old: a state or a length that cannot be is 65, what was before it is printed" {
+	need python3
+	ipc-ring create -S 4K ./r
+	ipc-ring put ./r one two
+	other_boot r
+	python3 -c 'f = open("r", "r+b"); f.seek(520); f.write(b"\xff\xff\xff\x7f")'
+	status 65 ipc-ring get --old ./r
+	[[ $output == one && $stderr == *damaged* ]]
+	truncate -s 4000 r
+	status 65 ipc-ring get --old ./r
+}

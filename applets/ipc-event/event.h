@@ -43,6 +43,8 @@ int event_open(struct call *call, struct mapped **opened, const char *word, int 
 /* Open the event that WORD names for reading alone and copy it, except its head's lock, without taking
  * that. Its kind has been checked. 0 or a status. */
 int event_look(struct call *call, struct mapped **opened, const char *word, struct event *copy);
+/* The state has changed: write its checksum, for who finds it after another boot. Under the lock. */
+void event_sign(struct event *ev);
 /* Fix the kind: automatic when IS_AUTO, else manual when FINAL. 0; or a status, the lock given back. */
 int event_kind(struct call *call, struct mapped *m, bool is_auto, bool final);
 

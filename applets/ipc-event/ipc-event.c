@@ -13,8 +13,11 @@
 #include "event.h"
 
 #include "args.h"
+#include "proc.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <string.h>
 
 static const struct opt set_opts[] = {
 	[SET_AUTO] = {.letter = 'a',
@@ -110,9 +113,74 @@ const struct applet ipc_event = {.name = "ipc-event",
 	.kind = "event",
 	VERBS(verbs)};
 
+#define VERSION 2u /* 1 had no checksum */
+
+/* crc32c (Castagnoli) of LEN bytes, going on from CRC. */
+static uint32_t crc32c(uint32_t crc, const void *data, size_t len)
+{
+	const unsigned char *p = data;
+	crc = ~crc;
+	while (len-- > 0) {
+		crc ^= *p++;
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (0x82f63b78u & (0u - (crc & 1)));
+	}
+	return ~crc;
+}
+
+static uint32_t checksum(const struct event *ev)
+{
+	const uint32_t words[] = {ev->kind, ev->set};
+	const uint64_t numbers[] = {ev->seq, ev->pulse};
+	return crc32c(crc32c(0, words, sizeof words), numbers, sizeof numbers);
+}
+
+void event_sign(struct event *ev)
+{
+	ev->head.version = VERSION;
+	ev->head.check = checksum(ev);
+}
+
+static void init(void *base, size_t size, void *arg)
+{
+	(void)size;
+	(void)arg;
+	event_sign(base);
+}
+
 static const struct mapped_type type = {.kind = "event",
-	.file = {"ipcevent", 1, sizeof(struct event)},
+	.file = {.magic = "ipcevent",
+		.version = VERSION,
+		.min = sizeof(struct event),
+		.oldest = 1,
+		.fleeting = true},
+	.init = init,
 	.size = sizeof(struct event)};
+
+/* Is the state one that was written as a whole? Asked after another boot. */
+static bool is_whole(const struct event *ev)
+{
+	return ev->head.version == 1 || ev->head.check == checksum(ev);
+}
+
+static int not_whole(struct call *call, const char *word)
+{
+	return call_fail(call, ST_DATA, 0,
+		"%s: is of an earlier boot, and its checksum is wrong; rm(1) frees the name", word);
+}
+
+/* M was found after another boot: its state is kept, if it is whole. 0 or a status, M closed. */
+static int adopt(struct call *call, struct mapped *m, const char *word)
+{
+	int status = 0;
+	if (!is_whole(event_of(m)))
+		status = not_whole(call, word);
+	else if (shared_adopt(&m->shared) < 0)
+		status = call_error(call, errno, "open %s", word);
+	if (status != 0)
+		mapped_close(call, m);
+	return status;
+}
 
 int event_open(struct call *call, struct mapped **opened, const char *word, int flags)
 {
@@ -121,9 +189,15 @@ int event_open(struct call *call, struct mapped **opened, const char *word, int 
 		if (status != 0)
 			return status;
 		struct mapped *m = *opened;
-		if (mapped_lock(call, m, call_deadline(call), &status) < 0)
+		if (m->shared.rebooted && (status = adopt(call, m, word)) != 0)
 			return status;
-		const struct event *ev = event_of(m);
+		int locked = mapped_lock(call, m, call_deadline(call), &status);
+		if (locked < 0)
+			return status;
+		struct event *ev = event_of(m);
+		if (locked >
+			0) /* the last owner may have died between its change and the checksum */
+			event_sign(ev);
 		if (event_kind_of(ev) < 0) {
 			shared_unlock(&m->shared);
 			return call_fail(call, ST_DATA, 0, "%s: damaged", word);
@@ -163,6 +237,12 @@ int event_look(struct call *call, struct mapped **opened, const char *word, stru
 	if (status != 0)
 		return status;
 	copy_event(event_of(*opened), copy);
+	static const unsigned char unknown[16];
+	unsigned char now[16];
+	const struct event *ev = event_of(*opened);
+	if (proc_boot_bytes(now) == 0 && memcmp(now, ev->head.boot, sizeof now) != 0 &&
+		memcmp(unknown, ev->head.boot, sizeof now) != 0 && !is_whole(ev))
+		return not_whole(call, word);
 	if (copy->kind > KIND_AUTO)
 		return call_fail(call, ST_DATA, 0, "%s: damaged", word);
 	if (copy->gone != 0)
@@ -175,6 +255,7 @@ int event_kind(struct call *call, struct mapped *m, bool is_auto, bool final)
 	struct event *ev = event_of(m);
 	if (ev->kind == KIND_OPEN && (is_auto || final))
 		ev->kind = is_auto ? KIND_AUTO : KIND_MANUAL;
+	event_sign(ev);
 	if (!is_auto || ev->kind == KIND_AUTO)
 		return 0;
 	shared_unlock(&m->shared);
@@ -211,6 +292,7 @@ static int change(struct call *call, enum change what)
 			ev->pulse = ev->seq;
 		ring(m);
 	}
+	event_sign(ev);
 	shared_unlock(&m->shared);
 	if (what != CHANGE_CLEAR)
 		futex_wake(&ev->bell, one ? 1 : INT_MAX);

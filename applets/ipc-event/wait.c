@@ -18,15 +18,14 @@ static bool passes(struct event *ev, const struct waiter *w)
 {
 	if (ev->kind != KIND_AUTO || !w->takes)
 		return ev->seq > w->since || (w->level && ev->set != 0);
-	if (ev->set != 0) {
+	if (ev->set != 0)
 		ev->set = 0;
-		return true;
-	}
-	if (ev->pulse > w->since) {
+	else if (ev->pulse > w->since)
 		ev->pulse = 0;
-		return true;
-	}
-	return false;
+	else
+		return false;
+	event_sign(ev);
+	return true;
 }
 
 /* Wait, with the lock held at entry and given back at the end. 0, or a status. *SEQ is the sequence

@@ -6,6 +6,8 @@
 #define _GNU_SOURCE
 #include "ring.h"
 
+#include "proc.h"
+
 #include "num.h"
 
 #include <errno.h>
@@ -26,8 +28,20 @@ static void init(void *base, size_t size, void *arg)
 }
 
 static const struct mapped_type type = {.kind = "ring",
-	.file = {"ipcring", 1, offsetof(struct ring_file, data) + RING_MIN},
+	.file = {.magic = "ipcring",
+		.version = 1,
+		.min = offsetof(struct ring_file, data) + RING_MIN,
+		.fleeting = true},
 	.init = init};
+
+bool ring_is_old(const struct ring *r)
+{
+	unsigned char now[16];
+	static const unsigned char unknown[16];
+	const unsigned char *boot = r->f->head.boot;
+	return proc_boot_bytes(now) == 0 && memcmp(boot, now, sizeof now) != 0 &&
+		memcmp(boot, unknown, sizeof now) != 0;
+}
 
 /* Spinning is for two processors; on one it keeps the other side from running. */
 static unsigned spin_start(void)
@@ -38,7 +52,9 @@ static unsigned spin_start(void)
 
 int ring_open(struct call *call, struct ring *r, const char *word, int flags, uint64_t size)
 {
+	bool old = (flags & RING_OLD) != 0;
 	*r = (struct ring){.spin = spin_start()};
+	flags &= ~RING_OLD;
 	size = (size < RING_MIN ? RING_MIN : size + 7) & ~UINT64_C(7);
 	int status = mapped_open(call, &r->m, word, &type, flags,
 		num_to_size((int64_t)(offsetof(struct ring_file, data) + size)), NULL);
@@ -46,7 +62,13 @@ int ring_open(struct call *call, struct ring *r, const char *word, int flags, ui
 		return status;
 	r->f = (struct ring_file *)(void *)r->m->shared.base;
 	r->cap = (r->m->shared.size - offsetof(struct ring_file, data)) & ~UINT64_C(7);
-	return 0;
+	if (!r->m->shared.rebooted || old)
+		return 0;
+	mapped_close(call, r->m); /* a host must not keep it and believe it the next time */
+	return call_fail(call, ST_DATA, 0,
+		"%s: is of an earlier boot; ipc-ring get --old prints what is in it, ipc-ring rm "
+		"frees the name",
+		word);
 }
 
 static bool sane(const struct ring *r)

@@ -241,6 +241,8 @@ static int get_all(struct call *call, struct getter *g)
 int ring_get(struct call *call)
 {
 	struct ring r;
+	if (call->opt[GET_OLD].count > 0)
+		return ring_old(call);
 	bool follow = call->std[STD_FOLLOW].count > 0, count = call->std[STD_COUNT].count > 0;
 	struct getter *g = call_alloc(call, sizeof *g); /* freed after its undo has run */
 	if (g == NULL)

@@ -50,6 +50,7 @@ static const struct opt get_opts[] = {
 		.help = "take at most N records at a time (default: 64 KiB of them)"},
 	[GET_CREATE] = OPT_CREATE,
 	[GET_SIZE] = OPT_SIZE("its size, if it is made"),
+	[GET_OLD] = {.name = "old", .help = "print what is in a ring of an earlier boot"},
 };
 
 static const struct operand one_ring[] = {
@@ -155,7 +156,13 @@ static int run_close(struct call *call)
 static int remove_one(struct call *call, const char *word)
 {
 	struct ring r;
-	int status = ring_open(call, &r, word, 0, 0);
+	int status = ring_open(call, &r, word, RING_OLD, 0);
+	/* Nobody waits at one of an earlier boot, and nobody gives its lock back. */
+	if (status == 0 && r.m->shared.rebooted) {
+		status = mapped_unlink(call, r.m);
+		mapped_close(call, r.m);
+		return status;
+	}
 	if (status == 0)
 		status = ring_lock(call, &r, DEADLINE_NONE);
 	if (status != 0)

@@ -51,13 +51,18 @@ struct ring {
 	bool locked;
 };
 
-/* Open the ring that WORD names; FLAGS of shared_open, SIZE of the data when it is made. 0 or a status. */
+#define RING_OLD \
+	0x100 /* one of an earlier boot, too: .m->shared.rebooted then, and no lock is to be taken */
+/* Open the ring that WORD names; FLAGS of shared_open and RING_OLD, SIZE of the data when it is made.
+ * 0 or a status: 65 for a ring of an earlier boot. */
 int ring_open(struct call *call, struct ring *r, const char *word, int flags, uint64_t size);
 /* Lock it and read its state. 0 or a status (65 damaged, 66 removed ...). */
 int ring_lock(struct call *call, struct ring *r, int64_t deadline);
 void ring_unlock(struct ring *r);
 /* Open it for reading alone and copy its state, without the lock. 0 or a status. */
 int ring_look(struct call *call, struct ring *r, const char *word);
+/* Was it last used in an earlier boot? */
+bool ring_is_old(const struct ring *r);
 /* Make r->s, as changed by the caller, the ring's state. Under the lock. */
 void ring_publish(struct ring *r);
 
@@ -91,11 +96,12 @@ int ring_wait(struct call *call, struct ring *r, enum ring_what what, int64_t de
 
 int ring_put(struct call *call);  /* put.c */
 int ring_get(struct call *call);  /* get.c */
+int ring_old(struct call *call);  /* old.c: get --old */
 int ring_stat(struct call *call); /* stat.c */
 
 enum { CREATE_EXCL, CREATE_SIZE };
 enum { PUT_FULL, PUT_CREATE, PUT_SIZE };
 enum ring_full { FULL_BLOCK, FULL_FAIL, FULL_DROP };
-enum { GET_BATCH, GET_CREATE, GET_SIZE };
+enum { GET_BATCH, GET_CREATE, GET_SIZE, GET_OLD };
 
 #endif
