@@ -125,6 +125,50 @@ field() { # field RING NAME: a number of stat -J
 	wait
 }
 
+@test "a reader that was woken passes it on when more is left: long before the net of one second" {
+	local i start pids quick=0
+	ipc-ring create -S 4K ./r
+	for i in 1 2 3 4; do
+		pids=()
+		for _ in 1 2 3; do
+			bg ipc-ring get ./r
+			pids+=($!)
+		done
+		for p in "${pids[@]}"; do until_true blocked "$p"; done
+		# By themselves they would find out a second after they began to sleep.
+		start=$(date +%s%N)
+		printf '1\n2\n3\n' | ipc-ring put ./r
+		wait "${pids[@]}"
+		(($(date +%s%N) - start > 400000000)) || quick=$((quick + 1))
+	done
+	((quick > 1))
+}
+
+@test "a stdout that does not block and takes little at a time gets all, or the status says so" {
+	need python3
+	ipc-ring create -S 1M ./r
+	seq -f 'record %.0f with some text to make it longer' 6000 >in
+	ipc-ring put ./r <in
+	ipc-ring close ./r
+	python3 - <<-'EOF'
+		import fcntl, os, subprocess, time
+		r, w = os.pipe()
+		fcntl.fcntl(w, 1031, 4096)  # F_SETPIPE_SZ
+		os.set_blocking(w, False)
+		p = subprocess.Popen(["ipc-ring", "get", "-f", "./r"], stdout=w)
+		os.close(w)
+		got = b""
+		while True:
+		    piece = os.read(r, 1500)
+		    if not piece:
+		        break
+		    got += piece
+		    time.sleep(0.001)
+		assert p.wait() != 0 or got == open("in", "rb").read(), (p.returncode, len(got))
+		assert p.returncode == 0
+	EOF
+}
+
 @test "many writers, many readers: all once, each writer's in order" {
 	ipc-ring create -S 8K r
 	for w in 1 2 3 4; do
