@@ -3,19 +3,22 @@
  *
  * What surprises: SIGPIPE is ignored while a verb runs, so that EPIPE is an ordinary error and what
  * is to be cleaned up is. When it was stdout that lost its reader we then die of SIGPIPE after all, as
- * any filter does. HUP, INT and TERM keep their default action except for VERB_GRACEFUL verbs.
+ * any filter does. A verb that ends with a CMD that was killed says so by its status, and we die of the same signal. HUP, INT and TERM keep their default action except for VERB_GRACEFUL verbs.
  */
 #define _GNU_SOURCE
 #include "lib/args.h"
 #include "lib/call.h"
 #include "lib/fd.h"
 #include "lib/object.h"
+#include "lib/sig.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -71,16 +74,31 @@ static void catch_stop(struct call *call, sigset_t *mask)
 	call->stop = (struct stop){.signal = stopped, .mask = mask, .rouse = rouse};
 }
 
-static void die_of_sigpipe(const struct sigaction *old)
+/* Die of SIG, as CMD did, so that whoever waits for us sees it: a shell that got the same ^C stops its script
+ * then. CMD has left a core when one was wanted; ours would say nothing. Returns when SIG cannot kill us, as in the
+ * first process of a pid namespace. */
+static void die_of(int sig)
 {
-	sigset_t set;
-	if (old->sa_handler == SIG_IGN)
-		return;
-	sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
-	sigemptyset(&set);
-	sigaddset(&set, SIGPIPE);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	raise(SIGPIPE);
+	struct rlimit none = {0};
+	struct sigaction dfl = {.sa_handler = SIG_DFL};
+	(void)setrlimit(RLIMIT_CORE, &none);
+	(void)prctl(PR_SET_DUMPABLE, 0L, 0L, 0L,
+		0L); /* a core that is piped to a program has no limit */
+	(void)sigaction(sig, &dfl, NULL);
+	(void)kill(getpid(), sig);
+	(void)sig_change(SIG_UNBLOCK, SIG_BIT(sig), NULL);
+}
+
+/* The exit status for what the call returned, unless we are to die of a signal. */
+static int end(int status, const struct sigaction *sigpipe)
+{
+	if (status >= ST_DEATH) {
+		die_of(status - ST_DEATH);
+		return status - ST_DEATH + ST_SIGNAL;
+	}
+	if (status == ST_SIGPIPE && sigpipe->sa_handler != SIG_IGN)
+		die_of(SIGPIPE);
+	return status;
 }
 
 /* Run the verb that ARGV names behind the applet's name. */
@@ -302,7 +320,5 @@ int main(int argc, char **argv)
 	sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, &old);
 	int status = host(&call, argv, &mask);
 	call_unwind(&call, 0);
-	if (status == ST_SIGPIPE)
-		die_of_sigpipe(&old);
-	return status;
+	return end(status, &old);
 }

@@ -10,12 +10,12 @@
  */
 #define _GNU_SOURCE
 #include "call.h"
+#include "command.h"
 #include "copy.h"
 #include "fdpass.h"
 #include "host.h"
 #include "meet.h"
 #include "num.h"
-#include "spawn.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -233,12 +233,8 @@ static int become(struct receive *r)
 	/* The socket itself is not CMD's, unless it is one of the three that CMD has anyway. */
 	if (given > 2)
 		fds[n++] = (struct spawn_fd){-1, given};
-	struct spawn sp = {.argv = call->command, .env = env, .fds = fds, .nfds = n};
-	int err = spawn_exec(&sp);
-	if (err == EMFILE || err == EBADF || err == EINVAL)
-		return call_fail(call, ST_EARLY, err, "place descriptors for %s", call->command[0]);
-	return call_fail(
-		call, err == ENOENT ? ST_NOCMD : ST_NOEXEC, err, "execute %s", call->command[0]);
+	struct command cmd = {.spawn = {.argv = call->command, .env = env, .fds = fds, .nfds = n}};
+	return command_exec(call, &cmd);
 }
 
 /* In a shell that receives into a variable the descriptors are the shell's own from now on: with -a all of

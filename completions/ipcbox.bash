@@ -436,7 +436,7 @@ _ipcbox_record() {
 		operands='pid*' command=
 		;;
 	'ipc-signal run')
-		flags='--all -h --help -q --quiet -v --verbose'
+		flags='--all --foreground -h --help -q --quiet -v --verbose'
 		valued='--signal:signal --grace:none --map:none -w:none --timeout:none -E:none --conflict-exit-code:none --pidfile:path'
 		operands='' command=1
 		;;

@@ -1250,6 +1250,7 @@ complete -c ipc-signal -n "__ipcbox_at options run" -l signal -r -f -a 'HUP INT 
 complete -c ipc-signal -n "__ipcbox_at options run" -l grace -r -f -d 'kill DUR after asking (default 10s; inf: never)'
 complete -c ipc-signal -n "__ipcbox_at options run" -l map -r -f -d 'pass FROM on as TO (0: not at all)'
 complete -c ipc-signal -n "__ipcbox_at options run" -l all -f -d 'what CMD leaves behind may go on until it ends by itself'
+complete -c ipc-signal -n "__ipcbox_at options run" -l foreground -f -d 'CMD may use the terminal: it always may'
 complete -c ipc-signal -n "__ipcbox_at options run" -s w -l timeout -r -f -d 'give up after DUR (1.5, 200ms, 2m; 0: at once): 124'
 complete -c ipc-signal -n "__ipcbox_at options run" -s E -l conflict-exit-code -r -f -d 'exit with N in place of 75 and 124'
 complete -c ipc-signal -n "__ipcbox_at options run" -l pidfile -r -F -d 'keep the process id in FILE'

@@ -118,6 +118,11 @@ int sig_send(int pidfd, int sig, const siginfo_t *info)
 	return (int)syscall(SYS_pidfd_send_signal, pidfd, sig, info, 0);
 }
 
+int sig_send_child(pid_t pid, int sig, const siginfo_t *info)
+{
+	return info == NULL ? kill(pid, sig) : (int)syscall(SYS_rt_sigqueueinfo, pid, sig, info);
+}
+
 int sig_send_group(int pidfd, pid_t pgrp, int sig, const siginfo_t *info)
 {
 	if (pidfd >= 0) {

@@ -31,6 +31,9 @@ uint64_t sig_ignored(uint64_t set);
 void sig_info(siginfo_t *info, int sig, int value);
 /* pidfd_send_signal(2). INFO NULL: as kill(2) sends. 0, or -1 with errno. */
 int sig_send(int pidfd, int sig, const siginfo_t *info);
+/* Send to our own child PID, which has not been waited for, so that its number is still its own. INFO as above. 0, or -1
+ * with errno. */
+int sig_send_child(pid_t pid, int sig, const siginfo_t *info);
 /* Send to the process group PGRP in one step, so that no member can fork out of reach. PIDFD is its
  * leader's, or -1 when that is not at hand. Before Linux 6.9 neither INFO nor anything to group 1,
  * which kill(2) cannot name, can be sent: -1 with EOPNOTSUPP. 0, or -1 with errno. */

@@ -238,7 +238,7 @@ static void reset_signals(void)
 }
 
 /* What .flags say; 0 or an errno. */
-static int settle(unsigned flags, pid_t parent)
+static int settle(unsigned flags, pid_t group, pid_t parent)
 {
 	if ((flags & SPAWN_DIE) != 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0L, 0L, 0L);
@@ -247,13 +247,14 @@ static int settle(unsigned flags, pid_t parent)
 	}
 	if ((flags & SPAWN_SESSION) != 0 && setsid() < 0)
 		return errno;
-	return (flags & SPAWN_GROUP) != 0 && setpgid(0, 0) < 0 ? errno : 0;
+	bool moves = group != 0 || (flags & SPAWN_GROUP) != 0;
+	return moves && setpgid(0, group) < 0 ? errno : 0;
 }
 
 /* The part that the child does before exec; 0 or an errno. */
 static int become(struct child *c)
 {
-	int err = settle(c->s->flags, c->parent);
+	int err = settle(c->s->flags, c->s->group, c->parent);
 	if (err == 0)
 		err = move_fds(c);
 	if (err == 0)
@@ -278,7 +279,7 @@ static __attribute__((noinline)) pid_t fork_child(struct child *c)
 	_exit(127);
 }
 
-static void reap(pid_t pid)
+void spawn_reap(pid_t pid)
 {
 	int st;
 	while (waitpid(pid, &st, 0) < 0 && errno == EINTR)
@@ -289,7 +290,7 @@ void spawn_kill(pid_t pid)
 {
 	if (kill(-pid, SIGKILL) < 0)
 		kill(pid, SIGKILL);
-	reap(pid);
+	spawn_reap(pid);
 }
 
 int spawn(const struct spawn *s, pid_t *pid, int *execed)
@@ -310,14 +311,14 @@ int spawn(const struct spawn *s, pid_t *pid, int *execed)
 			kill(*pid, SIGKILL);
 		*execed = c.execed;
 		if (*pid > 0 && err != 0)
-			reap(*pid);
+			spawn_reap(*pid);
 		sig_change(SIG_SETMASK, old, NULL);
 	}
 	finish(&c);
 	return err;
 }
 
-int spawn_exec(const struct spawn *s)
+int spawn_exec(const struct spawn *s, int *execed)
 {
 	struct child c;
 	struct sigaction acts[NCAUGHT];
@@ -329,6 +330,7 @@ int spawn_exec(const struct spawn *s)
 		sigaction(caught[i], NULL, &acts[i]);
 	if (err == 0)
 		err = become(&c);
+	*execed = err == 0;
 	if (err == 0)
 		err = search_exec(&c);
 	for (size_t i = 0; i < NCAUGHT; i++)
@@ -347,7 +349,7 @@ int spawn_fork(int (*fn)(void *arg), void *arg, unsigned flags, pid_t *pid)
 	*pid = fork();
 	if (*pid == 0) {
 		default_actions();
-		int bad = settle(flags, parent);
+		int bad = settle(flags, 0, parent);
 		sig_change(SIG_SETMASK, old, NULL);
 		_exit(bad != 0 ? 127 : fn(arg));
 	}

@@ -27,22 +27,19 @@ struct spawn {
 	const struct spawn_fd *fds;
 	size_t nfds;
 	unsigned flags;
+	pid_t group; /* the process group to join, of our session; 0: that of .flags, or ours */
 	/* Run in the child before anything else is done there: in our memory, with every signal
 	 * blocked, free to make system calls and to write where HOOK_ARG points. An errno keeps CMD
 	 * from being started. May be NULL; spawn_exec has no child and no use for it. */
 	int (*hook)(void *arg);
 	void *hook_arg;
-	/* spawn_run calls it in our process before it waits: with 0 when CMD runs, else with the
-	 * status that says why not. May be NULL. */
-	void (*started)(void *arg, int status);
-	void *started_arg;
 };
 
 /* Start it. 0 and *PID; or an errno: when *EXECED is set execve(2) was what failed. vfork(2)
  * semantics: the child runs alone until it has exec'ed, so the cost does not grow with our memory. */
 int spawn(const struct spawn *s, pid_t *pid, int *execed);
-/* Replace this process by CMD: returns only an errno. */
-int spawn_exec(const struct spawn *s);
+/* Replace this process by CMD: returns only an errno, and *EXECED as above. */
+int spawn_exec(const struct spawn *s, int *execed);
 
 /* For work that takes a process of its own but no program: a child, in a copy of our memory, that runs
  * FN(ARG) and ends with what it returned, nothing unwound. Signals have their default actions there; the
@@ -53,13 +50,14 @@ int spawn_fork(int (*fn)(void *arg), void *arg, unsigned flags, pid_t *pid);
 /* Spawn for a verb: a failure is reported with CMD's name and gives 127 (not found), 126 (cannot be
  * executed) or 125 (fork failed). 0 when it runs. */
 int spawn_call(struct call *call, const struct spawn *s, pid_t *pid);
-/* Spawn, hold signals, wait with forwarding, and give the shell's status of CMD. For the verbs that
- * run one command and do nothing else meanwhile. */
-int spawn_run(struct call *call, const struct spawn *s);
+/* The report of such a failure: ERRNUM and EXECED as spawn() gave them. */
+int spawn_failed(struct call *call, const char *argv0, int errnum, int execed);
 
 /* The end of a child PID just spawned that nobody can watch: SIGKILL for it, and for the group that it leads, and
  * its status taken, so that neither it nor a zombie is left. */
 void spawn_kill(pid_t pid);
+/* Wait for a child PID that has ended, or is about to. */
+void spawn_reap(pid_t pid);
 
 /* Before something is taken that only CMD can handle: is there an executable NAME? 0, or 127 or 126
  * with a message. No promise (it may be gone a moment later), but it catches a mistyped name. */

@@ -11,39 +11,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int report(struct call *call, const struct spawn *s, int err, int execed)
+int spawn_failed(struct call *call, const char *argv0, int errnum, int execed)
 {
-	if (!execed && err == EAGAIN) /* fork(2): RLIMIT_NPROC, pids.max, pid_max */
+	if (!execed && errnum == EAGAIN) /* fork(2): RLIMIT_NPROC, pids.max, pid_max */
 		return call_fail(call, ST_EARLY, 0,
-			"start %s: no more processes allowed; see ulimit -u", s->argv[0]);
+			"start %s: no more processes allowed; see ulimit -u", argv0);
 	if (!execed)
-		return call_fail(call, ST_EARLY, err, "start %s", s->argv[0]);
-	return call_fail(call, err == ENOENT ? ST_NOCMD : ST_NOEXEC, err, "execute %s", s->argv[0]);
+		return call_fail(call, ST_EARLY, errnum, "start %s", argv0);
+	return call_fail(
+		call, errnum == ENOENT ? ST_NOCMD : ST_NOEXEC, errnum, "execute %s", argv0);
 }
 
 int spawn_call(struct call *call, const struct spawn *s, pid_t *pid)
 {
 	int execed, err = spawn(s, pid, &execed);
-	return err == 0 ? 0 : report(call, s, err, execed);
-}
-
-int spawn_run(struct call *call, const struct spawn *s)
-{
-	struct wait_signals w;
-	pid_t pid;
-	int wstatus;
-	wait_hold(&w);
-	int status = spawn_call(call, s, &pid);
-	if (s->started != NULL)
-		s->started(s->started_arg, status);
-	if (status == 0) {
-		bool group = (s->flags & (SPAWN_GROUP | SPAWN_SESSION)) != 0;
-		status = wait_child(&w, pid, group, false, DEADLINE_NONE, &wstatus) == 0
-			? wait_status(wstatus)
-			: call_fail(call, ST_INTERNAL, errno, "wait for %s", s->argv[0]);
-	}
-	wait_release(&w);
-	return status;
+	return err == 0 ? 0 : spawn_failed(call, s->argv[0], err, execed);
 }
 
 /* 0, or the errno that execve(2) would give for PATH. */

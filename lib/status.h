@@ -25,7 +25,10 @@ enum status {
 	ST_NOCMD = 127,   /* CMD not found */
 	ST_SIGNAL = 128,  /* + N: killed by signal N */
 	ST_SIGPIPE = 128 +
-		13 /* the reader of stdout has gone: the host dies of SIGPIPE, as filters do */
+		13, /* the reader of stdout has gone: the host dies of SIGPIPE, as filters do */
+	ST_DEATH =
+		256 /* + N: CMD was killed by signal N, and the verb ends with it: the host dies of N.
+			* Seen by a shell as 128+N all the same. */
 };
 
 /* The status for an errno: ENOENT 66, EACCES 77, EEXIST 73, EMFILE 71 and so on; ST_IO when no

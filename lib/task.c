@@ -269,12 +269,12 @@ void task_mark_descendants(const struct task *list, size_t n, bool *mark)
 	}
 }
 
-static bool signal_one(const struct task *t, int sig, unsigned *denied)
+static bool signal_one(const struct task *t, int sig, const siginfo_t *info, unsigned *denied)
 {
 	int fd = task_open(t->id);
 	if (fd < 0)
 		return false;
-	if (sig_send(fd, sig, NULL) < 0 && errno == EPERM)
+	if (sig_send(fd, sig, info) < 0 && errno == EPERM)
 		++*denied;
 	else if (t->state == 'T' && sig != SIGKILL)
 		(void)sig_send(fd, SIGCONT, NULL);
@@ -282,7 +282,12 @@ static bool signal_one(const struct task *t, int sig, unsigned *denied)
 	return true;
 }
 
-int task_signal_descendants(int sig, unsigned *denied)
+static bool is_where(const struct task *t, enum task_where where)
+{
+	return where == TASK_ALL || (where == TASK_INSIDE) == (t->pgrp == getpgrp());
+}
+
+int task_signal_descendants(int sig, const siginfo_t *info, enum task_where where, unsigned *denied)
 {
 	struct task *list;
 	size_t n;
@@ -296,7 +301,8 @@ int task_signal_descendants(int sig, unsigned *denied)
 		mark[self] = true;
 		task_mark_descendants(list, n, mark);
 		for (size_t i = 0; i < n; i++)
-			if (mark[i] && i != self && signal_one(&list[i], sig, denied))
+			if (mark[i] && i != self && is_where(&list[i], where) &&
+				signal_one(&list[i], sig, info, denied))
 				found++;
 	}
 	free(list);

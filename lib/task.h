@@ -4,6 +4,7 @@
 #ifndef IPC_TASK_H
 #define IPC_TASK_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,8 +43,11 @@ int task_open(struct proc_id id);
 int task_list(struct task **list, size_t *n);
 /* Set MARK[i] for each of the N tasks of LIST (as from task_list) that descends from a marked one. */
 void task_mark_descendants(const struct task *list, size_t n, bool *mark);
-/* Send SIG to all descendants of ours, and CONT to those that are stopped. How many there were, or -1
- * with errno; *DENIED counts those that may not be signalled. */
-int task_signal_descendants(int sig, unsigned *denied);
+/* Send SIG (INFO as for sig_send()) to those of our descendants that are in our own process group, outside of it, or to all, and CONT
+ * to those of them that are stopped. How many there were, or -1 with errno; *DENIED counts those that may not be
+ * signalled. */
+enum task_where { TASK_ALL, TASK_INSIDE, TASK_OUTSIDE };
+int task_signal_descendants(
+	int sig, const siginfo_t *info, enum task_where where, unsigned *denied);
 
 #endif

@@ -226,39 +226,6 @@ pid_t wait_ended(pid_t pid, int *wstatus, int flags, struct rusage *usage)
 	return got;
 }
 
-/* Reap PID, and with REAP whatever else has ended. 1 when PID is gone, 0 when not yet. */
-static int reaped(pid_t pid, bool reap, int *wstatus)
-{
-	int st;
-	pid_t got;
-	while ((got = wait_ended(reap ? -1 : pid, &st, 0, NULL)) > 0)
-		if (got == pid) {
-			*wstatus = st;
-			return 1;
-		}
-	return got < 0 && errno == ECHILD ? -1 : 0;
-}
-
-int wait_child(
-	struct wait_signals *w, pid_t pid, bool group, bool reap, int64_t deadline, int *wstatus)
-{
-	for (;;) {
-		int r = reaped(pid, reap, wstatus);
-		if (r != 0)
-			return r > 0 ? 0 : -1;
-		struct timespec ts;
-		siginfo_t info;
-		int sig = sigtimedwait(&w->set, &info, wait_left(deadline, &ts));
-		if (sig < 0 && errno == EAGAIN) {
-			errno = wait_expired(deadline);
-			return -1;
-		}
-		/* si_code > 0 is the kernel's: the keyboard's ^C went to the whole group already. */
-		if (sig > 0 && sig != SIGCHLD && info.si_code <= 0)
-			kill(group ? -pid : pid, sig);
-	}
-}
-
 static int64_t timeval_ns(struct timeval tv)
 {
 	return (int64_t)tv.tv_sec * NS_PER_S + (int64_t)tv.tv_usec * 1000;
@@ -318,6 +285,7 @@ ssize_t wait_children(struct wait_signals *w, struct wait_kid *kids, size_t n, i
 			errno = wait_expired(deadline);
 			return -1;
 		}
+		/* si_code > 0 is the kernel's: the keyboard's ^C went to the whole group already. */
 		if (sig > 0 && sig != SIGCHLD && info.si_code <= 0)
 			wait_kill(kids, n, sig);
 	}

@@ -82,7 +82,7 @@ void wait_timer_stop(struct wait_timer *t);
 int wait_pidfd(pid_t pid);
 
 /* Block the signals a supervisor handles (CHLD HUP INT QUIT TERM USR1 USR2 ALRM WINCH CONT) so that
- * wait_child can take them in order; call before spawn(). SIGCHLD is set to its default for that
+ * wait_children can take them in order; call before spawn(). SIGCHLD is set to its default for that
  * time, since an inherited SIG_IGN would throw the status away. wait_release puts all back. */
 struct wait_signals {
 	sigset_t set, old;
@@ -94,11 +94,6 @@ struct rusage;
 /* wait4(2) with WNOHANG and FLAGS, USAGE may be NULL: a child that has ended, 0 when none has, -1 with ECHILD. Never
  * EINTR: a SIGCHLD that was taken already would not come again. */
 pid_t wait_ended(pid_t pid, int *wstatus, int flags, struct rusage *usage);
-/* Wait until child PID ends, passing on to it (to its group when GROUP) signals that were sent to us
- * by kill(2); those from the terminal's keyboard reached the group already. Also reaps other
- * children when REAP. *WSTATUS is as from waitpid(2). 0, or -1 with ETIMEDOUT at DEADLINE. */
-int wait_child(
-	struct wait_signals *w, pid_t pid, bool group, bool reap, int64_t deadline, int *wstatus);
 /* One of several children. The caller sets .pid, and .group when it leads a process group. */
 struct wait_kid {
 	pid_t pid;
@@ -108,8 +103,8 @@ struct wait_kid {
 	int64_t at;           /* wait_now() when it was reaped */
 	int64_t user, system; /* CPU time of it and its children, ns (getrusage(2)) */
 };
-/* wait_child for the N children KIDS: wait until one more of them ends, passing signals on to all that
- * run. Whatever else has ended is reaped too (exec(2) may have brought children along). Returns the
+/* Wait until one more of the N children KIDS ends, passing on to all that run the signals that were sent to us
+ * by kill(2); those from the keyboard have reached them already. Whatever else has ended is reaped too (exec(2) may have brought children along). Returns the
  * index of the one that ended; -1 with ETIMEDOUT at DEADLINE, ECHILD when none is left. */
 ssize_t wait_children(struct wait_signals *w, struct wait_kid *kids, size_t n, int64_t deadline);
 /* Send SIG to those of KIDS that run; kill(2)'s errors are not looked at. */

@@ -1,8 +1,8 @@
 /* ipc-barrier wait: take a slot, then sleep until the generation has ended. */
 #include "barrier.h"
 
+#include "command.h"
 #include "proc.h"
-#include "spawn.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -125,10 +125,10 @@ static int lead(struct call *call, struct barrier *b, uint32_t gen)
 	b->f->leading = 1;
 	shared_unlock(&b->m->shared);
 	/* Should we be killed, the others are told 76: then CMD must not go on behind their backs. */
-	struct spawn s = {.argv = call->command, .env = env, .flags = SPAWN_DIE};
+	struct command cmd = {.spawn = {.argv = call->command, .env = env, .flags = SPAWN_DIE}};
 	int status = call_ready(call), locked;
 	if (status == 0)
-		status = spawn_run(call, &s);
+		status = command_run(call, &cmd);
 	locked = barrier_lock(call, b);
 	if (locked != 0)
 		return locked;

@@ -1,8 +1,8 @@
 /* ipc-event wait: sleep until the event lets us pass, or until a set makes CMD succeed. */
 #include "event.h"
 
+#include "command.h"
 #include "lock.h"
-#include "spawn.h"
 
 #include <errno.h>
 
@@ -82,8 +82,12 @@ static int run_predicate(struct call *call, const struct mapped *m, int64_t dead
 	if (status != 0)
 		return status;
 	/* Killed while CMD runs, we would leave it running without the lock: it goes with us. */
-	struct spawn s = {.argv = call->command, .env = env, .flags = locked ? SPAWN_DIE : 0};
-	status = spawn_run(call, &s);
+	struct command cmd = {.spawn = {
+				      .argv = call->command,
+				      .env = env,
+				      .flags = locked ? SPAWN_DIE : 0,
+			      }};
+	status = command_run(call, &cmd);
 	if (locked)
 		lock_release_all(&lock, 1);
 	return status;

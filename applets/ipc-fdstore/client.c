@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "fdstore.h"
 
+#include "command.h"
+
 #include "copy.h"
 #include "fd.h"
 #include "num.h"
@@ -207,10 +209,9 @@ static int become(struct call *call, const struct got *got)
 		return call_fail(call, ST_EARLY, ENOMEM, "start %s", call->command[0]);
 	for (size_t i = 0; i < got->n; i++)
 		fds[i] = (struct spawn_fd){.from = got->fds[i], .to = (int)got->to[i]};
-	struct spawn s = {.argv = call->command, .env = env, .fds = fds, .nfds = got->n};
-	int err = spawn_exec(&s);
-	return call_fail(
-		call, err == ENOENT ? ST_NOCMD : ST_NOEXEC, err, "execute %s", call->command[0]);
+	struct command cmd = {
+		.spawn = {.argv = call->command, .env = env, .fds = fds, .nfds = got->n}};
+	return command_exec(call, &cmd);
 }
 
 static int print(struct call *call, int fd)

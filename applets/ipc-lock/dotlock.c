@@ -348,7 +348,7 @@ static int name_all(struct call *call, struct dotlocks *all)
 int run_dotlock(struct call *call)
 {
 	struct dotlocks *all = call_alloc(call, sizeof *all);
-	struct supervise s = {.failed = not_started, .ended = release_all, .arg = all};
+	struct command cmd = {.ended = release_all, .arg = all};
 	struct timespec now;
 	if (all == NULL || (all->d = call_alloc(call, call->nargs * sizeof *all->d)) == NULL)
 		return call_error(call, ENOMEM, "lock");
@@ -359,12 +359,10 @@ int run_dotlock(struct call *call)
 	if (status >= 0)
 		return status;
 	clock_gettime(CLOCK_REALTIME, &now);
-	s.tree = call->opt[RUN_TREE].count > 0;
-	s.spawn = (struct spawn){.argv = call->command, .hook = sign, .hook_arg = all};
-	s.spawn.env = make_env(call, (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
-	if (s.spawn.env == NULL)
+	cmd.tree = call->opt[RUN_TREE].count > 0;
+	cmd.spawn = (struct spawn){.argv = call->command, .hook = sign, .hook_arg = all};
+	cmd.spawn.env = make_env(call, (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+	if (cmd.spawn.env == NULL)
 		return call_error(call, ENOMEM, "lock");
-	return call->opt[RUN_EXEC].count > 0
-		? not_started(call, call->command[0], spawn_exec(&s.spawn), 1)
-		: supervise(call, &s);
+	return call->opt[RUN_EXEC].count > 0 ? command_exec(call, &cmd) : command_run(call, &cmd);
 }

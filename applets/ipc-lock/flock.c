@@ -222,7 +222,10 @@ static void end_close(void *arg)
 static int run_command(struct call *call, struct request *r)
 {
 	bool keep = given(call, FLOCK_CLOSE);
-	struct supervise s = {.spawn = {.argv = r->command}, .failed = cannot};
+	struct command cmd = {.spawn = {.argv = r->command},
+		.failed = cannot,
+		.like_flock = true,
+		.locks = &r->fd};
 	if (call->std[STD_VERBOSE].count > 0)
 		out_fmt(&call->out, "flock: executing %s\n", r->command[0]);
 	int status = call_flush(call);
@@ -230,13 +233,13 @@ static int run_command(struct call *call, struct request *r)
 		return status;
 	fcntl(r->fd, F_SETFD, keep ? FD_CLOEXEC : 0);
 	if (given(call, FLOCK_NO_FORK))
-		return cannot(call, r->command[0], spawn_exec(&s.spawn), 1);
+		return command_exec(call, &cmd);
 	if (keep && r->op != LOCK_UN) {
-		s.fds[s.nfds++] = r->fd;
-		s.ended = end_close;
-		s.arg = r;
+		cmd.nlocks = 1;
+		cmd.ended = end_close;
+		cmd.arg = r;
 	}
-	return supervise(call, &s);
+	return command_run(call, &cmd);
 }
 
 int ipc_lock_flock(struct call *call)

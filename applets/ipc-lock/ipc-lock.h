@@ -3,10 +3,10 @@
 #define IPC_LOCK_APPLET_H
 
 #include "call.h"
+#include "command.h"
 #include "dotline.h"
 #include "lock.h"
 #include "proc.h"
-#include "spawn.h"
 
 enum {
 	RUN_SHARED,
@@ -50,21 +50,6 @@ enum family { FAMILY_BOTH, FAMILY_FLOCK, FAMILY_OFD, FAMILY_POSIX, FAMILY_DOTLOC
 /* More objects than this in one call: usage error (the keeper's and spawn's tables). */
 #define LOCKS_MAX 60
 
-/* Run SPAWN to its end while a lock is held, and give the shell's status of it. */
-struct supervise {
-	struct spawn spawn;
-	int fds[LOCKS_MAX]; /* the locks' descriptors for a keeper */
-	unsigned nfds;      /* 0: no keeper */
-	bool tree;          /* wait for all descendants */
-	/* CMD could not be started (EXECED: by execve(2)): say so, and give the status. */
-	int (*failed)(struct call *call, const char *argv0, int errnum, int execed);
-	/* The end: give the locks back, with signals still held. Not called when CMD did not start. */
-	void (*ended)(void *arg);
-	void *arg;
-};
-int supervise(struct call *call, struct supervise *s);
-/* The usual .failed: 127, 126, 125. */
-int not_started(struct call *call, const char *argv0, int errnum, int execed);
 /* IPC_OBJECT and IPC_TOKEN (0: none) for CMD; NULL without memory. */
 const char *const *make_env(struct call *call, int64_t token);
 

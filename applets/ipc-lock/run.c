@@ -3,11 +3,14 @@
 #include "ipc-lock.h"
 
 #include "fd.h"
+#include "keeper.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
+
+_Static_assert(LOCKS_MAX <= KEEPER_MAX, "one keeper keeps all");
 
 struct taken {
 	struct lock *locks;
@@ -106,6 +109,25 @@ static int prepare(struct call *call, struct taken *t, enum family family)
 	return -1;
 }
 
+static const char *joined(struct call *call)
+{
+	const char *text = call->args[0].str;
+	for (unsigned i = 1; i < call->nargs && text != NULL; i++)
+		text = call_fmt(call, "%s %s", text, call->args[i].str);
+	return text;
+}
+
+const char *const *make_env(struct call *call, int64_t token)
+{
+	const char **env = call_alloc(call, 3 * sizeof *env);
+	const char *text = joined(call);
+	if (env == NULL || text == NULL)
+		return NULL;
+	env[0] = call_fmt(call, "IPC_OBJECT=%s", text);
+	env[1] = token == 0 ? "IPC_TOKEN" : call_fmt(call, "IPC_TOKEN=%lld", (long long)token);
+	return env[0] != NULL && env[1] != NULL ? env : NULL;
+}
+
 static void hand_on(const struct taken *t)
 {
 	for (unsigned i = 0; i < t->n; i++)
@@ -115,24 +137,24 @@ static void hand_on(const struct taken *t)
 
 static int run_held(struct call *call, struct taken *t, bool posix)
 {
-	struct supervise s = {.failed = not_started, .ended = give_back, .arg = t};
+	int fds[LOCKS_MAX];
+	struct command cmd = {.locks = fds, .ended = give_back, .arg = t};
 	bool exec = call->opt[RUN_EXEC].count > 0;
-	s.tree = call->opt[RUN_TREE].count > 0;
+	cmd.tree = call->opt[RUN_TREE].count > 0;
 	t->leave = call->opt[RUN_SHARE_FD].count > 0;
-	s.spawn.argv = call->command;
-	s.spawn.env =
+	cmd.spawn.argv = call->command;
+	cmd.spawn.env =
 		make_env(call, call->opt[RUN_RANGE].count > 0 ? 0 : token_take(t->locks, t->n));
-	if (s.spawn.env == NULL)
+	if (cmd.spawn.env == NULL)
 		return call_error(call, ENOMEM, "lock");
-	if (exec || s.tree || t->leave) {
+	if (exec || cmd.tree || t->leave) {
 		hand_on(t);
 	} else if (!posix) {
 		for (unsigned i = 0; i < t->n; i++)
 			if (t->locks[i].fd >= 0)
-				s.fds[s.nfds++] = t->locks[i].fd;
+				fds[cmd.nlocks++] = t->locks[i].fd;
 	}
-	return exec ? not_started(call, call->command[0], spawn_exec(&s.spawn), 1)
-		    : supervise(call, &s);
+	return exec ? command_exec(call, &cmd) : command_run(call, &cmd);
 }
 
 static int bad_options(struct call *call, enum family family)

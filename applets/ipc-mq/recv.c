@@ -9,9 +9,9 @@
 #define _GNU_SOURCE
 #include "mq.h"
 
+#include "command.h"
 #include "fd.h"
 #include "frame.h"
-#include "spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -65,10 +65,28 @@ static int prepare(struct queue *q)
 	return q->file >= 0 ? 0 : call_fail(call, ST_EARLY, errno, "start %s", call->command[0]);
 }
 
-/* MSG was taken, and CMD did not start. */
-static void give_back(struct queue *q, const struct message *msg)
+/* A message on its way to CMD. */
+struct handed {
+	struct queue *q;
+	const struct message *msg;
+	bool started; /* CMD has it */
+};
+
+static void has_started(void *arg, pid_t keeper)
 {
-	if (q->be->unread(q, msg) == 0)
+	struct handed *h = arg;
+	(void)keeper;
+	h->started = true;
+}
+
+/* The message was taken; when CMD did not start it goes back. */
+static void not_started(void *arg)
+{
+	const struct handed *h = arg;
+	struct queue *q = h->q;
+	if (h->started)
+		return;
+	if (q->be->unread(q, h->msg) == 0)
 		call_warn(q->call, 0, "%s: the message is in the queue again, after others like it",
 			q->name);
 	else
@@ -76,23 +94,7 @@ static void give_back(struct queue *q, const struct message *msg)
 }
 
 /* A first stop signal lets CMD finish the message it has; the next ones are passed on to it. */
-static int wait_command(struct call *call, pid_t pid)
-{
-	int wstatus = 0;
-	struct pollfd p = {.fd = wait_pidfd(pid), .events = POLLIN};
-	bool again = call_stopped(call) != 0;
-	while (p.fd >= 0 && ppoll(&p, 1, NULL, call->stop.mask) < 0 && errno == EINTR) {
-		if (again)
-			kill(pid, call_stopped(call));
-		again = call_stopped(call) != 0;
-	}
-	fd_close(p.fd);
-	while (waitpid(pid, &wstatus, 0) < 0 && errno == EINTR)
-		;
-	return wait_status(wstatus);
-}
-
-static int start(struct queue *q, const struct message *msg, uint64_t number, pid_t *pid)
+static int run_command(struct queue *q, const struct message *msg, uint64_t number)
 {
 	struct call *call = q->call;
 	bool sysv = q->obj.kind == OBJECT_SYSV;
@@ -106,26 +108,23 @@ static int start(struct queue *q, const struct message *msg, uint64_t number, pi
 		return call_fail(call, ST_EARLY, ENOMEM, "start %s", call->command[0]);
 	const char *env[] = {q->env, id, "IPC_MSG_ATTEMPT=1", kind,
 		sysv ? "IPC_MSG_PRIO" : "IPC_MSG_TYPE", NULL};
-	struct spawn_fd stdin_fd = {.from = q->file, .to = 0};
-	if (fd_write(q->file, msg->data, msg->len) < 0 || lseek(q->file, 0, SEEK_SET) < 0)
-		return call_fail(call, ST_EARLY, errno, "hand message %llu to %s",
+	struct spawn_fd in = {.from = q->file, .to = 0};
+	struct handed h = {q, msg, false};
+	if (fd_write(q->file, msg->data, msg->len) < 0 || lseek(q->file, 0, SEEK_SET) < 0) {
+		int e = errno;
+		not_started(&h);
+		return call_fail(call, ST_EARLY, e, "hand message %llu to %s",
 			(unsigned long long)number, call->command[0]);
-	struct spawn s = {.argv = call->command, .env = env, .fds = &stdin_fd, .nfds = 1};
-	return spawn_call(call, &s, pid);
-}
-
-static int run_command(struct queue *q, const struct message *msg, uint64_t number)
-{
-	struct wait_signals w;
-	pid_t pid = -1;
-	wait_hold(&w);
-	int status = start(q, msg, number, &pid);
-	call_close(q->call, q->file);
-	if (status == 0)
-		status = wait_command(q->call, pid);
-	else
-		give_back(q, msg);
-	wait_release(&w);
+	}
+	struct command cmd = {
+		.spawn = {.argv = call->command, .env = env, .fds = &in, .nfds = 1},
+		.patient = call_stopped(call) == 0,
+		.started = has_started,
+		.ended = not_started,
+		.arg = &h,
+	};
+	int status = command_run(call, &cmd);
+	call_close(call, q->file);
 	return status;
 }
 

@@ -9,6 +9,7 @@
  */
 #include "pipe.h"
 
+#include "command.h"
 #include "num.h"
 
 #include <errno.h>
@@ -104,9 +105,11 @@ static int give_up(struct call *call, struct run *run, int status)
 static int worst(const struct run *run)
 {
 	int status = -1;
-	for (size_t i = 0; i < run->n; i++)
-		if (!sigpipe_death(run, i) && wait_status(run->kids[i].wstatus) > status)
-			status = wait_status(run->kids[i].wstatus);
+	for (size_t i = 0; i < run->n; i++) {
+		int its = command_status(run->kids[i].wstatus);
+		if (!sigpipe_death(run, i) && command_code(its) > command_code(status))
+			status = its;
+	}
 	return status >= 0 ? status : ST_SIGPIPE;
 }
 
@@ -114,11 +117,11 @@ static int result(const struct call *call, const struct run *run)
 {
 	switch (call->opt[RUN_STATUS].count > 0 ? (enum pipe_rule)call->opt[RUN_STATUS].num
 						: RULE_LAST) {
-	case RULE_FIRST: return wait_status(run->kids[0].wstatus);
+	case RULE_FIRST: return command_status(run->kids[0].wstatus);
 	case RULE_WORST: return worst(run);
 	case RULE_LAST: break;
 	}
-	return wait_status(run->kids[run->n - 1].wstatus);
+	return command_status(run->kids[run->n - 1].wstatus);
 }
 
 static int run_held(struct call *call, struct run *run)

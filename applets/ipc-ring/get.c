@@ -7,10 +7,10 @@
  * What surprises: a record for CMD is taken after execve(2) has succeeded, and the lock is held
  * until then. So the record stays in the ring, in its place, when CMD cannot be started. */
 #define _GNU_SOURCE
+#include "command.h"
 #include "fd.h"
 #include "frame.h"
 #include "ring.h"
-#include "spawn.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -30,6 +30,7 @@ struct getter {
 	size_t cap, len;
 	uint64_t held; /* records in it */
 	bool some;     /* one batch is enough */
+	bool given;    /* CMD has the record */
 	bool odd;      /* the next record is not of --record-size bytes */
 };
 
@@ -183,9 +184,19 @@ static int as_file(struct call *call, struct getter *g)
 	return call_own(call, fd);
 }
 
-static void started(void *arg, int status)
+static void started(void *arg, pid_t keeper)
 {
-	give_lock(arg, status == 0);
+	struct getter *g = arg;
+	(void)keeper;
+	g->given = true;
+	give_lock(g, true);
+}
+
+static void ended(void *arg)
+{
+	struct getter *g = arg;
+	if (!g->given)
+		give_lock(g, false);
 }
 
 /* Run CMD on the record; the lock is held at entry. */
@@ -198,13 +209,14 @@ static int run_command(struct call *call, struct getter *g)
 		give_lock(g, false);
 		return call_fail(call, ST_EARLY, e, "give the record to %s", call->command[0]);
 	}
-	struct spawn s = {.argv = call->command,
-		.env = env,
-		.fds = &in,
-		.nfds = 1,
+	struct command cmd = {
+		.spawn = {.argv = call->command, .env = env, .fds = &in, .nfds = 1},
 		.started = started,
-		.started_arg = g};
-	int status = spawn_run(call, &s);
+		.ended = ended,
+		.arg = g,
+	};
+	g->given = false;
+	int status = command_run(call, &cmd);
 	call_close(call, in.from);
 	return status;
 }

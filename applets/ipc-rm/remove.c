@@ -2,9 +2,9 @@
 #define _GNU_SOURCE
 #include "rm.h"
 
+#include "command.h"
 #include "fd.h"
 #include "lock.h"
-#include "spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -160,8 +160,9 @@ static int remove_by_applet(struct rm *rm, const struct inv_object *o)
 		self, kind, rm_verb, rm->force ? force : path, rm->force ? path : NULL, NULL};
 	char *other[] = {self, kind, rm_verb, path, NULL};
 	const struct spawn_fd fds[] = {{fd, fd}};
-	struct spawn s = {.argv = dir ? spool : other, .fds = fds, .nfds = dir};
-	int status = spawn_run(call, &s);
+	struct command cmd = {
+		.spawn = {.argv = dir ? spool : other, .fds = fds, .nfds = dir}};
+	int status = command_code(command_run(call, &cmd));
 	call_close(call, fd);
 	return status;
 }

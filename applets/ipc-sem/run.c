@@ -1,7 +1,7 @@
 /* applets/ipc-sem/run.c: run a command while it holds slots. */
 #include "sem.h"
 
-#include "keeper.h"
+#include "command.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,34 +45,41 @@ static const char *const *environment(struct sem *s, unsigned k)
 	return env[0] != NULL && env[1] != NULL && env[2] != NULL ? env : NULL;
 }
 
+struct use {
+	struct sem *sem;
+	unsigned k;
+};
+
+static void started(void *arg, pid_t keeper)
+{
+	struct use *u = arg;
+	if (u->sem->kind == SEM_SLOTS)
+		slots_kept(u->sem, keeper);
+}
+
+static void ended(void *arg)
+{
+	struct use *u = arg;
+	give(u->sem, u->k);
+}
+
 /* CMD's life, from start to end. Slots stay with a keeper when we are killed; the others are not given
  * back (POSIX), or given back by the kernel while CMD runs, so that it goes with us (System V). */
 static int command(struct sem *s, unsigned k)
 {
 	struct call *call = s->call;
-	struct spawn sp = {.argv = call->command, .env = environment(s, k)};
-	struct keeper keeper = {.pid = 0};
-	struct wait_signals w;
-	pid_t pid;
-	int status, wstatus;
-	if (sp.env == NULL)
+	struct use use = {s, k};
+	struct command cmd = {.spawn = {.argv = call->command, .env = environment(s, k)},
+		.locks = &s->fd,
+		.nlocks = s->kind == SEM_SLOTS,
+		.started = started,
+		.ended = ended,
+		.arg = &use};
+	if (cmd.spawn.env == NULL)
 		return call_error(call, ENOMEM, "run %s", call->command[0]);
 	if (s->kind == SEM_SYSV)
-		sp.flags |= SPAWN_DIE;
-	if (s->kind == SEM_SLOTS)
-		(void)keeper_with(&keeper, &sp, &s->fd, 1);
-	wait_hold(&w);
-	status = spawn_call(call, &sp, &pid);
-	if (status == 0 && s->kind == SEM_SLOTS)
-		slots_kept(s, keeper.pid);
-	if (status == 0)
-		status = wait_child(&w, pid, false, false, DEADLINE_NONE, &wstatus) < 0
-			? call_fail(call, ST_INTERNAL, errno, "wait for %s", call->command[0])
-			: wait_status(wstatus);
-	give(s, k);
-	keeper_end(&keeper);
-	wait_release(&w);
-	return status;
+		cmd.spawn.flags |= SPAWN_DIE;
+	return command_run(call, &cmd);
 }
 
 int sem_run(struct call *call)

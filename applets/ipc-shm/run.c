@@ -2,8 +2,8 @@
 #define _GNU_SOURCE
 #include "shm.h"
 
+#include "command.h"
 #include "fd.h"
-#include "spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -117,7 +117,9 @@ int shm_run(struct call *call)
 		if (path != NULL)
 			call_undo(call, undo_lockfile, path, 0);
 	}
-	struct spawn s = {
-		.argv = call->command, .env = env, .fds = &pass, .nfds = seg->sysv ? 0 : 1};
-	return spawn_run(call, &s);
+	struct command cmd = {.spawn = {.argv = call->command,
+				      .env = env,
+				      .fds = &pass,
+				      .nfds = seg->sysv ? 0 : 1}};
+	return command_run(call, &cmd);
 }

@@ -65,6 +65,8 @@ static const struct opt run_opts[] = {
 		.help = "pass FROM on as TO (0: not at all)"},
 	[RUN_ALL] = {.name = "all",
 		.help = "what CMD leaves behind may go on until it ends by itself"},
+	[RUN_FOREGROUND] = {.name = "foreground",
+		.help = "CMD may use the terminal: it always may"},
 };
 static const struct opt ls_opts[] = {
 	[LS_ID] = {.name = "id", .help = "print PID:START and nothing else"},
@@ -133,8 +135,9 @@ static const struct verb verbs[] = {
 		.run = signal_stop},
 	{.name = "run",
 		.summary = "run CMD, pass signals on, and leave nothing of it behind",
-		.usage = "[--signal SIG] [--grace DUR] [--map FROM:TO] [--all] [-w DUR] [-E N] "
-			 "[--pidfile FILE] -- CMD [ARG...]",
+		.usage =
+			"[--signal SIG] [--grace DUR] [--map FROM:TO] [--all] [--foreground] [-w DUR] [-E N] "
+			"[--pidfile FILE] -- CMD [ARG...]",
 		OPTS(run_opts),
 		.std = STD(TIMEOUT) | STD(CONFLICT) | STD(PIDFILE),
 		.flags = VERB_SPAWNS | VERB_COMMAND | VERB_NEEDS_COMMAND,

@@ -8,7 +8,7 @@
 enum { SEND_VALUE, SEND_GROUP, SEND_HANDLED };
 enum { WAIT_FORMAT };
 enum { STOP_SIGNAL, STOP_GRACE, STOP_GROUP, STOP_TREE };
-enum { RUN_SIGNAL, RUN_GRACE, RUN_MAP, RUN_ALL };
+enum { RUN_SIGNAL, RUN_GRACE, RUN_MAP, RUN_ALL, RUN_FOREGROUND };
 enum { LS_ID };
 
 #define GRACE (10 * NS_PER_S) /* unless --grace says otherwise */

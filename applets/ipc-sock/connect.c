@@ -3,8 +3,8 @@
 #include "ipc-sock.h"
 #include "pump.h"
 
+#include "command.h"
 #include "fd.h"
-#include "spawn.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -63,10 +63,8 @@ static int run_command(struct call *call, int fd)
 	const char *env[20];
 	client_env(call, fd, env);
 	struct spawn_fd fds[] = {{fd, 6}, {fd, 7}};
-	struct spawn sp = {.argv = call->command, .env = env, .fds = fds, .nfds = 2};
-	int err = spawn_exec(&sp);
-	return call_fail(
-		call, err == ENOENT ? ST_NOCMD : ST_NOEXEC, err, "execute %s", call->command[0]);
+	struct command cmd = {.spawn = {.argv = call->command, .env = env, .fds = fds, .nfds = 2}};
+	return command_exec(call, &cmd);
 }
 
 int run_sock_connect(struct call *call)

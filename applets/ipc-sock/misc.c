@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "ipc-sock.h"
 
+#include "command.h"
 #include "num.h"
 #include "sockdiag.h"
 #include "spawn.h"
@@ -26,14 +27,16 @@ static char **argv_of(struct call *call, unsigned i, unsigned end)
 }
 
 /* Both have started: wait for both. The first status that is not 0, left before right. */
-static int wait_both(struct call *call, struct wait_signals *w, const pid_t pid[2])
+static int wait_both(struct call *call, struct wait_signals *w, struct wait_kid kids[2])
 {
-	int status[2], wstatus;
+	while (wait_children(w, kids, 2, DEADLINE_NONE) >= 0)
+		;
 	for (int i = 0; i < 2; i++)
-		status[i] = wait_child(w, pid[i], false, false, DEADLINE_NONE, &wstatus) == 0
-			? wait_status(wstatus)
-			: call_fail(call, ST_INTERNAL, errno, "wait for pid %ld", (long)pid[i]);
-	return status[0] != 0 ? status[0] : status[1];
+		if (!kids[i].ended)
+			return call_fail(
+				call, ST_INTERNAL, errno, "wait for pid %ld", (long)kids[i].pid);
+	int status = command_status(kids[0].wstatus);
+	return status != 0 ? status : command_status(kids[1].wstatus);
 }
 
 int run_sock_pair(struct call *call)
@@ -41,7 +44,7 @@ int run_sock_pair(struct call *call)
 	unsigned split = 0;
 	int fds[2];
 	struct wait_signals w;
-	pid_t pid[2];
+	struct wait_kid kids[2] = {0};
 	while (split < call->nargs && strcmp(call->args[split].str, "--") != 0)
 		split++;
 	if (split == 0 || split + 1 >= call->nargs)
@@ -57,17 +60,16 @@ int run_sock_pair(struct call *call)
 	struct spawn_fd ends[2][2] = {{{fds[0], 0}, {fds[0], 1}}, {{fds[1], 0}, {fds[1], 1}}};
 	struct spawn sp[2] = {{.argv = left, .fds = ends[0], .nfds = 2},
 		{.argv = right, .fds = ends[1], .nfds = 2}};
-	int status = spawn_call(call, &sp[0], &pid[0]);
+	int status = spawn_call(call, &sp[0], &kids[0].pid);
 	if (status == 0) {
-		status = spawn_call(call, &sp[1], &pid[1]);
+		status = spawn_call(call, &sp[1], &kids[1].pid);
 		/* Our ends go, so that each sees when the other has gone. */
 		call_close(call, fds[0]);
 		call_close(call, fds[1]);
-		int wstatus;
 		if (status != 0)
-			(void)wait_child(&w, pid[0], false, false, DEADLINE_NONE, &wstatus);
+			(void)wait_children(&w, kids, 1, DEADLINE_NONE);
 		else
-			status = wait_both(call, &w, pid);
+			status = wait_both(call, &w, kids);
 	}
 	wait_release(&w);
 	return status;

@@ -94,7 +94,7 @@ static void tasks(void)
 	OK(task_open((struct proc_id){.pid = pid, .start = t.id.start + 1}) < 0 && errno == ESRCH);
 	/* One that is stopped is woken, so that it can end. */
 	OK(kill(pid, SIGSTOP) == 0 && waitpid(pid, NULL, WUNTRACED) == pid);
-	OK(task_signal_descendants(SIGTERM, &denied) == 1 && denied == 0);
+	OK(task_signal_descendants(SIGTERM, NULL, TASK_ALL, &denied) == 1 && denied == 0);
 	OK(waitpid(pid, NULL, 0) == pid);
 	OK(task_open(t.id) < 0 && errno == ESRCH && task_read(pid, &t) < 0 && errno == ESRCH);
 	OK(task_signals(pid, &s) < 0 && errno == ESRCH && proc_start(pid) == 0);
@@ -238,7 +238,7 @@ static void starts(void)
 	const struct spawn_fd closed[] = {{999, 5}};
 	s = (struct spawn){.argv = words, .fds = closed, .nfds = 1};
 	OK(spawn(&s, &pid, &execed) == EBADF && execed == 0);
-	OK(spawn_exec(&s) == EBADF);
+	OK(spawn_exec(&s, &execed) == EBADF && !execed);
 	close(a);
 	close(b);
 }

@@ -50,12 +50,10 @@ static void children(void)
 	int st;
 	wait_hold(&w);
 	pid_t pid = sleeper();
-	OK(wait_child(&w, pid, false, false, DEADLINE_NOW, &st) < 0 && errno == EAGAIN);
-	OK(wait_child(&w, pid, false, false, wait_until(NS_PER_MS), &st) < 0 && errno == ETIMEDOUT);
+	kids[0] = (struct wait_kid){.pid = pid, .group = true};
 	/* Sent to us, passed on to it. */
 	OK(kill(getpid(), SIGUSR1) == 0);
-	OK(wait_child(&w, pid, true, false, DEADLINE_NONE, &st) == 0 && WTERMSIG(st) == SIGUSR1);
-	OK(wait_child(&w, pid, false, false, DEADLINE_NOW, &st) < 0 && errno == ECHILD);
+	OK(wait_children(&w, kids, 1, DEADLINE_NONE) == 0 && WTERMSIG(kids[0].wstatus) == SIGUSR1);
 	kids[0] = (struct wait_kid){.pid = sleeper()};
 	kids[1] = (struct wait_kid){.pid = sleeper(), .group = true};
 	OK(wait_children(&w, kids, 2, DEADLINE_NOW) < 0 && errno == EAGAIN);
