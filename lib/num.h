@@ -13,7 +13,7 @@ const char *num_int(const char *s, int64_t *n);
 const char *num_uint(const char *s, uint64_t *n);
 /* Bytes: a number with an optional fraction and suffix K M G T (powers of 1024; "KiB", "kB", "B" too). */
 const char *num_size(const char *s, int64_t *n);
-/* Nanoseconds from "1.5", "200ms", "2m", "1h", "3d", "inf" (INT64_MAX); seconds without suffix. */
+/* Nanoseconds from "1.5", "200ms", "2m", "1h", "3d", "1w", "inf" (INT64_MAX); seconds without suffix. */
 const char *num_duration(const char *s, int64_t *ns);
 /* Octal permission bits. */
 const char *num_mode(const char *s, int64_t *mode);

@@ -459,7 +459,7 @@ open("go").read()'
 @test "run gives the job on stdin and says what it is in the environment" {
 	printf 'a\nb\n' | ipc-spool put -p 7 ./q >/dev/null
 	ipc-spool run ./q -- sh -c 'echo "$(cat) $IPC_MSG_ID $IPC_MSG_PRIO $IPC_MSG_ATTEMPT $IPC_SLOT $IPC_OBJECT"' >out
-	is "$(cat out)" $'a 000000000001 7 1 0 ./q\nb 000000000002 7 1 0 ./q'
+	is "$(cat out)" "a 000000000001 7 1 0 $PWD/q"$'\n'"b 000000000002 7 1 0 $PWD/q"
 	is "$(counts)" "0 0 0 0 0 2"
 	is "$(find q/done -type f -size +0 | wc -l)" 0
 }
@@ -1164,6 +1164,130 @@ unmount_m() { # and end the test with status $1
 	mkdir -p q/delayed/9999999999/{998,999}
 	status 0 timeout 20 ipc-spool run ./q -- true
 	[[ ! -e q/delayed/9999999999/998 ]]
+}
+
+@test "INT presses on after TERM" {
+	echo x | ipc-spool put ./q
+	start env --default-signal=INT ipc-spool run -f ./q -- sh -c ': >started; exec sleep 1000'
+	until_true test -e started
+	kill -TERM $PID
+	until_true sh -c "! grep -q 'SigPnd:.*[1-9a-f]' /proc/$PID/status && ! grep -q 'ShdPnd:.*[1-9a-f]' /proc/$PID/status"
+	blocked $PID
+	kill -INT $PID
+	r=0
+	wait $PID || r=$?
+	is "$r $(counts)" "130 1 0 0 0 0 0"
+}
+
+@test "nack inside CMD is at once, and IPC_OBJECT is absolute" {
+	need strace
+	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under sanitizers"
+	echo x | ipc-spool put ./q
+	status 1 ipc-spool run -c 1 ./q -- sh -c 'cd / && strace -o "$0/t" ipc-spool nack --delay 1h "$IPC_OBJECT" $IPC_MSG_ID; echo $?; exit 1' "$PWD"
+	is "$output" 0
+	is "$(counts)" "0 0 0 1 0 0"
+	# It waits for no lock: the lease ends with CMD.
+	[[ -z $(grep SETLKW t) ]]
+}
+
+@test "the counter locked by a stopped process: what is waited for is said, and a failure is noted" {
+	echo x | ipc-spool put ./q
+	cat >hold.py <<-'EOF'
+		import fcntl, time
+		f = open("q/seq", "r+")
+		fcntl.lockf(f, fcntl.LOCK_EX)
+		open("holds", "w").close()
+		time.sleep(1000)
+	EOF
+	start python3 hold.py
+	local holder=$PID
+	until_true test -e holds
+	status 75 ipc-spool put -n ./q /dev/null
+	[[ $stderr == *"q/seq: another process has its lock"* ]]
+	status 124 ipc-spool put -w 1200ms ./q /dev/null
+	[[ $stderr == *"waiting for it"*"q/seq: another process has its lock"* ]]
+	start sh -c 'ipc-spool run -c 1 --backoff 1h -w 1 ./q -- false 2>err'
+	until_true grep -q 'waiting for it' err
+	kill -KILL $holder
+	r=0
+	wait $PID || r=$?
+	is "$r $(counts)" "1 0 0 0 1 0 0"
+}
+
+@test "sticky spool: a job of another user at the head holds up no other" {
+	need root setpriv
+	chmod 755 . ..
+	ipc-spool create -m 1777 ./q
+	echo root | ipc-spool put ./q
+	other() { setpriv --reuid 65534 --regid 65534 --clear-groups "$BIN/$@"; }
+	status 0 eval 'echo mine | other ipc-spool put ./q'
+	status 0 other ipc-spool run -n ./q -- cat
+	is "$output" mine
+	[[ $stderr == *"is passed over"* ]]
+}
+
+@test "a job on which a program has a lease (F_SETLEASE) is taken when that is given up, others before" {
+	printf 'one\ntwo\n' | ipc-spool put ./q >/dev/null
+	cat >lease.py <<-'EOF'
+		import fcntl, glob, os, signal, time
+		f = open(glob.glob("q/new/5/*/*/*1.5.0")[0])
+		signal.signal(signal.SIGIO, lambda *a: None)
+		fcntl.fcntl(f, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+		open("leases", "w").close()
+		while not os.path.exists("give"):
+		    time.sleep(0.01)
+		fcntl.fcntl(f, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+		time.sleep(1000)
+	EOF
+	start python3 lease.py
+	until_true test -e leases
+	start sh -c 'ipc-spool run ./q -- sh -c "cat; : >give" >out'
+	wait $PID
+	is "$(cat out)" twoone
+}
+
+@test "take that is killed before it has printed: the job goes back uncounted" {
+	need strace
+	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under strace"
+	ipc-spool create --max-attempts 1 ./q
+	echo x | ipc-spool put ./q
+	strace -qq -o t -e trace=write -e inject=write:signal=KILL:when=1 ipc-spool take --owner $$ ./q >out || :
+	is "$(cat out)" ""
+	until_true leased "1 0 0 0 0 0"
+	is "$(names)" q/new/5/00000000/00/000000000001.5.0
+	until_true no_guard
+	status 0 ipc-spool take -n --owner $$ ./q
+}
+
+@test "too few descriptors for -j: the message says how many" {
+	seq 20 | ipc-spool put --sync none ./q >/dev/null
+	status 71 bash -c 'ulimit -n 16; exec ipc-spool run -j 8 ./q -- true'
+	[[ $stderr == *"-j 8 needs 46 descriptors, the limit is 16 (ulimit -n)"* ]]
+	status 71 bash -c 'ulimit -n 30; exec ipc-spool run -j 8 ./q -- true'
+	[[ $stderr == *"it is enough for -j 4" ]]
+	status 0 bash -c 'ulimit -n 30; exec ipc-spool run -j 4 ./q -- true'
+}
+
+@test "a bare word on tmpfs: --sync full warns that it is not kept" {
+	[[ $(stat -fc %T /dev/shm) == tmpfs ]] || skip "/dev/shm is no tmpfs"
+	export IPC_DIR=/dev/shm/ipc-spool-test.$$
+	mkdir -m 700 "$IPC_DIR"
+	r=0
+	echo x | ipc-spool put jobs 2>first || r=1
+	echo x | ipc-spool put jobs 2>second || r=1
+	echo x | ipc-spool put --sync full jobs 2>third || r=1
+	echo x | ipc-spool put --sync none jobs 2>fourth || r=1
+	echo x | ipc-spool put --sync full "$IPC_DIR/jobs.spool" 2>fifth || r=1
+	rm -r "$IPC_DIR"
+	is $r 0
+	grep -q 'does not survive a power cut' first
+	grep -q 'does not survive a power cut' third
+	is "$(cat second fourth fifth)" ""
+}
+
+@test "--delay takes weeks" {
+	echo x | ipc-spool put --delay 1w ./q
+	[[ $(ipc-spool ls ./q) == *"in 7d"* || $(ipc-spool ls ./q) == *"in 6d"* ]]
 }
 
 # other_boot FILE: as if the job had been put before a reboot. Prints its new name.

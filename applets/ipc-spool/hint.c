@@ -75,6 +75,8 @@ int64_t hint_deadline(const struct spool *sp, int fd, int64_t due)
 		if (ms < RECHECK / NS_PER_MS && wait_now() + (ms > 0 ? ms : 1) * NS_PER_MS < at)
 			at = wait_now() + (ms > 0 ? ms : 1) * NS_PER_MS;
 	}
+	if (sp->again && wait_now() + NS_PER_S < at)
+		at = wait_now() + NS_PER_S;
 	return sp->deadline < at ? sp->deadline : at;
 }
 

@@ -48,14 +48,23 @@ bool lease_held(int dirfd, const char *name)
 	return held;
 }
 
+static void pass_over(struct spool *sp, const char *name)
+{
+	if (!sp->refused)
+		call_warn(sp->call, errno, "%s: job %s is passed over", sp->path, name);
+	sp->refused = true;
+}
+
 /* Open and lease the file NAME: a descriptor; -1 with errno 0 when it is gone, leased or no job of ours. */
 static int open_leased(struct spool *sp, int dirfd, const char *name, int64_t *size)
 {
 	struct stat st;
-	int fd = fd_open(dirfd, name, O_RDWR | O_NOFOLLOW, 0);
+	int fd = fd_open(dirfd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
 	if (fd < 0 && (errno == EACCES || errno == EPERM))
-		call_warn(sp->call, errno, "%s: job %s is passed over", sp->path, name);
+		pass_over(sp, name);
 	if (fd < 0) {
+		/* Another program has a lease on the file (F_SETLEASE), which it is asked to give up. */
+		sp->again = sp->again || errno == EAGAIN;
 		sp->foreign += errno == ELOOP || errno == EISDIR;
 		errno = errno == EMFILE || errno == ENFILE || errno == EROFS || errno == EIO ? errno
 											     : 0;
@@ -177,7 +186,11 @@ static int take_it(void *arg, int dirfd, const struct job *job, const char *name
 		}
 	} while (errno == ENOENT && parts_forget(sp));
 	fd_close(fd);
-	return errno == ENOENT ? 0 : -1;
+	if (errno != EPERM && errno != EACCES)
+		return errno == ENOENT ? 0 : -1;
+	/* In a directory with the sticky bit only its owner may move it. */
+	pass_over(sp, name);
+	return 0;
 }
 
 /* On a full file system a job may be unable to come back to new/. Then it is taken where it stands: a delayed one
@@ -196,6 +209,7 @@ static int take_stuck(void *arg, int dirfd, const struct job *job, const char *n
 int job_next(struct spool *sp, struct job *job, struct rest *rest)
 {
 	struct next next = {sp, job, -1};
+	sp->again = false;
 	if (state_fd(sp, JOB_CUR) < 0)
 		return -1;
 	int r = 0;

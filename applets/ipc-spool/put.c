@@ -13,8 +13,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define GROUP 64                /* not more than BUCKET: a group is in two buckets at most */
@@ -47,6 +49,8 @@ static int failed(struct put *put, int errnum, size_t stuck)
 		call_warn(call, 0,
 			"%s: %zu of the jobs that fail now had been taken by workers already",
 			put->sp.path, stuck);
+	if (put->sp.locked_out)
+		return seq_waited(&put->sp, errnum);
 	if (errnum == EAGAIN || errnum == ETIMEDOUT || errnum == EINTR)
 		return call_waited(call, errnum, "%s: no room, %llu jobs are unfinished (--depth)",
 			put->sp.path, (unsigned long long)put->sp.depth);
@@ -176,16 +180,34 @@ static int put_records(struct put *put)
 	return status;
 }
 
+/* A bare word says nothing of where its spool lies: if that is in memory only, --sync full promises too much. Said when
+ * it was asked for, and once when the spool is made. */
+static void warn_of_tmpfs(struct put *put, bool made)
+{
+	struct call *call = put->sp.call;
+	const char *text = call->args[0].str;
+	struct statfs fs;
+	if (put->sync != SYNC_FULL || strchr(text, '/') != NULL || strncmp(text, "file:", 5) == 0 ||
+		(!made && call->opt[PUT_SYNC].count == 0) || fstatfs(put->sp.root, &fs) < 0)
+		return;
+	if ((uint32_t)fs.f_type == TMPFS_MAGIC || (uint32_t)fs.f_type == RAMFS_MAGIC)
+		call_warn(call, 0,
+			"%s: lies in memory (tmpfs) and does not survive a power cut; use a path",
+			put->sp.path);
+}
+
 int run_put(struct call *call)
 {
 	struct rlimit files;
 	struct put *put = call_alloc(call, sizeof *put);
 	if (put == NULL)
 		return call_error(call, errno, "put");
-	int status = spool_open(call, call->args[0].str, true, &put->sp);
+	bool made;
+	int status = spool_make(call, call->args[0].str, true, &put->sp, &made);
 	if (status != ST_OK)
 		return status;
 	put->sync = (enum sync)call->opt[PUT_SYNC].num;
+	warn_of_tmpfs(put, made);
 	put->prio = call->opt[PUT_PRIO].count > 0 ? (unsigned)call->opt[PUT_PRIO].num : 5;
 	put->delay = call->opt[PUT_DELAY].num;
 	put->limit = getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur : UINT64_MAX;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -62,6 +63,24 @@ static int alloc_slots(struct runner *r)
 	if (call_undo(r->sp.call, undo_slots, r, 0) < 0 || r->slots == NULL || r->fds == NULL)
 		return -1;
 	return 0;
+}
+
+/* A job has its file, a pidfd, two ends of a pipe and perhaps its output; poll(2) is given two for each slot. */
+#define FOR_SLOT 4
+#define FOR_US 14
+static int enough_descriptors(struct runner *r)
+{
+	struct rlimit files;
+	uint64_t need = FOR_US + r->n * (FOR_SLOT + r->keep_output);
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur >= need)
+		return ST_OK;
+	uint64_t has = files.rlim_cur,
+		 fit = has > FOR_US ? (has - FOR_US) / (FOR_SLOT + r->keep_output) : 0;
+	return call_fail(r->sp.call, ST_LIMIT, 0,
+		"-j %zu needs %llu descriptors, the limit is %llu (ulimit -n): %s%llu", r->n,
+		(unsigned long long)need, (unsigned long long)has,
+		fit > 0 ? "it is enough for -j " : "the least is ",
+		(unsigned long long)(fit > 0 ? fit : FOR_US + FOR_SLOT));
 }
 
 static void reap(struct runner *r, struct slot *s)
@@ -127,12 +146,22 @@ static int fill(struct runner *r, bool *idle)
 
 static void stop(struct runner *r)
 {
-	int sig = call_stopped(r->sp.call);
-	r->stopping = true;
-	/* ^C means now; HUP and TERM let the running ones end. */
-	if (sig == SIGINT)
+	r->sig = call_stopped(r->sp.call);
+	/* ^C means now, also after another signal; HUP and TERM let the running ones end. */
+	if (r->sig == SIGINT)
 		r->grace = 0;
-	r->kill_at = r->grace == DEADLINE_NONE ? DEADLINE_NONE : wait_now() + r->grace;
+	int64_t at = r->grace == DEADLINE_NONE ? DEADLINE_NONE : wait_now() + r->grace;
+	if (!r->stopping || at < r->kill_at)
+		r->kill_at = at;
+	r->stopping = true;
+}
+
+/* For struct stop: a stop signal other than the one that was heeded. */
+static int further_signal(void *arg)
+{
+	struct runner *r = arg;
+	int sig = call_stopped(r->sp.call);
+	return sig != r->sig ? sig : 0;
 }
 
 static void escalate(struct runner *r)
@@ -163,9 +192,12 @@ static int sleep_until_event(struct runner *r, bool idle)
 		p[1 + 2 * i] = (struct pollfd){.fd = s->pid > 0 ? s->pidfd : -1, .events = POLLIN};
 		p[2 + 2 * i] = (struct pollfd){.fd = s->pid > 0 ? s->err[0] : -1, .events = POLLIN};
 	}
-	/* Once stopped we wait for the CMDs, and further signals change nothing. */
-	const struct stop *interrupt = r->stopping ? NULL : &r->sp.call->stop;
-	if (wait_poll(p, 2 * r->n + 1, wake_at(r, idle), interrupt) < 0)
+	/* Once stopped we wait for the CMDs; a further signal may press on. */
+	struct stop further = r->sp.call->stop;
+	further.signal = further_signal;
+	further.arg = r;
+	if (wait_poll(p, 2 * r->n + 1, wake_at(r, idle),
+		    r->stopping ? &further : &r->sp.call->stop) < 0)
 		return errno == ETIMEDOUT || errno == EAGAIN ? 0 : -1;
 	if (p[0].revents != 0)
 		rest_drop(&r->rest);
@@ -187,7 +219,7 @@ static bool finished(const struct runner *r, bool idle)
 		return true;
 	if (!idle || r->follow)
 		return false;
-	return r->due == INT64_MAX || r->sp.deadline == DEADLINE_NOW;
+	return (r->due == INT64_MAX && !r->sp.again) || r->sp.deadline == DEADLINE_NOW;
 }
 
 static int loop(struct runner *r)
@@ -195,7 +227,7 @@ static int loop(struct runner *r)
 	struct call *call = r->sp.call;
 	bool idle;
 	for (;;) {
-		if (call_stopped(call) != 0 && !r->stopping)
+		if (call_stopped(call) != r->sig)
 			stop(r);
 		int status = fill(r, &idle);
 		if (status != ST_OK) { /* the running ones are waited for */
@@ -250,7 +282,10 @@ int run_run(struct call *call)
 	r->rest.fd = -1;
 	r->due = INT64_MAX;
 	r->kill_at = DEADLINE_NONE;
-	r->sp.env = call_fmt(call, "IPC_OBJECT=%s", r->sp.path);
+	r->sp.env = call_fmt(call, "IPC_OBJECT=%s", spool_absolute(&r->sp));
+	status = enough_descriptors(r);
+	if (status != ST_OK)
+		return status;
 	/* What alloc_slots' undo needs comes before it. */
 	if (r->sp.env == NULL || state_fd(&r->sp, JOB_CUR) < 0 || tmp_fd(&r->sp) < 0 ||
 		alloc_slots(r) < 0)

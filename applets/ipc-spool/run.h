@@ -25,6 +25,7 @@ struct runner {
 	size_t n, busy;
 	bool follow, keep_output, drop_output, stopping, asked;
 	bool failed; /* some attempt failed */
+	int sig;     /* the stop signal that was heeded last */
 	int fatal;   /* why no more jobs are started, though nobody stopped us */
 	int hint;
 	bool armed; /* the hint tells of cur/ as well */

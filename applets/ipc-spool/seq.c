@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #define LINE 128
+#define NOTE_AFTER_STOP (5 * NS_PER_S)
 #define LOCK_AT_LEAST NS_PER_S /* the lock is held for moments: -n is about room, not about this */
 
 static int write_line(int fd, const struct seq *seq, const char *boot)
@@ -120,15 +121,38 @@ static int read_counter(struct spool *sp, struct seq *seq)
 	return recount(sp, seq, !whole);
 }
 
+/* Whoever has the lock has it for moments; only a process that was stopped keeps it longer, and then we say what we
+ * wait for. What has happened is noted whatever -w says, and for a while even after a stop signal. */
+static int lock_counter(struct spool *sp, int fd)
+{
+	const struct stop *stop = &sp->call->stop;
+	int64_t deadline = sp->noting ? DEADLINE_NONE : sp->deadline;
+	int r = lock_fcntl(fd, LOCK_OFD, false, 0, 0, wait_until(LOCK_AT_LEAST), stop);
+	sp->locked_out = r < 0;
+	if (r < 0 && errno == ETIMEDOUT && deadline > wait_now()) {
+		call_warn(sp->call, 0, "%s/seq: another process has its lock; waiting for it",
+			sp->path);
+		r = lock_fcntl(fd, LOCK_OFD, false, 0, 0, deadline, stop);
+	}
+	if (r < 0 && errno == EINTR && sp->noting)
+		r = lock_fcntl(fd, LOCK_OFD, false, 0, 0, wait_until(NOTE_AFTER_STOP), NULL);
+	if (r < 0 && errno == ETIMEDOUT && sp->deadline == DEADLINE_NOW)
+		errno = EAGAIN;
+	sp->locked_out = r < 0;
+	return r;
+}
+
+int seq_waited(struct spool *sp, int errnum)
+{
+	return call_waited(sp->call, errnum, "%s/seq: another process has its lock", sp->path);
+}
+
 int seq_lock(struct spool *sp, struct seq *seq)
 {
-	int64_t least = wait_now() + LOCK_AT_LEAST;
-	int64_t deadline = sp->deadline < least ? least : sp->deadline;
 	for (int tries = 0; tries < 100; tries++) {
 		struct stat st;
 		*seq = (struct seq){.fd = seq_fd(sp)};
-		if (seq->fd < 0 ||
-			lock_fcntl(seq->fd, LOCK_OFD, false, 0, 0, deadline, &sp->call->stop) < 0)
+		if (seq->fd < 0 || lock_counter(sp, seq->fd) < 0)
 			return -1;
 		if (fstat(seq->fd, &st) == 0 && st.st_nlink > 0)
 			break;

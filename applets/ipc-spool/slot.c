@@ -180,6 +180,7 @@ void slot_settle(struct runner *r, struct slot *s, int wstatus)
 	else
 		snprintf(why, sizeof why, "exited with %d", o.status);
 	o.reason = why;
+	sp->noting = true;
 	if (o.status == 0) {
 		if (r->keep_output)
 			move_output(r, s); /* before the result is seen */
@@ -192,6 +193,7 @@ void slot_settle(struct runner *r, struct slot *s, int wstatus)
 		r->failed = true;
 		e = job_failed(sp, &s->job, &o, &dead) < 0 ? errno : 0;
 	}
+	sp->noting = false;
 	/* ENOENT: CMD itself, or someone by hand, has ended it with ack or nack. */
 	if (e == ENOENT)
 		return;

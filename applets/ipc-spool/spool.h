@@ -60,8 +60,12 @@ struct spool {
 		 [NAME_SIZE]; /* results in that bucket whose data can go once they are on disk */
 	unsigned ncuts;
 	uint64_t done_newest; /* the newest bucket with a result of ours; UINT64_MAX: none */
-	bool full;            /* a job could not be moved for want of space: see job_next() */
-	char *env;            /* "IPC_OBJECT=PATH", for CMD */
+	bool noting; /* the lock on the counter is waited for, whatever -w says: what has happened must be noted */
+	bool locked_out; /* the last wait for it was in vain */
+	bool again;      /* a job could not be looked at now: look soon again */
+	bool refused;    /* that a job is another's was said already */
+	bool full;       /* a job could not be moved for want of space: see job_next() */
+	char *env;       /* "IPC_OBJECT=PATH", for CMD */
 	int64_t deadline;
 	uint64_t foreign; /* names met that are none of ours */
 };
@@ -78,6 +82,8 @@ int spool_reload(struct spool *sp);
 int spool_save(struct spool *sp);
 /* Raise the format to what names with checksums need, with the counter locked. 0; -1 with errno. */
 int spool_raise(struct spool *sp);
+/* The absolute path, for programs that may work in another directory. */
+const char *spool_absolute(struct spool *sp);
 /* Remove the spool's own directory, named by the first operand, when it is empty. 0 or -1. */
 int spool_rmdir(struct spool *sp);
 
@@ -164,6 +170,8 @@ struct seq {
 };
 /* Take the lock on the counter and read it. 0 or -1 (ETIMEDOUT, EAGAIN, EINTR, ...). */
 int seq_lock(struct spool *sp, struct seq *seq);
+/* Report that the lock was not had. The status. */
+int seq_waited(struct spool *sp, int errnum);
 int seq_write(struct seq *seq);
 /* The counter of a new spool, in the new file FD, on disk. */
 int seq_init(int fd);

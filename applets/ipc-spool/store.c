@@ -50,6 +50,15 @@ static int fd_path(int fd, char *buf, size_t size)
 	return -1;
 }
 
+const char *spool_absolute(struct spool *sp)
+{
+	char path[PATH_MAX];
+	if (sp->path[0] == '/' || fd_path(sp->root, path, sizeof path) < 0)
+		return sp->path;
+	const char *copy = call_strdup(sp->call, path);
+	return copy != NULL ? copy : sp->path;
+}
+
 /* ---- settings ---- */
 
 static const char *setting(struct spool *sp, const char *key, uint64_t value)

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/syscall.h>
@@ -60,9 +61,10 @@ int take_job(struct spool *sp, struct job *job)
 	}
 }
 
-enum { GUARD_OWNER = 3, GUARD_LEASE, GUARD_CUR };
+enum { GUARD_OWNER = 3, GUARD_LEASE, GUARD_CUR, GUARD_TOLD };
 
-static int start_guard(struct spool *sp, int owner, int lease, const struct job *job)
+/* TOLD is where the guard reads a byte when the job has been printed: its end without one is our death. */
+static int start_guard(struct spool *sp, int owner, int lease, int told, const struct job *job)
 {
 	struct call *call = sp->call;
 	char name[NAME_SIZE];
@@ -73,7 +75,7 @@ static int start_guard(struct spool *sp, int owner, int lease, const struct job 
 	if (null < 0)
 		return call_fail(call, ST_EARLY, errno, "open /dev/null");
 	const struct spawn_fd fds[] = {{null, 0}, {null, 1}, {null, 2}, {owner, GUARD_OWNER},
-		{lease, GUARD_LEASE}, {sp->dirs[JOB_CUR], GUARD_CUR}};
+		{lease, GUARD_LEASE}, {sp->dirs[JOB_CUR], GUARD_CUR}, {told, GUARD_TOLD}};
 	/* A session of its own: the terminal's ^C is for the owner. */
 	const struct spawn spawn = {
 		.argv = argv, .fds = fds, .nfds = sizeof fds / sizeof *fds, .flags = SPAWN_SESSION};
@@ -110,9 +112,16 @@ static int hand_over(struct spool *sp, int owner, int lease, const struct job *j
 {
 	struct outcome back = {.uncounted = true};
 	bool dead;
-	int status = start_guard(sp, owner, lease, job);
+	int told[2];
+	if (pipe2(told, O_CLOEXEC) < 0)
+		return call_error(sp->call, errno, "take from %s", sp->path);
+	call_own(sp->call, told[0]);
+	call_own(sp->call, told[1]);
+	int status = start_guard(sp, owner, lease, told[0], job);
 	if (status == ST_OK)
 		status = print_taken(sp, job, lease);
+	if (status == ST_OK)
+		(void)fd_write(told[1], "", 1);
 	if (status != ST_OK) /* nobody knows of it: it was not taken */
 		(void)job_failed(sp, job, &back, &dead);
 	return status;
@@ -133,33 +142,63 @@ int run_take(struct call *call)
 	int lease = call_own(call, take_job(&sp, &job));
 	if (lease < 0 && (errno == EROFS || errno == ESTALE))
 		return spool_failed(&sp, errno, "take from");
+	if (lease < 0 && sp.locked_out)
+		return seq_waited(&sp, errno);
 	if (lease < 0)
 		return call_waited(call, errno, "%s: no job", sp.path);
 	return hand_over(&sp, owner, lease, &job);
 }
 
-/* The guard: descriptors 3 to 5 as start_guard set them, the job's name in cur/ as operand. */
+/* take was killed before it had printed the job: nobody knows of it, so it goes back as if it had not been taken. */
+static int guard_gives_back(struct call *call)
+{
+	struct outcome back = {.uncounted = true};
+	struct spool sp;
+	struct job job;
+	char root[48];
+	bool dead;
+	snprintf(root, sizeof root, "/proc/self/fd/%d/..", GUARD_CUR);
+	if (!job_parse(&job, JOB_CUR, call->args[0].str) ||
+		spool_open(call, root, false, &sp) != ST_OK)
+		return ST_OK; /* the lease ends with us in any case */
+	return job_failed(&sp, &job, &back, &dead) < 0 ? ST_IO : ST_OK;
+}
+
+/* Has take said that the job was printed? 1, 0 it has ended without, -1 not yet. */
+static int told(short revents)
+{
+	char byte;
+	return revents == 0 ? -1 : read(GUARD_TOLD, &byte, 1) == 1;
+}
+
+/* The guard: descriptors 3 to 6 as start_guard set them, the job's name in cur/ as operand. */
 int run_guard(struct call *call)
 {
 	struct stat mine, st;
 	/* Nothing else of the caller's: no pipe of its, no lock. */
-	fd_close_from(GUARD_CUR + 1);
+	fd_close_from(GUARD_TOLD + 1);
 	if (fstat(GUARD_LEASE, &mine) < 0)
 		return call_fail(call, ST_USAGE, errno, "only take starts a guard");
 	int hint = call_own(call, inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
 	char path[32];
 	snprintf(path, sizeof path, "/proc/self/fd/%d", GUARD_LEASE);
 	bool blind = hint < 0 || inotify_add_watch(hint, path, IN_MOVE_SELF | IN_ATTRIB) < 0;
-	struct pollfd p[] = {{.fd = GUARD_OWNER, .events = POLLIN}, {.fd = hint, .events = POLLIN}};
+	struct pollfd p[] = {{.fd = GUARD_OWNER, .events = POLLIN}, {.fd = hint, .events = POLLIN},
+		{.fd = GUARD_TOLD, .events = POLLIN}};
 	for (;;) {
 		if (fstatat(GUARD_CUR, call->args[0].str, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 			st.st_ino != mine.st_ino || st.st_dev != mine.st_dev)
 			return ST_OK;
 		int64_t at = wait_now() + (blind ? RECHECK_BLIND : RECHECK);
-		if (wait_poll(p, 2, at, &call->stop) < 0 && errno != ETIMEDOUT)
+		if (wait_poll(p, 3, at, &call->stop) < 0 && errno != ETIMEDOUT)
 			return ST_LIMIT;
 		if (p[0].revents != 0)
 			return ST_OK;
+		int known = told(p[2].revents);
+		if (known == 0)
+			return guard_gives_back(call);
+		if (known > 0)
+			p[2].fd = -1;
 		hint_drain(hint);
 	}
 }
@@ -257,11 +296,22 @@ static void wait_released(struct spool *sp, int fd)
 	seq_hint(sp); /* for those who passed it over */
 }
 
+/* Are we in the CMD that ID was given to by run? Then its lease ends with CMD, which waits for us. */
+static bool own_job(struct spool *sp, uint64_t id)
+{
+	const char *object = getenv("IPC_OBJECT"), *msg = getenv("IPC_MSG_ID");
+	struct stat a, b;
+	return object != NULL && msg != NULL && strtoull(msg, NULL, 10) == id &&
+		stat(object, &a) == 0 && fstat(sp->root, &b) == 0 && a.st_ino == b.st_ino &&
+		a.st_dev == b.st_dev;
+}
+
 static int nack_one(struct spool *sp, const struct job *job, const struct outcome *o)
 {
 	char name[NAME_SIZE];
 	bool dead;
-	int fd = fd_open(state_fd(sp, JOB_CUR), job_name(job, name), O_RDWR | O_NOFOLLOW, 0);
+	int fd = fd_open(
+		state_fd(sp, JOB_CUR), job_name(job, name), O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
 	if (job_failed(sp, job, o, &dead) < 0) {
 		fd_close(fd);
 		return lost(sp, job, "nack");
@@ -270,7 +320,8 @@ static int nack_one(struct spool *sp, const struct job *job, const struct outcom
 		call_warn(sp->call, 0, "%s: job %012llu: dead after attempt %u", sp->path,
 			(unsigned long long)job->id, job->attempt);
 	/* A dead one too: it may be requeued at once. */
-	wait_released(sp, fd);
+	if (!own_job(sp, job->id))
+		wait_released(sp, fd);
 	fd_close(fd);
 	return ST_OK;
 }
