@@ -183,6 +183,7 @@ need() {
 		case $c in
 		root) [[ $(id -u) == 0 ]] || skip "only root can do this" ;;
 		refuse) need_refuse ;;
+		nobody_python) nobody_python -c '' 2>/dev/null || skip "another user finds no python3" ;;
 		userns) unshare -Ur true 2>/dev/null || skip "no user namespace can be made here" ;;
 		*) command -v "$c" >/dev/null || skip "$c is not installed" ;;
 		esac
@@ -201,4 +202,11 @@ as_nobody() {
 	else
 		"$@"
 	fi
+}
+
+# nobody_python ARG...: python3 as an unprivileged user, who may not get to root's own one.
+nobody_python() {
+	local path=$PATH
+	[[ $(id -u) != 0 ]] || path=/usr/bin:/bin
+	as_nobody env PATH="$path" timeout 60 python3 "$@"
 }

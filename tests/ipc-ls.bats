@@ -144,12 +144,13 @@ EOF
 
 @test "an unprivileged user is told that queues are hidden, and sees those that his processes hold" {
 	[[ $(id -u) == 0 && ! -d /dev/mqueue ]] || skip "needs root, and no /dev/mqueue"
+	need nobody_python
 	for_nobody
 	MQ=$U
 	as_nobody timeout 60 ./ipc-ls -t mq >out 2>err </dev/null
 	grep -q 'not seen: POSIX queues that nobody has open' err
 	mkfifo zoo.in
-	(as_nobody /usr/bin/python3 zoo.py "$U" mq <zoo.in 3>&- 4>&-) &
+	(nobody_python zoo.py "$U" mq <zoo.in 3>&- 4>&-) &
 	ZOO=$!
 	exec 7>zoo.in
 	until_true test -e zoo.ready

@@ -32,11 +32,6 @@ ended() {
 	[[ $s == "$1" ]] || { echo "status $s, not $1"; cat got got.err; return 1; }
 }
 
-# nobody_python ARG...: the system's python3 as a stranger, who may not read the test's directory.
-nobody_python() {
-	as_nobody env PATH=/usr/bin:/bin timeout 60 python3 "$@"
-}
-
 # many N WORD: N times WORD, for more than the kernel takes at once.
 many() {
 	local i
@@ -279,7 +274,7 @@ c.sendall(b"\x06")'
 }
 
 @test "too many under way for the kernel: it waits for the receiver; 71 when others' are in the way" {
-	need python3
+	need python3 nobody_python
 	[[ -z ${IPCBOX_SANITIZE-} || $(id -u) != 0 ]] || skip "the sanitizer needs rights that nobody lacks"
 	nobody_gets_here || skip "nobody does not get here"
 	local name=@ipcbox-test.$$.$BATS_TEST_NUMBER
@@ -332,6 +327,7 @@ print(n)"
 }
 
 @test "to whom it goes: root and our user, others by --allow" {
+	need nobody_python
 	need python3 root
 	local name=@ipcbox-test.$$.$BATS_TEST_NUMBER
 	cat >server.py <<-'PY'

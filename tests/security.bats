@@ -591,7 +591,7 @@ race() {
 
 @test "an abstract name that another user has taken gets no descriptor: sendfd, recvfd, fdstore" {
 	need_root
-	need python3
+	need python3 nobody_python
 	local name=ipcbox-sec-$$-$BATS_TEST_NUMBER
 	(cd / && exec setpriv --reuid=65534 --regid=65534 --clear-groups env PATH=/usr/bin:/bin python3 -c '
 import os, socket, sys, threading
