@@ -14,6 +14,7 @@ setup() {
 	cd "$T" || return 1
 	export IPC_DIR=$T/ipc
 	unset XDG_RUNTIME_DIR NOTIFY_SOCKET LISTEN_FDS
+	export HISTFILE=/dev/null # else an interactive shell writes into the user's
 	export PATH=${IPCBOX_BUILD:?run the tests with make check}/bin:$PATH
 	BIN=$IPCBOX_BUILD/bin
 	ROOT=$BATS_TEST_DIRNAME/..
@@ -183,6 +184,7 @@ need() {
 		case $c in
 		root) [[ $(id -u) == 0 ]] || skip "only root can do this" ;;
 		refuse) need_refuse ;;
+		sight) sight || skip "processes of other users cannot be looked into" ;;
 		nobody_python) nobody_python -c '' 2>/dev/null || skip "another user finds no python3" ;;
 		userns) unshare -Ur true 2>/dev/null || skip "no user namespace can be made here" ;;
 		*) command -v "$c" >/dev/null || skip "$c is not installed" ;;
@@ -209,4 +211,12 @@ nobody_python() {
 	local path=$PATH
 	[[ $(id -u) != 0 ]] || path=/usr/bin:/bin
 	as_nobody env PATH="$path" timeout 60 python3 "$@"
+}
+
+# sight: what every process holds can be seen, so that one can say that nobody holds a thing.
+sight() {
+	local p
+	for p in /proc/[0-9]*; do
+		[[ -r $p/fd || ! -e $p ]] || return 1
+	done
 }

@@ -266,6 +266,7 @@ print(flush=True); open("hold").read(); libc.shmat(int(sys.argv[1]), None, 0); t
 }
 
 @test "--stale --dry-run only says; --stale removes what it said, and nothing else" {
+	need sight
 	ipc-fifo create f
 	ipc-lock run l -- true
 	ipc-ring create -S 4096 r
