@@ -74,8 +74,9 @@ static void init(void *base, size_t size, void *arg)
 	b->parties = *(const uint32_t *)arg;
 }
 
-static const struct mapped_type type = {
-	.kind = "barrier", .file = {"ipcbarr", 1, sizeof(struct barrier_file)}, .init = init};
+static const struct mapped_type type = {.kind = "barrier",
+	.file = {.magic = "ipcbarr", .version = 1, .min = sizeof(struct barrier_file)},
+	.init = init};
 
 static int damaged(struct call *call, const struct barrier *b)
 {
@@ -247,8 +248,8 @@ static int run_stat(struct call *call)
 		status = call_fail(call, ST_NOOBJ, 0, "%s: no such barrier", b.m->obj.text);
 	if (status != 0)
 		return status;
-	struct view v = {.parties = b.parties,
-		.party = call_alloc(call, b.parties * sizeof(struct party))};
+	struct view v = {
+		.parties = b.parties, .party = call_alloc(call, b.parties * sizeof(struct party))};
 	if (v.party == NULL)
 		return call_error(call, ENOMEM, "stat %s", b.m->obj.text);
 	if (!copy_view(&b, &v))
