@@ -17,6 +17,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 const char *fifo_type(mode_t mode)
@@ -224,14 +226,25 @@ int fifo_capacity(struct call *call, const struct fifo *f, const struct val *v)
 }
 
 /* With exactly MODE from birth: no temporary name that may stay behind, and no chmod(2), which
- * might meet another file. The umask is back before anything else of a host can make a file. */
+ * might meet another file. Made by a child, whose umask is its own. It sends no signal when it
+ * ends, and only a wait(2) with __WCLONE sees it: a shell that hosts us knows nothing of it. */
 static int make_exact(int dirfd, const char *rel, mode_t mode)
 {
-	mode_t old = umask(0);
-	int r = mknodat(dirfd, rel, S_IFIFO | mode, 0), e = errno;
-	umask(old);
-	errno = e;
-	return r;
+	int st = 0;
+	long pid = syscall(SYS_clone, 0L, 0L, 0L, 0L, 0L);
+	if (pid == 0) {
+		syscall(SYS_umask, 0);
+		int err = mknodat(dirfd, rel, S_IFIFO | mode, 0) < 0 ? errno : 0;
+		for (;;)
+			syscall(SYS_exit, err);
+	}
+	if (pid < 0)
+		return -1;
+	while (waitpid((pid_t)pid, &st, (int)__WCLONE) < 0)
+		if (errno != EINTR)
+			return -1;
+	errno = WIFEXITED(st) ? WEXITSTATUS(st) : EINTR;
+	return errno == 0 ? 0 : -1;
 }
 
 static int create_one(struct call *call, struct fifo *f)
