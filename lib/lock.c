@@ -24,8 +24,8 @@ static struct flock range(short type, int64_t start, int64_t len)
 		.l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)start, .l_len = (off_t)len};
 }
 
-int lock_fcntl(int fd, unsigned family, bool shared, int64_t start, int64_t len, int64_t deadline,
-	const struct stop *stop)
+static int take_fcntl(int fd, unsigned family, bool shared, int64_t start, int64_t len,
+	int64_t deadline, const struct stop *stop)
 {
 	struct flock fl = range(shared ? F_RDLCK : F_WRLCK, start, len);
 	struct wait_timer t;
@@ -46,6 +46,24 @@ int lock_fcntl(int fd, unsigned family, bool shared, int64_t start, int64_t len,
 		;
 	wait_timer_stop(&t);
 	return r;
+}
+
+/* The kernel (EINVAL), or the file system, has no OFD locks. */
+static bool no_ofd(int e)
+{
+	return e == EINVAL || e == ENOSYS || e == EOPNOTSUPP || e == ENOLCK;
+}
+
+int lock_fcntl(int fd, unsigned family, bool shared, int64_t start, int64_t len, int64_t deadline,
+	const struct stop *stop)
+{
+	int r = take_fcntl(fd, family, shared, start, len, deadline, stop);
+	if (r == 0 || family != LOCK_OFD || !no_ofd(errno))
+		return r;
+	if (start == 0 && len == 0)
+		return lock_flock(fd, shared, deadline, stop);
+	errno = EOPNOTSUPP; /* EINVAL would be ours */
+	return -1;
 }
 
 int lock_flock(int fd, bool shared, int64_t deadline, const struct stop *stop)
@@ -72,7 +90,9 @@ void lock_fcntl_free(int fd, unsigned family, int64_t start, int64_t len)
 {
 	int e = errno;
 	struct flock fl = range(F_UNLCK, start, len);
-	(void)fcntl(fd, family == LOCK_OFD ? F_OFD_SETLK : F_SETLK, &fl);
+	if (fcntl(fd, family == LOCK_OFD ? F_OFD_SETLK : F_SETLK, &fl) < 0 && family == LOCK_OFD &&
+		start == 0 && len == 0)
+		(void)flock(fd, LOCK_UN);
 	errno = e;
 }
 
@@ -221,25 +241,19 @@ bool lock_current(const struct lock *l)
 static int take_both(struct lock *l, int64_t deadline, const struct stop *stop)
 {
 	for (;;) {
-		if (lock_fcntl(l->fd, LOCK_OFD, l->shared, 0, 0, deadline, stop) < 0)
+		if (take_fcntl(l->fd, LOCK_OFD, l->shared, 0, 0, deadline, stop) < 0)
 			return -1;
 		if (lock_flock(l->fd, l->shared, DEADLINE_NOW, NULL) == 0)
 			return 0;
 		lock_fcntl_free(l->fd, LOCK_OFD, 0, 0);
 		if (errno != EAGAIN || lock_flock(l->fd, l->shared, deadline, stop) < 0)
 			return -1;
-		if (lock_fcntl(l->fd, LOCK_OFD, l->shared, 0, 0, DEADLINE_NOW, NULL) == 0)
+		if (take_fcntl(l->fd, LOCK_OFD, l->shared, 0, 0, DEADLINE_NOW, NULL) == 0)
 			return 0;
 		lock_flock_free(l->fd);
 		if (errno != EAGAIN)
 			return -1;
 	}
-}
-
-/* The kernel (EINVAL), or the file system, has no OFD locks. */
-static bool no_ofd(int e)
-{
-	return e == EINVAL || e == ENOSYS || e == EOPNOTSUPP || e == ENOLCK;
 }
 
 /* Where flock(2) is made of fcntl locks it needs a file open for writing, as flock(1) knows: put

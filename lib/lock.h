@@ -27,7 +27,8 @@
 
 /* One family on FD. OFD and POSIX: LEN bytes from START, LEN 0 to the end of the file; exclusive
  * needs a writable, shared a readable descriptor (EBADF). 0; -1 with errno EAGAIN (DEADLINE_NOW),
- * ETIMEDOUT, EINTR (stop signal), EDEADLK (POSIX), ENOLCK ... */
+ * ETIMEDOUT, EINTR (stop signal), EDEADLK (POSIX), ENOLCK ... Where the kernel or the file system has no
+ * OFD locks, a whole file is locked by flock(2) instead; a range is EOPNOTSUPP. */
 int lock_fcntl(int fd, unsigned family, bool shared, int64_t start, int64_t len, int64_t deadline,
 	const struct stop *stop);
 int lock_flock(int fd, bool shared, int64_t deadline, const struct stop *stop);

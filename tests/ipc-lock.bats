@@ -1382,3 +1382,31 @@ lease() {
 		status 71 ./flock -w "$w" f true
 	done
 }
+
+@test "without OFD locks flock alone is taken, and -v says so" {
+	need refuse
+	mkfifo up down
+	status 0 refuse ofd EINVAL -- ipc-lock run -v ./f -- flock -n ./g echo in
+	[[ $output == in && $stderr == *"./f: only the flock(2) lock is taken"* ]]
+	bg refuse ofd EINVAL -- ipc-lock run ./f -- sh -c 'echo >up; read -r x <down'
+	read -r <up
+	status 75 ipc-lock run -n ./f -- true
+	status 75 refuse ofd EINVAL -- ipc-lock run -n ./f -- true
+	echo >down
+	wait $!
+	status 0 refuse ofd EINVAL -- ipc-lock run -n ./f -- true
+	status 71 refuse ofd EINVAL -- ipc-lock run --family ofd --range 0:1 ./f -- true
+	[[ $stderr == *"ot supported"* ]]
+}
+
+@test "without OFD locks spools and segments are locked as a whole, and slots say what is missing" {
+	need refuse
+	ipc-spool create ./q
+	status 0 refuse ofd EINVAL -- sh -c 'echo job | ipc-spool put ./q && ipc-spool run ./q -- cat'
+	[[ $output == *$'\njob' ]]
+	ipc-shm create -S 4096 ./m
+	status 0 refuse ofd EINVAL -- sh -c 'ipc-shm write ./m text && ipc-shm read --length 4 ./m'
+	[[ $output == text ]]
+	status 71 refuse ofd EINVAL -- ipc-sem run ./s -- true
+	[[ $stderr == *"ot supported"* ]]
+}

@@ -13,6 +13,7 @@
 #include "event.h"
 
 #include "args.h"
+#include "crc32c.h"
 #include "proc.h"
 
 #include <errno.h>
@@ -114,19 +115,6 @@ const struct applet ipc_event = {.name = "ipc-event",
 	VERBS(verbs)};
 
 #define VERSION 2u /* 1 had no checksum */
-
-/* crc32c (Castagnoli) of LEN bytes, going on from CRC. */
-static uint32_t crc32c(uint32_t crc, const void *data, size_t len)
-{
-	const unsigned char *p = data;
-	crc = ~crc;
-	while (len-- > 0) {
-		crc ^= *p++;
-		for (int bit = 0; bit < 8; bit++)
-			crc = crc >> 1 ^ (0x82f63b78u & (0u - (crc & 1)));
-	}
-	return ~crc;
-}
 
 static uint32_t checksum(const struct event *ev)
 {
