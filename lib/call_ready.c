@@ -4,9 +4,12 @@
 #include "call.h"
 #include "fd.h"
 #include "object.h"
+#include "proc.h"
+#include "task.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,11 +66,55 @@ static void undo_pidfile(void *arg, intptr_t n)
 	(void)object_unlink(AT_FDCWD, p->path, &p->st, 0);
 }
 
+/* The process that FD, a pid file, names, if it lives and began before the file was written: 0 when there is none, so
+ * that a number that was given to a later process does not count. */
+static pid_t owner_of(int fd)
+{
+	char text[24];
+	struct stat st;
+	struct timespec real;
+	struct task t;
+	ssize_t n = fd_read(fd, text, sizeof text - 1);
+	if (n <= 0 || fstat(fd, &st) < 0)
+		return 0;
+	text[n] = '\0';
+	long pid = strtol(text, NULL, 10);
+	if (pid <= 0 || pid > INT32_MAX || pid == getpid() ||
+		(kill((pid_t)pid, 0) < 0 && errno == ESRCH))
+		return 0;
+	if (task_read((pid_t)pid, &t) == 0 && t.ended)
+		return 0;
+	int64_t began = proc_started_ns((pid_t)pid);
+	if (began < 0)
+		return (pid_t)pid;
+	struct timespec boot;
+	clock_gettime(CLOCK_REALTIME, &real);
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	int64_t age = (int64_t)(boot.tv_sec - began / NS_PER_S);
+	return real.tv_sec - age > st.st_mtim.tv_sec + 2 ? 0 : (pid_t)pid;
+}
+
+/* 0, or 75 when PATH is the pid file of a process that lives. */
+static int pidfile_free(struct call *call, const char *path)
+{
+	char command[128];
+	int fd = fd_open(AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0);
+	pid_t owner = fd >= 0 ? owner_of(fd) : 0;
+	fd_close(fd);
+	if (owner == 0)
+		return 0;
+	return call_fail(call, ST_BUSY, 0, "pidfile %s: in use by pid %ld (%s)", path, (long)owner,
+		proc_command(owner, command, sizeof command));
+}
+
 int call_pidfile(struct call *call)
 {
 	if (call->std[STD_PIDFILE].count == 0)
 		return 0;
 	const char *path = call->std[STD_PIDFILE].str;
+	int status = pidfile_free(call, path);
+	if (status != 0)
+		return status;
 	char text[24];
 	char *tmp = call_fmt(call, "%s.%ld", path, (long)getpid());
 	struct pidfile *p = call_alloc(call, sizeof *p);

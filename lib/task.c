@@ -70,8 +70,12 @@ int task_read(pid_t pid, struct task *t)
 	t->parent = (pid_t)next_number(&s, 10);
 	t->pgrp = (pid_t)next_number(&s, 10);
 	t->session = (pid_t)next_number(&s, 10);
-	for (int field = 7; field < 22; field++)
-		next_number(&s, 10);
+	uint64_t threads = 0;
+	for (int field = 7; field < 22; field++) {
+		uint64_t n = next_number(&s, 10);
+		threads = field == 20 ? n : threads;
+	}
+	t->ended = (t->state == 'Z' || t->state == 'X') && threads <= 1;
 	t->id.start = next_number(&s, 10);
 	return 0;
 }

@@ -16,7 +16,8 @@
 struct task {
 	struct proc_id id;
 	pid_t parent, pgrp, session;
-	char state; /* R S D T t Z X I */
+	char state; /* of its first thread: R S D T t Z X I */
+	bool ended; /* a zombie; when only the first thread has ended, the process lives */
 };
 /* 0; or -1 with ESRCH (gone) or another errno (/proc is not there, or hides it). */
 int task_read(pid_t pid, struct task *t);

@@ -1251,3 +1251,35 @@ assert d["pid"] == int(sys.argv[1]) and d["queue_limit"] > 0 and "python3 -c" in
 	status 0 ipc-signal stop "$(ipc-signal ls --id $p)"
 	[[ $output != *$'\e'* && $(wc -l <<<"$output") == 1 ]]
 }
+
+@test "stop: --tree ends a process whose first thread has ended" {
+	need python3
+	python3 -c '
+import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(600,)).start()
+open("up", "w").close()
+ctypes.CDLL(None).pthread_exit(None)' 3>&- 4>&- &
+	p=$!
+	until_true grep -q '^State:.Z' /proc/$p/status
+	bg sh -c 'exec sleep 600'
+	status 0 ipc-signal stop --tree $p
+	[[ $output == "$p ended after"* ]]
+	wait $p || [[ $? == 143 ]]
+}
+
+@test "run: a pid file of a process that lives is 75 and stays, a stale one is replaced" {
+	bg ipc-signal run --pidfile p.pidfile -- ipc-signal wait TERM
+	p=$!
+	until_true test -s p.pidfile
+	status 75 ipc-signal run --pidfile p.pidfile -- true
+	[[ $stderr == *"in use by pid $p "* && $(cat p.pidfile) == "$p" ]]
+	kill -KILL $p
+	wait $p || :
+	status 0 ipc-signal run --pidfile p.pidfile -- cat p.pidfile
+	[[ $output != "$p" && ! -e p.pidfile ]]
+	# another process has the number by now
+	sleep 600 3>&- 4>&- &
+	echo $! >p.pidfile
+	touch -d '1 hour ago' p.pidfile
+	status 0 ipc-signal run --pidfile p.pidfile -- true
+}

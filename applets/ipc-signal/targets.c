@@ -165,7 +165,7 @@ static int expand_once(struct stopping *s, size_t *new)
 		return call_error(s->call, errno,
 			"read /proc (it must be mounted, and that of our pid namespace)");
 	for (size_t i = 0; status == 0 && i < n; i++)
-		if (list[i].state != 'Z' && belongs(s, &list[i]))
+		if (!list[i].ended && belongs(s, &list[i]))
 			status = add(s, &list[i]);
 	free(list);
 	*new = s->n - before;

@@ -93,7 +93,7 @@ static bool alone(void)
 	if (task_list(&list, &n) < 0)
 		return false;
 	for (size_t i = 0; i < n; i++)
-		members += list[i].pgrp == getpgrp() && list[i].state != 'Z';
+		members += list[i].pgrp == getpgrp() && !list[i].ended;
 	free(list);
 	return members <= 1;
 }
