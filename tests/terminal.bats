@@ -193,3 +193,19 @@ t.end()
 @test "--foreground is taken, and changes nothing; -w 0 is no limit" {
 	status 3 ipc-signal run --foreground -w 0 -- sh -c 'sleep 0.1; exit 3'
 }
+
+@test "where pidfd_open is refused CMD runs all the same, under its lock" {
+	need strace
+	local err
+	for err in EPERM ENOSYS; do
+		strace -f -qq -o /dev/null -e trace=pidfd_open -e inject=pidfd_open:error=$err true || skip "strace cannot inject here"
+		status 0 strace -f -qq -o trace -e trace=pidfd_open -e inject=pidfd_open:error=$err \
+			"$BIN/ipc-lock" run l -- sh -c 'ipc-lock test l && echo free || echo held'
+		[[ $output == held ]]
+		status 0 ipc-lock test l
+		status 4 strace -f -qq -o trace -e trace=pidfd_open -e inject=pidfd_open:error=$err \
+			"$BIN/ipc-sem" run -j 1 s -- sh -c 'exit 4'
+		status 5 strace -f -qq -o trace -e trace=pidfd_open -e inject=pidfd_open:error=$err \
+			"$BIN/ipc-signal" run --grace 5 -- sh -c 'setsid sleep 600 & exit 5'
+	done
+}
