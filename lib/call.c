@@ -181,15 +181,18 @@ void call_note(struct call *call, unsigned level, const char *fmt, ...)
 	va_end(ap);
 }
 
+int call_expired(const struct call *call, int errnum)
+{
+	bool zero = call->std[STD_TIMEOUT].count > 0 && call->std[STD_NONBLOCK].count == 0;
+	return errnum == EAGAIN && zero ? ETIMEDOUT : errnum;
+}
+
 int call_waited(struct call *call, int errnum, const char *fmt, ...)
 {
 	va_list ap;
 	if (errnum == EINTR && call_stopped(call) != 0)
 		return ST_SIGNAL + call_stopped(call);
-	/* -w 0 does not wait either, but it is a timeout: only -n asks for 75. */
-	if (errnum == EAGAIN && call->std[STD_TIMEOUT].count > 0 &&
-		call->std[STD_NONBLOCK].count == 0)
-		errnum = ETIMEDOUT;
+	errnum = call_expired(call, errnum);
 	va_start(ap, fmt);
 	int status = errnum == ETIMEDOUT ? fail(call, ST_TIMEOUT, errnum, fmt, ap)
 		: errnum == EAGAIN       ? fail(call, ST_BUSY, errnum, fmt, ap)

@@ -80,6 +80,8 @@ void call_warn(struct call *call, int errnum, const char *fmt, ...)
 /* Said only with -v given LEVEL times or more. */
 void call_note(struct call *call, unsigned level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* ERRNUM, or ETIMEDOUT in place of EAGAIN unless -n was given: -w 0 does not wait either, but is a timeout. */
+int call_expired(const struct call *call, int errnum);
 /* The end of an unsuccessful wait: ST_TIMEOUT (ERRNUM ETIMEDOUT), ST_BUSY (EAGAIN), 128+N when a
  * stop signal came (EINTR), else call_error. The text names object and step. */
 int call_waited(struct call *call, int errnum, const char *fmt, ...)

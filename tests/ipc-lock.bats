@@ -124,7 +124,8 @@ gone() { ! kill -0 "$1"; }
 	need python3
 	holder ./f
 	status 75 ipc-lock run -n ./f -- true
-	status 75 ipc-lock run -w 0 ./f -- true
+	status 124 ipc-lock run -w 0 ./f -- true
+	status 75 ipc-lock run -n -w 0 ./f -- true
 	status 124 ipc-lock run -w 0.05 ./f -- true
 	status 124 ipc-lock run -w 50ms -s ./f -- true
 	status 9 ipc-lock run -n -E 9 ./f -- true
@@ -400,6 +401,20 @@ os.execvp(sys.argv[1], sys.argv[1:])' ipc-lock run ./f -- \
 	kill "$child" 2>/dev/null || :
 	until_true free ./f
 	[[ $(<said) == bye ]]
+}
+
+@test "--tree passes a signal on to every descendant, while the command runs and after it" {
+	local got=0
+	ready ipc-lock run --tree ./f -- sh -c 'setsid sh -c "sleep 600 & echo >&8; sleep 600; :" & exit 0'
+	until_true [ "$(pgrep -c -P "$PID")" = 1 ]
+	kill "$PID"
+	wait "$PID" || got=$?
+	[[ $got == 0 ]]
+	ready ipc-lock run --tree ./f -- sh -c 'echo >&8; sleep 600; :'
+	kill "$PID"
+	wait "$PID" || got=$?
+	[[ $got == 143 ]]
+	status 0 ipc-lock test ./f
 }
 
 @test "--exec becomes the command, --share-fd hands the lock to its children" {

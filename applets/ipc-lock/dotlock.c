@@ -289,6 +289,7 @@ static int refused(struct call *call, const struct dotlock *d, const struct dotl
 			d->text);
 	if (d->lacks != NULL)
 		return call_fail(call, ST_LIMIT, errnum, "lock %s: read %s", d->text, d->lacks);
+	errnum = call_expired(call, errnum);
 	if (errnum != EAGAIN && errnum != ETIMEDOUT)
 		return call_error(call, errnum, "lock %s", d->text);
 	if (o->pid == 0)

@@ -68,6 +68,7 @@ const char *busy_text(struct call *call, const struct lock *l, const char *step)
 static int refused(struct call *call, struct lock *l, const char *step, int errnum)
 {
 	const char *text = l->obj.text;
+	errnum = call_expired(call, errnum);
 	if (errnum == EAGAIN || errnum == ETIMEDOUT) {
 		const char *why = busy_text(call, l, step);
 		return call_fail(call, errnum == EAGAIN ? ST_BUSY : ST_TIMEOUT, 0, "%s: %s%s %s",
