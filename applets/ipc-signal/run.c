@@ -183,7 +183,7 @@ static void pass_on(struct supervisor *s, int sig, const siginfo_t *from)
 	if (to == 0)
 		return;
 	if (sig == SIGCONT)
-		terminal_lend(s);
+		(void)terminal_lend(s);
 	if (sig == SIGTERM || (sig == SIGINT && s->first_term != 0))
 		told_to_end(s);
 	if (terminal_has_sent(s, sig, from)) {

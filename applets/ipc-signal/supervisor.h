@@ -33,7 +33,7 @@ int terminal_spawn(struct supervisor *s);
 void terminal_signal_cmd(struct supervisor *s, int sig, const siginfo_t *info);
 /* We were started in the background and are in the foreground now: CMD's group goes there, so that CMD can read, but
  * only when nobody else of our group would be put out. And back. */
-void terminal_lend(struct supervisor *s);
+bool terminal_lend(struct supervisor *s);
 void terminal_take_back(struct supervisor *s);
 /* Was SIG sent by the terminal to the whole of our group, and so to CMD too? */
 bool terminal_has_sent(const struct supervisor *s, int sig, const siginfo_t *info);

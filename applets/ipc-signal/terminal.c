@@ -98,10 +98,10 @@ static bool alone(void)
 	return members <= 1;
 }
 
-void terminal_lend(struct supervisor *s)
+bool terminal_lend(struct supervisor *s)
 {
-	if (s->group > 0 && !s->ended && in_foreground(s) && alone())
-		(void)tcsetpgrp(s->tty, s->group); /* TTOU is blocked */
+	return s->group > 0 && !s->ended && in_foreground(s) && alone() &&
+		tcsetpgrp(s->tty, s->group) == 0; /* TTOU is blocked */
 }
 
 void terminal_take_back(struct supervisor *s)
@@ -134,6 +134,11 @@ void terminal_stop_with_cmd(struct supervisor *s, int sig)
 	int ours = sig == SIGSTOP ? SIGTSTP : sig;
 	if (s->tty < 0)
 		return;
+	/* It wanted the terminal just before we got it. */
+	if ((sig == SIGTTIN || sig == SIGTTOU) && terminal_lend(s)) {
+		terminal_signal_cmd(s, SIGCONT, NULL);
+		return;
+	}
 	terminal_take_back(s);
 	/* To stop after the SIGCONT that was meant for both of us would take it back. */
 	bool on = continued();
@@ -145,6 +150,6 @@ void terminal_stop_with_cmd(struct supervisor *s, int sig)
 	}
 	if (!on && sig == SIGSTOP) /* nobody could continue us; whoever stopped CMD continues it */
 		return;
-	terminal_lend(s);
+	(void)terminal_lend(s);
 	terminal_signal_cmd(s, SIGCONT, NULL);
 }
