@@ -3,7 +3,9 @@
  *
  * What surprises: SIGPIPE is ignored while a verb runs, so that EPIPE is an ordinary error and what
  * is to be cleaned up is. When it was stdout that lost its reader we then die of SIGPIPE after all, as
- * any filter does. A verb that ends with a CMD that was killed says so by its status, and we die of the same signal. HUP, INT and TERM keep their default action except for VERB_GRACEFUL verbs.
+ * any filter does. A verb that ends with a CMD that was killed says so by its status, and we die of
+ * the same signal. HUP, INT and TERM keep their default action except for VERB_GRACEFUL verbs, which
+ * clean up first; then we die of it.
  */
 #define _GNU_SOURCE
 #include "lib/args.h"
@@ -74,16 +76,16 @@ static void catch_stop(struct call *call, sigset_t *mask)
 	call->stop = (struct stop){.signal = stopped, .mask = mask, .rouse = rouse};
 }
 
-/* Die of SIG, as CMD did, so that whoever waits for us sees it: a shell that got the same ^C stops its script
- * then. CMD has left a core when one was wanted; ours would say nothing. Returns when SIG cannot kill us, as in the
- * first process of a pid namespace. */
+/* Die of SIG, as CMD did, so that whoever waits for us sees it: a shell that got the same ^C stops its
+ * script then. CMD has left a core when one was wanted; ours would say nothing. Returns when SIG
+ * cannot kill us, as in the first process of a pid namespace. */
 static void die_of(int sig)
 {
 	struct rlimit none = {0};
 	struct sigaction dfl = {.sa_handler = SIG_DFL};
 	(void)setrlimit(RLIMIT_CORE, &none);
-	(void)prctl(PR_SET_DUMPABLE, 0L, 0L, 0L,
-		0L); /* a core that is piped to a program has no limit */
+	/* A core that is piped to a program has no limit. */
+	(void)prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L);
 	(void)sigaction(sig, &dfl, NULL);
 	(void)kill(getpid(), sig);
 	(void)sig_change(SIG_UNBLOCK, SIG_BIT(sig), NULL);
@@ -96,6 +98,9 @@ static int end(int status, const struct sigaction *sigpipe)
 		die_of(status - ST_DEATH);
 		return status - ST_DEATH + ST_SIGNAL;
 	}
+	/* It cleaned up first; whoever waits for us sees what it would have seen without that. */
+	if (stop_signal != 0 && status == ST_SIGNAL + stop_signal)
+		die_of(stop_signal);
 	if (status == ST_SIGPIPE && sigpipe->sa_handler != SIG_IGN)
 		die_of(SIGPIPE);
 	return status;

@@ -61,10 +61,10 @@ enum proc_life proc_life(struct proc_id id)
 		return PROC_DEAD;
 	if (task_read(id.pid, &t) < 0)
 		return PROC_UNKNOWN;
-	bool dead = t.state == 'Z' || t.state == 'X';
-	if (id.start == 0 && !dead)
+	/* A zombie whose other threads go on is alive. */
+	if (id.start == 0 && !t.ended)
 		return PROC_UNKNOWN;
-	if (t.id.start == id.start && !dead)
+	if (t.id.start == id.start && !t.ended)
 		return PROC_ALIVE;
 	return proc_ours() ? PROC_DEAD : PROC_UNKNOWN;
 }

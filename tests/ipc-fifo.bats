@@ -779,8 +779,8 @@ END'
 		until_true grep -q one out
 		exec 9>&-
 		if [[ $other == yes ]]; then
-			finish $pid 74
-			grep -q 'open ./f again: ' err
+			finish $pid 66
+			grep -q 'was removed' err
 		else
 			until_true grep -q INJECTED trace
 			echo two >f

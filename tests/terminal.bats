@@ -29,6 +29,36 @@ import subprocess
 $1"
 }
 
+@test "^C stops the script in a verb that cleans up before it ends" {
+	mkfifo f
+	cat >verbs <<-'E'
+		ipc-event wait e --ready-fd 1
+		ipc-ring get --create -f r --ready-fd 1
+		ipc-spool run -f --ready-fd 1 ./q -- true
+		ipc-signal wait --ready-fd 1 USR1
+		ipc-sock recv --ready-fd 1 ./s
+	E
+	shells "
+for verb in open('verbs').read().splitlines():
+    applet, name, *rest = verb.split()
+    at = rest.index('--ready-fd')
+    verb = ' '.join([applet, name, '--ready-fd 9'] + rest[:at] + rest[at + 2:])
+    t = script(SHELL, '''
+for i in 1 2; do
+    echo ready
+    %s 9>&1
+    echo on
+done
+''' % verb)
+    t.until('ready\\r\\n')
+    t.until('\\r\\n')
+    t.press(b'\x03')
+    shown = t.rest()
+    assert 'on' not in shown, (verb, shown)
+    assert t.end() in (-2, 130), verb
+"
+}
+
 @test "^C stops the script, whatever applet runs its command" {
 	cat >verbs <<-'E'
 		ipc-lock run l --
