@@ -80,8 +80,14 @@ static enum way choose(const struct mover *m)
 static int wait_side(struct copy *c, int fd, short events)
 {
 	int64_t deadline = c->idle == DEADLINE_NONE ? DEADLINE_NONE : wait_until(c->idle);
-	if (wait_fd(fd, events, deadline, c->stop) >= 0)
-		return 0;
+	for (;;) {
+		int64_t draw = progress_due(c->progress), at = draw < deadline ? draw : deadline;
+		if (wait_fd(fd, events, at, c->stop) >= 0)
+			return 0;
+		if (errno != ETIMEDOUT || at == deadline)
+			break;
+		progress_add(c->progress, 0); /* nothing passes: that is to be seen, too */
+	}
 	c->out_failed = events == POLLOUT && errno != EINTR;
 	return -1;
 }

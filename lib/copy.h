@@ -18,11 +18,16 @@ struct progress {
 	uint64_t done;  /* bytes so far */
 	uint64_t total; /* expected, 0: unknown */
 	int64_t started, drawn;
+	int64_t since;   /* the rate is of what has passed since then, a second or more ago */
+	uint64_t passed; /* .done at that time */
+	double rate;     /* bytes a second, now */
 };
 /* ON: draw at all. */
 void progress_start(struct progress *p, int fd, bool on, uint64_t total);
 void progress_add(struct progress *p, uint64_t bytes);
-/* The last state and a newline. */
+/* When the next line is to be drawn though nothing passes; DEADLINE_NONE: never. P may be NULL. */
+int64_t progress_due(const struct progress *p);
+/* The last state, with the mean rate, and a newline. */
 void progress_end(struct progress *p);
 
 struct copy {

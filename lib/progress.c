@@ -23,7 +23,7 @@ void progress_start(struct progress *p, int fd, bool on, uint64_t total)
 	if (!on)
 		return;
 	p->tty = isatty(fd);
-	p->started = p->drawn = wait_now();
+	p->started = p->drawn = p->since = wait_now();
 }
 
 /* Bytes for people: three digits and a unit ("1.23G"). */
@@ -71,12 +71,26 @@ static void bar(char *s, size_t width, double part)
 	s[width] = '\0';
 }
 
+/* Bytes a second in the last second or so: a stall shows. At the end the mean. */
+static double rate_of(struct progress *p, int64_t now, bool last)
+{
+	int64_t all = now - p->started, part = now - p->since;
+	if (!last && part >= NS_PER_S) {
+		p->rate = (double)(p->done - p->passed) / ((double)part / (double)NS_PER_S);
+		p->since = now;
+		p->passed = p->done;
+	}
+	if (!last && p->since != p->started)
+		return p->rate;
+	return all > 0 ? (double)p->done / ((double)all / (double)NS_PER_S) : 0;
+}
+
 static void draw(struct progress *p, int64_t now, bool last)
 {
 	char done[16], rate[16], time[24], tail[64] = "", line[LINE_MAX_WIDTH + 8],
 					   meter[LINE_MAX_WIDTH + 8] = "";
 	double s = (double)(now - p->started) / (double)NS_PER_S;
-	double speed = s > 0 ? (double)p->done / s : 0;
+	double speed = rate_of(p, now, last);
 	size_t width = width_of(p);
 	human((double)p->done, done);
 	human(speed, rate);
@@ -113,6 +127,13 @@ void progress_add(struct progress *p, uint64_t bytes)
 	int64_t now = wait_now();
 	if (now - p->drawn >= (p->tty ? TTY_EVERY : LINE_EVERY))
 		draw(p, now, false);
+}
+
+int64_t progress_due(const struct progress *p)
+{
+	if (p == NULL || p->fd < 0)
+		return DEADLINE_NONE;
+	return p->drawn + (p->tty ? TTY_EVERY : LINE_EVERY);
 }
 
 void progress_end(struct progress *p)

@@ -683,6 +683,16 @@ EOF
 	python3 term.py
 }
 
+@test "meter: when nothing passes the line goes on, and the rate falls to 0" {
+	mkfifo go
+	bg sh -c 'head -c 4000000 /dev/zero | ipc-pipe meter 2>err | { read -r x <go; cat >/dev/null; }'
+	local pid=$!
+	until_true grep -q ' 0B/s ' err
+	echo >go
+	wait $pid
+	grep -q '^3.81M' err
+}
+
 @test "meter -J prints one record and no bar" {
 	need python3
 	head -c 3M /dev/zero | ipc-pipe meter -J -S 4M 2>err >out
