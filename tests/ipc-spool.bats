@@ -1179,6 +1179,19 @@ unmount_m() { # and end the test with status $1
 	is "$r $(counts)" "130 1 0 0 0 0 0"
 }
 
+@test "CMD that puts into its own full spool: TERM ends it" {
+	ipc-spool create --depth 1 ./q
+	echo x | ipc-spool put ./q
+	start ipc-spool run -f ./q -- sh -c ': >started; echo y | ipc-spool put "$IPC_OBJECT"'
+	until_true test -e started
+	until_true sh -c '[ -n "$(ls q/tmp)" ]'
+	kill -TERM $PID
+	r=0
+	wait $PID || r=$?
+	is "$r $(counts)" "143 0 0 0 1 0 0"
+	tmp_empty
+}
+
 @test "nack inside CMD is at once, and IPC_OBJECT is absolute" {
 	need strace
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "not under sanitizers"

@@ -164,6 +164,30 @@ static int further_signal(void *arg)
 	return sig != r->sig ? sig : 0;
 }
 
+/* A put that one of our CMDs has started, and that waits for room in this very spool, waits for us. NAME is its file in
+ * tmp/, which begins with its process id. */
+static void end_put(struct runner *r, const char *name)
+{
+	pid_t pid = (pid_t)strtol(name, NULL, 10), group = pid > 1 ? getpgid(pid) : -1;
+	for (size_t i = 0; i < r->n && group > 1; i++)
+		if (r->slots[i].pid == group)
+			kill(pid, SIGTERM);
+}
+
+/* Once stopped, with the spool full: nobody makes room for those puts any more, so they are told to end. */
+static void end_own_puts(struct runner *r)
+{
+	struct spool *sp = &r->sp;
+	struct names names;
+	if (!r->stopping || sp->depth == 0 || r->busy == 0 ||
+		job_count(sp, sp->depth) < (int64_t)sp->depth ||
+		names_read(sp, &names, tmp_fd(sp), any_name) < 0)
+		return;
+	for (size_t i = 0; i < names.n; i++)
+		end_put(r, names.v[i]);
+	names_free(&names);
+}
+
 static void escalate(struct runner *r)
 {
 	if (!r->stopping || wait_now() < r->kill_at)
@@ -175,6 +199,8 @@ static void escalate(struct runner *r)
 
 static int64_t wake_at(const struct runner *r, bool idle)
 {
+	if (r->stopping && r->sp.depth > 0 && wait_now() + NS_PER_S < r->kill_at)
+		return wait_now() + NS_PER_S; /* see end_own_puts() */
 	if (r->stopping)
 		return r->kill_at;
 	if (!idle)
@@ -255,6 +281,7 @@ static int loop(struct runner *r)
 				call, wait_expired(r->sp.deadline), "%s: no job", r->sp.path);
 		if (idle || r->stopping)
 			job_cut_done(&r->sp);
+		end_own_puts(r);
 		if (sleep_until_event(r, idle) < 0 && errno != EINTR)
 			return call_error(call, errno, "wait");
 		escalate(r);
