@@ -960,13 +960,13 @@ open("go").read()'
 	mkdir ro
 	mount --bind q ro 2>/dev/null && mount -o remount,ro,bind ro || skip "cannot mount"
 	got=
-	for v in "ls" "stat" "take -n" "put"; do
+	for v in "ls" "stat" "take -n" "put" "create --keep 5" "rm --force"; do
 		r=0
 		ipc-spool $v ./ro </etc/hostname >out 2>err || r=$?
 		got="$got $r"
 	done
 	umount ro
-	is "$got" " 0 0 77 77"
+	is "$got" " 0 0 77 77 77 77"
 	is "$(counts)" "1 0 0 0 0 0"
 }
 
@@ -1296,6 +1296,19 @@ unmount_m() { # and end the test with status $1
 	grep -q 'does not survive a power cut' first
 	grep -q 'does not survive a power cut' third
 	is "$(cat second fourth fifth)" ""
+}
+
+@test "a spool that a group shares: -m 2770 keeps its group, -m 0770 warns" {
+	need root setpriv
+	chmod 755 . ..
+	status 0 ipc-spool create -m 0770 ./p
+	[[ $stderr == *"-m 2770 shares it"* ]]
+	status 0 ipc-spool create -m 2770 ./q
+	is "$stderr" ""
+	chgrp 65533 q
+	find q -mindepth 1 -exec chgrp 65533 {} +
+	echo x | setpriv --reuid 65534 --regid 65534 --groups 65533 "$BIN/ipc-spool" put ./q
+	is "$(stat -c %g $(names))" 65533
 }
 
 @test "--delay takes weeks" {

@@ -231,7 +231,8 @@ static int change(struct spool *sp)
 	struct call *call = sp->call;
 	struct seq seq;
 	if (seq_lock(sp, &seq) < 0)
-		return call_waited(call, errno, "lock %s/seq", sp->path);
+		return errno == EROFS ? spool_failed(sp, errno, "change")
+				      : call_waited(call, errno, "lock %s/seq", sp->path);
 	int status = spool_reload(sp);
 	if (status != ST_OK) {
 		seq_unlock(&seq);

@@ -72,10 +72,10 @@ static int remove_job(struct spool *sp, uint64_t id)
 		seq_hint(sp); /* who waits for it, or for room, looks again */
 		return ST_OK;
 	}
-	return r == 0
-		? call_fail(call, ST_NOOBJ, 0, "%s: no job %012llu (or it moved just now)",
-			  sp->path, (unsigned long long)id)
-		: call_error(call, e, "remove job %012llu of %s", (unsigned long long)id, sp->path);
+	return r == 0 ? call_fail(call, ST_NOOBJ, 0, "%s: no job %012llu (or it moved just now)",
+				sp->path, (unsigned long long)id)
+		      : call_fail(call, e == EROFS ? ST_PERM : status_of(e), e,
+				"remove job %012llu of %s", (unsigned long long)id, sp->path);
 }
 
 static void empty_tmp(struct spool *sp)
@@ -119,7 +119,8 @@ static int remove_spool(struct spool *sp)
 {
 	struct seq seq;
 	if (seq_lock(sp, &seq) < 0)
-		return call_waited(sp->call, errno, "lock %s/seq", sp->path);
+		return errno == EROFS ? spool_failed(sp, errno, "remove")
+				      : call_waited(sp->call, errno, "lock %s/seq", sp->path);
 	int64_t n = job_count(sp, 0);
 	int status;
 	if (n < 0)

@@ -216,7 +216,7 @@ static int furnish(struct spool *sp, bool *made)
 		return call_fail(sp->call, ST_DATA, 0,
 			"%s: not a spool, and not empty: it is left alone", sp->path);
 	if (parts_make(sp) < 0 || save(sp, false, true, made) < 0)
-		return call_error(sp->call, errno, "make the spool %s", sp->path);
+		return spool_failed(sp, errno, "make the spool");
 	return read_format(sp); /* another maker's, if that one was first */
 }
 
@@ -235,7 +235,11 @@ static int make_root(struct spool *sp, const struct object_at *at, mode_t mode)
 	if (fd >= 0 && fsync(fd) < 0)
 		r = -1;
 	fd_close(fd);
-	(void)sp;
+	if (r == 0 && (mode & S_IWGRP) != 0 && (mode & (S_ISGID | S_IWOTH)) == 0)
+		call_warn(sp->call, 0,
+			"%s: what a member of the group puts in belongs to that one's own group; "
+			"-m %o shares it",
+			sp->path, mode | S_ISGID);
 	return r;
 }
 
@@ -266,7 +270,7 @@ static int open_root(struct spool *sp, const struct object *obj, bool create)
 	if (fd < 0 && e == ENOENT && !create)
 		return call_fail(call, ST_NOOBJ, 0, "%s: no such spool", sp->path);
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return call_error(call, fd < 0 ? e : errno, "open %s", sp->path);
+		return spool_failed(sp, fd < 0 ? e : errno, "open");
 	sp->mode = st.st_mode & 07777;
 	return ST_OK;
 }

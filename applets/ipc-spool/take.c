@@ -242,8 +242,8 @@ static int find_leased(struct spool *sp, unsigned i, struct job *job)
 static int lost(struct spool *sp, const struct job *job, const char *what)
 {
 	if (errno != ENOENT)
-		return call_error(sp->call, errno, "%s job %012llu of %s", what,
-			(unsigned long long)job->id, sp->path);
+		return call_fail(sp->call, errno == EROFS ? ST_PERM : status_of(errno), errno,
+			"%s job %012llu of %s", what, (unsigned long long)job->id, sp->path);
 	return call_fail(sp->call, ST_BROKEN, 0,
 		"%s: job %012llu: its lease was lost in this moment", sp->path,
 		(unsigned long long)job->id);
@@ -369,8 +369,8 @@ static int requeue_one(struct spool *sp, uint64_t id)
 		return call_fail(
 			call, ST_NOOBJ, 0, "%s: no job %012llu", sp->path, (unsigned long long)id);
 	return r > 0 ? ST_OK
-		     : call_error(call, e, "requeue job %012llu of %s", (unsigned long long)id,
-			       sp->path);
+		     : call_fail(call, e == EROFS ? ST_PERM : status_of(e), e,
+			       "requeue job %012llu of %s", (unsigned long long)id, sp->path);
 }
 
 int run_requeue(struct call *call)
