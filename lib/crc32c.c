@@ -1,5 +1,5 @@
-/* lib/crc32c.c: CRC-32C, a byte at a time with a table: some 400 MB/s, and no question to the processor, which would
- * cost more at start than a small job's checksum. */
+/* lib/crc32c.c: CRC-32C, a byte at a time with a table: some 400 MB/s, and no question to the
+ * processor, which would cost more at start than a small job's checksum. */
 #include "crc32c.h"
 
 #include "fd.h"

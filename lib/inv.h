@@ -111,7 +111,8 @@ struct inv_object *inv_add_memfd(struct inv *inv, const char *path, const struct
 /* A file of /dev/shm, open as FD or -1. */
 struct inv_object *inv_add_shm(
 	struct inv *inv, const char *name, int fd, const struct stat *st, bool removed);
-/* The toolbox file or spool behind FD, known by what stands in it; NULL: none. NAME as it shall be shown. */
+/* The toolbox file or spool behind FD, known by what stands in it; NULL: none. NAME as it shall
+ * be shown. */
 struct inv_object *inv_sniff(struct inv *inv, int fd, const char *name, const struct stat *st);
 /* The locks of descriptor FD, DIRFD/fdinfo/FD, of the file that PATH names. */
 struct inv_object *inv_fd_locks(struct inv *inv, struct inv_proc *proc, int procfd, int fd,
@@ -148,9 +149,10 @@ void inv_use_maps(struct inv *inv, struct inv_looks *l);
 void inv_waits(struct inv *inv, struct inv_looks *l);
 /* Read what fits of DIRFD/PATH, NUL-terminated; its length or -1. */
 ssize_t inv_slurp(int dirfd, const char *path, char *buf, size_t size);
-/* Open PATH for reading, but only if it is of TYPE (S_IFREG or S_IFDIR): what lies in a directory of another user
- * may be a FIFO or a device, which is changed by being opened. FOLLOW: only for links of /proc. *ST is what was
- * opened. -1 with errno: ELOOP, EBADMSG: something else. */
+/* Open PATH for reading, but only if it is of TYPE (S_IFREG or S_IFDIR): what lies in a
+ * directory of another user may be a FIFO or a device, which is changed by being opened. FOLLOW:
+ * only for links of /proc. *ST is what was opened. -1 with errno: ELOOP, EBADMSG: something
+ * else. */
 int inv_open(int dirfd, const char *path, mode_t type, bool follow, struct stat *st);
 /* inv_slurp for a file in such a directory; INO: only this one, 0: any. */
 ssize_t inv_slurp_file(int dirfd, const char *path, ino_t ino, char *buf, size_t size);

@@ -1,8 +1,8 @@
 /* applets/ipc-spool/delayed.c: jobs whose time has not come, and how they come up.
  *
- * They stand in a directory for each second. A directory whose second has not begun is not read beyond its first job,
- * so what is delayed costs nothing until it is due, however many jobs are due in the same second.
- */
+ * They stand in a directory for each second. A directory whose second has not begun is not read
+ * beyond its first job, so what is delayed costs nothing until it is due, however many jobs are
+ * due in the same second. */
 #define _GNU_SOURCE
 #include "spool.h"
 

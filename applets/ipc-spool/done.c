@@ -1,5 +1,6 @@
-/* applets/ipc-spool/done.c: the results: a job's file with the status in its name, moved to done/, its data given up
- * unless the spool keeps them. The results of ids further back than --keep are forgotten a bucket at a time. */
+/* applets/ipc-spool/done.c: the results: a job's file with the status in its name, moved to
+ * done/, its data given up unless the spool keeps them. The results of ids further back than
+ * --keep are forgotten a bucket at a time. */
 #define _GNU_SOURCE
 #include "spool.h"
 
@@ -12,8 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Remove what is older than the newest *LEFT results from the bucket NAME, and the bucket when nothing is
- * left of it. A side file without a job is one of those that are removed once *LEFT is 0. */
+/* Remove what is older than the newest *LEFT results from the bucket NAME, and the bucket when
+ * nothing is left of it. A side file without a job is one of those that are removed once *LEFT
+ * is 0. */
 static void trim_bucket(struct spool *sp, int parent, const char *name, uint64_t *left)
 {
 	struct names names;
@@ -41,8 +43,9 @@ static void trim_bucket(struct spool *sp, int parent, const char *name, uint64_t
 		unlinkat(parent, name, AT_REMOVEDIR);
 }
 
-/* Forget all but the newest sp->keep results, which are counted: ids may have gaps, as after a reboot. It is done
- * once for each new bucket, so that the cost for a job does not grow. Its failures are left for the next time. */
+/* Forget all but the newest sp->keep results, which are counted: ids may have gaps, as after a
+ * reboot. It is done once for each new bucket, so that the cost for a job does not grow. Its
+ * failures are left for the next time. */
 static void prune(struct spool *sp)
 {
 	struct names big, small;
@@ -124,8 +127,8 @@ static int move_to_done(struct spool *sp, const char *from, const struct job *to
 	}
 }
 
-/* The way there, then cur/, with which both moves of the job are on disk, then the result. The other way round the
- * result could be there while the job still stands in new/. */
+/* The way there, then cur/, with which both moves of the job are on disk, then the result. The
+ * other way round the result could be there while the job still stands in new/. */
 static int sync_done(struct spool *sp, int fd, const struct job *to)
 {
 	return bucket_sync_parents(sp, to) < 0 || fsync(sp->dirs[JOB_CUR]) < 0 || fsync(fd) < 0 ? -1
@@ -173,7 +176,8 @@ static bool single(struct spool *sp, int fd)
 	return n == 1;
 }
 
-/* Is it the first result in its bucket FD? Who has just made the bucket, or fills it, need not look. */
+/* Is it the first result in its bucket FD? Who has just made the bucket, or fills it, need not
+ * look. */
 static bool first_result(struct spool *sp, int fd, uint64_t id, bool made)
 {
 	uint64_t bucket = id / BUCKET, newest = sp->done_newest;
@@ -197,6 +201,11 @@ int job_done(struct spool *sp, const struct job *job, const struct outcome *o)
 	to.cut = job->size > 0 && !sp->keep_data;
 	to.summed = job->summed && !to.cut;
 	int fd = move_to_done(sp, from, &to, &made);
+	if (fd < 0 && no_room(errno) && sp->ncuts > 0) {
+		job_cut_done(sp);
+		(void)fsync(sp->root); /* ext4 gives freed blocks out after that */
+		fd = move_to_done(sp, from, &to, &made);
+	}
 	if (fd < 0 && no_room(errno)) {
 		/* What is done is not done again, though nobody learns its status. */
 		call_warn(sp->call, errno, "%s: job %012llu is done; its result is not kept",

@@ -1,9 +1,8 @@
 /* applets/ipc-spool/draft.c: how jobs come in: written in tmp/, then named in new/ or delayed/.
  *
- * Killed at any step of drafts_publish, what is left is: files in tmp/ without a lock, which the next
- * put that makes a bucket sweeps away; a gap in the ids; an empty bucket; whole jobs in new/ whose ids
- * were not printed. Each is a state that the next user goes on from.
- */
+ * Killed at any step of drafts_publish, what is left is: files in tmp/ without a lock, which the
+ * next put that makes a bucket sweeps away; a gap in the ids; an empty bucket; whole jobs in
+ * new/ whose ids were not printed. Each is a state that the next user goes on from. */
 #define _GNU_SOURCE
 #include "spool.h"
 
@@ -46,8 +45,8 @@ void draft_drop(struct spool *sp, struct draft *d)
 	d->fd = -1;
 }
 
-/* Remove what killed puts left in tmp/: nobody has the lock. Called with the counter locked, since a
- * draft loses its own lock just before it gets its name. */
+/* Remove what killed puts left in tmp/: nobody has the lock. Called with the counter locked,
+ * since a draft loses its own lock just before it gets its name. */
 static void sweep(struct spool *sp)
 {
 	struct names names;
@@ -124,8 +123,8 @@ static int step_aside(struct seq *seq, struct draft *d, size_t i, size_t n)
 	return seq_write(seq);
 }
 
-/* Open the bucket of draft I in *FD, unless it is the one that is open. Room for the result is made as well: on a full
- * file system what is in can be done then. */
+/* Open the bucket of draft I in *FD, unless it is the one that is open. Room for the result is
+ * made as well: on a full file system what is in can be done then. */
 static int enter_bucket(struct spool *sp, const struct draft *d, size_t i, enum sync sync, int *fd)
 {
 	bool made = false;

@@ -55,7 +55,8 @@ static void pass_over(struct spool *sp, const char *name)
 	sp->refused = true;
 }
 
-/* Open and lease the file NAME: a descriptor; -1 with errno 0 when it is gone, leased or no job of ours. */
+/* Open and lease the file NAME: a descriptor; -1 with errno 0 when it is gone, leased or no job
+ * of ours. */
 static int open_leased(struct spool *sp, int dirfd, const char *name, int64_t *size)
 {
 	struct stat st;
@@ -63,7 +64,8 @@ static int open_leased(struct spool *sp, int dirfd, const char *name, int64_t *s
 	if (fd < 0 && (errno == EACCES || errno == EPERM))
 		pass_over(sp, name);
 	if (fd < 0) {
-		/* Another program has a lease on the file (F_SETLEASE), which it is asked to give up. */
+		/* Another program has a lease on the file (F_SETLEASE), which it is asked to
+		 * give up. */
 		sp->again = sp->again || errno == EAGAIN;
 		sp->foreign += errno == ELOOP || errno == EISDIR;
 		errno = errno == EMFILE || errno == ENFILE || errno == EROFS || errno == EIO ? errno
@@ -127,8 +129,8 @@ static int bury(struct spool *sp, int dir, const struct job *job, const struct o
 
 /* ---- taking ---- */
 
-/* Was the job of which FD is the file put in this boot, or did its data reach the disk? 1; 0: they did not, and it is in
- * dead/ now; -1. */
+/* Was the job of which FD is the file put in this boot, or did its data reach the disk? 1; 0:
+ * they did not, and it is in dead/ now; -1. */
 static int check(struct spool *sp, int dirfd, const struct job *job, int fd)
 {
 	char why[128];
@@ -193,8 +195,9 @@ static int take_it(void *arg, int dirfd, const struct job *job, const char *name
 	return 0;
 }
 
-/* On a full file system a job may be unable to come back to new/. Then it is taken where it stands: a delayed one
- * whose time has come, or one whose worker died and that has attempts left. */
+/* On a full file system a job may be unable to come back to new/. Then it is taken where it
+ * stands: a delayed one whose time has come, or one whose worker died and that has attempts
+ * left. */
 static int take_stuck(void *arg, int dirfd, const struct job *job, const char *name)
 {
 	struct next *next = arg;

@@ -1,11 +1,11 @@
-/* applets/ipc-spool/parts.c: the parts of a spool: a directory for each state, tmp/, the counter, and
- * the buckets below.
+/* applets/ipc-spool/parts.c: the parts of a spool: a directory for each state, tmp/, the counter,
+ * and the buckets below.
  *
- * Git, rsync -m and backups drop empty directories, so each part that is missing is made again. ENOENT
- * then means one thing: the job, or the name, is not there. A spool that was removed has no file
- * "format" any more; that is reported as ESTALE. Parts are made and removed under a lock on the
- * spool's directory (flock(2)), so that nobody makes a part in a spool that is being removed.
- */
+ * Git, rsync -m and backups drop empty directories, so each part that is missing is made again.
+ * ENOENT then means one thing: the job, or the name, is not there. A spool that was removed has
+ * no file "format" any more; that is reported as ESTALE. Parts are made and removed under a lock
+ * on the spool's directory (flock(2)), so that nobody makes a part in a spool that is being
+ * removed. */
 #define _GNU_SOURCE
 #include "spool.h"
 
@@ -59,8 +59,8 @@ int dir_open(int dirfd, const char *name)
 	return fd_open(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 }
 
-/* A directory with the spool's own mode: the umask must not shut the group out of a spool that was made for
- * it. 1 made, 0 there already, -1. */
+/* A directory with the spool's own mode: the umask must not shut the group out of a spool that
+ * was made for it. 1 made, 0 there already, -1. */
 static int make_dir(struct spool *sp, int dirfd, const char *name)
 {
 	if (mkdirat(dirfd, name, sp->mode) < 0)
@@ -95,8 +95,8 @@ int file_regular(int dirfd, const char *name)
 	return -1;
 }
 
-/* The lock under which parts are made and removed. Where it cannot be had (some network file systems) we go on
- * without it. 0, or -1 with EINTR. */
+/* The lock under which parts are made and removed. Where it cannot be had (some network file
+ * systems) we go on without it. 0, or -1 with EINTR. */
 int parts_lock(struct spool *sp)
 {
 	int r = lock_flock(sp->root, false, wait_until(LOCK_AT_MOST), &sp->call->stop);

@@ -1,8 +1,8 @@
 /* applets/ipc-spool/put.c: create and put.
  *
- * Records are gathered into groups: as many as can be read without waiting, up to GROUP. A group is written, synced
- * and named together, and its ids are printed then. What goes wrong before that leaves nothing of it.
- */
+ * Records are gathered into groups: as many as can be read without waiting, up to GROUP. A group
+ * is written, synced and named together, and its ids are printed then. What goes wrong before
+ * that leaves nothing of it. */
 #define _GNU_SOURCE
 #include "spool.h"
 
@@ -89,7 +89,8 @@ static int commit(struct put *put)
 	return call_flush(call);
 }
 
-/* A new draft at the end of the group, which is committed first when it is full or descriptors are short. */
+/* A new draft at the end of the group, which is committed first when it is full or descriptors
+ * are short. */
 static int add(struct put *put, struct draft **d)
 {
 	if (put->n == put->most) {
@@ -180,8 +181,8 @@ static int put_records(struct put *put)
 	return status;
 }
 
-/* A bare word says nothing of where its spool lies: if that is in memory only, --sync full promises too much. Said when
- * it was asked for, and once when the spool is made. */
+/* A bare word says nothing of where its spool lies: if that is in memory only, --sync full
+ * promises too much. Said when it was asked for, and once when the spool is made. */
 static void warn_of_tmpfs(struct put *put, bool made)
 {
 	struct call *call = put->sp.call;
@@ -225,7 +226,8 @@ int run_put(struct call *call)
 	return status == ST_OK ? commit(put) : status;
 }
 
-/* Change what was asked for, on a spool that may be in use: the others read it at their next start. */
+/* Change what was asked for, on a spool that may be in use: the others read it at their next
+ * start. */
 static int change(struct spool *sp)
 {
 	struct call *call = sp->call;

@@ -18,7 +18,8 @@ static int remove_it(void *arg, int dirfd, const struct job *job, const char *na
 	return job_remove(arg, dirfd, job) < 0 && errno != ENOENT ? -1 : 0;
 }
 
-/* Remove the directories below FD, DEPTH levels of them, as far as they are empty, and side files, whose jobs are gone. */
+/* Remove the directories below FD, DEPTH levels of them, as far as they are empty, and side
+ * files, whose jobs are gone. */
 static void remove_dirs(struct spool *sp, int fd, int depth)
 {
 	struct names names;
@@ -39,7 +40,8 @@ static void remove_dirs(struct spool *sp, int fd, int depth)
 	names_free(&names);
 }
 
-/* All jobs of STATE; the directories go at the second walk, when they are empty, but for the newest. */
+/* All jobs of STATE; the directories go at the second walk, when they are empty, but for the
+ * newest. */
 static int empty_state(struct spool *sp, enum state state)
 {
 	for (int walk = 0; walk < 2; walk++)
@@ -89,7 +91,8 @@ static void empty_tmp(struct spool *sp)
 	names_free(&names);
 }
 
-/* With the counter locked, so that no put is at work; one that waits for the lock finds its file gone. */
+/* With the counter locked, so that no put is at work; one that waits for the lock finds its file
+ * gone. */
 static int remove_parts(struct spool *sp)
 {
 	for (enum state s = 0; s < JOB_STATES; s++) {

@@ -65,7 +65,8 @@ static int alloc_slots(struct runner *r)
 	return 0;
 }
 
-/* A job has its file, a pidfd, two ends of a pipe and perhaps its output; poll(2) is given two for each slot. */
+/* A job has its file, a pidfd, two ends of a pipe and perhaps its output; poll(2) is given two
+ * for each slot. */
 #define FOR_SLOT 4
 #define FOR_US 14
 static int enough_descriptors(struct runner *r)
@@ -164,8 +165,8 @@ static int further_signal(void *arg)
 	return sig != r->sig ? sig : 0;
 }
 
-/* A put that one of our CMDs has started, and that waits for room in this very spool, waits for us. NAME is its file in
- * tmp/, which begins with its process id. */
+/* A put that one of our CMDs has started, and that waits for room in this very spool, waits for
+ * us. NAME is its file in tmp/, which begins with its process id. */
 static void end_put(struct runner *r, const char *name)
 {
 	pid_t pid = (pid_t)strtol(name, NULL, 10), group = pid > 1 ? getpgid(pid) : -1;
@@ -174,7 +175,8 @@ static void end_put(struct runner *r, const char *name)
 			kill(pid, SIGTERM);
 }
 
-/* Once stopped, with the spool full: nobody makes room for those puts any more, so they are told to end. */
+/* Once stopped, with the spool full: nobody makes room for those puts any more, so they are told
+ * to end. */
 static void end_own_puts(struct runner *r)
 {
 	struct spool *sp = &r->sp;

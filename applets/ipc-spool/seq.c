@@ -89,8 +89,9 @@ static int highest(void *arg, int dirfd, const struct job *job, const char *name
 	return 0;
 }
 
-/* What is in the file may be old or nothing: go to the multiple of BIG_STEP above all that is known. Old means less than
- * BIG_STEP behind; only of a damaged one nothing is known, and the jobs are looked at. */
+/* What is in the file may be old or nothing: go to the multiple of BIG_STEP above all that is
+ * known. Old means less than BIG_STEP behind; only of a damaged one nothing is known, and the
+ * jobs are looked at. */
 static int recount(struct spool *sp, struct seq *seq, bool damaged)
 {
 	uint64_t max = damaged ? 0 : seq->next - 1;
@@ -121,8 +122,9 @@ static int read_counter(struct spool *sp, struct seq *seq)
 	return recount(sp, seq, !whole);
 }
 
-/* Whoever has the lock has it for moments; only a process that was stopped keeps it longer, and then we say what we
- * wait for. What has happened is noted whatever -w says, and for a while even after a stop signal. */
+/* Whoever has the lock has it for moments; only a process that was stopped keeps it longer, and
+ * then we say what we wait for. What has happened is noted whatever -w says, and for a while
+ * even after a stop signal. */
 static int lock_counter(struct spool *sp, int fd)
 {
 	const struct stop *stop = &sp->call->stop;

@@ -1,13 +1,14 @@
 /* applets/ipc-spool/slot.c: one job of run: CMD started, heard and noted.
  *
- * CMD's stdin is the job's file, by the very descriptor that holds the lease: nothing is copied, and while CMD or
- * a child that reads its stdin lives, the job is leased, even if we are killed. A shell's background
- * children have /dev/null there, and hold nothing. When we die CMD is killed (PR_SET_PDEATHSIG, minder.c):
- * nobody would be left to note its status. So a half-done job never runs twice at the same time.
+ * CMD's stdin is the job's file, by the very descriptor that holds the lease: nothing is copied,
+ * and while CMD or a child that reads its stdin lives, the job is leased, even if we are killed. A
+ * shell's background children have /dev/null there, and hold nothing. When we die CMD is killed
+ * (PR_SET_PDEATHSIG, minder.c): nobody would be left to note its status. So a half-done job never
+ * runs twice at the same time.
  *
- * CMD's stderr is a pipe to us, passed on as it comes, so that its end can be told in dead/. The pipe is
- * made once for a slot: what a background child of an earlier job writes late is taken for the next one's.
- */
+ * CMD's stderr is a pipe to us, passed on as it comes, so that its end can be told in dead/. The
+ * pipe is made once for a slot: what a background child of an earlier job writes late is taken
+ * for the next one's. */
 #define _GNU_SOURCE
 #include "run.h"
 
@@ -81,7 +82,8 @@ static int prepare(struct runner *r, struct slot *s)
 	return r->drop_output && s->out.fd < 0 ? -1 : 0;
 }
 
-/* In the child, before it can start anything: the minder must know its group even when we are killed at once. */
+/* In the child, before it can start anything: the minder must know its group even when we are
+ * killed at once. */
 static int note_group(void *arg)
 {
 	volatile pid_t *group = arg;

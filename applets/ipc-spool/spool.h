@@ -76,7 +76,8 @@ struct spool {
 int spool_open(struct call *call, const char *text, bool create, struct spool *sp);
 /* The same; *MADE tells whether it was this call that made it. */
 int spool_make(struct call *call, const char *text, bool create, struct spool *sp, bool *made);
-/* Read the settings again, with the counter locked, before they are changed. 0 or a reported status. */
+/* Read the settings again, with the counter locked, before they are changed. 0 or a reported
+ * status. */
 int spool_reload(struct spool *sp);
 /* Write the settings in SP to disk. 0 or -1. */
 int spool_save(struct spool *sp);
@@ -96,7 +97,8 @@ int dir_open(int dirfd, const char *name);
 bool spool_gone(struct spool *sp);
 /* Report ERRNUM as "DOING PATH: ..."; ESTALE: the spool was removed. The status. */
 int spool_failed(struct spool *sp, int errnum, const char *doing);
-/* The directory of STATE, made again when it is missing; -1 with errno, ESTALE: the spool was removed. */
+/* The directory of STATE, made again when it is missing; -1 with errno, ESTALE: the spool was
+ * removed. */
 int state_fd(struct spool *sp, enum state state);
 /* The same without making it: -1 with ENOENT when it is missing. */
 int state_look(struct spool *sp, enum state state);
@@ -104,8 +106,8 @@ int state_look(struct spool *sp, enum state state);
 int tmp_fd(struct spool *sp);
 int seq_fd(struct spool *sp);
 const char *state_name(enum state state);
-/* After ENOENT: close the descriptors on parts that were removed. True when there were any: then it is
- * worth while to try again. */
+/* After ENOENT: close the descriptors on parts that were removed. True when there were any: then
+ * it is worth while to try again. */
 bool parts_forget(struct spool *sp);
 /* All parts of a new spool. 0 or -1. */
 int parts_make(struct spool *sp);
@@ -125,8 +127,8 @@ int bucket_open(struct spool *sp, const struct job *job, bool make, bool *made);
 int bucket_sync_parents(struct spool *sp, const struct job *job);
 /* A file in tmp/ or a bucket, with the spool's mode. -1 with errno. */
 int file_create(struct spool *sp, int dirfd, const char *name);
-/* Open NAME for reading if it is a regular file: whoever may write into the spool may have put a FIFO there, whose
- * reading has no end. -1 with errno: EBADMSG when it is something else. */
+/* Open NAME for reading if it is a regular file: whoever may write into the spool may have put a
+ * FIFO there, whose reading has no end. -1 with errno: EBADMSG when it is something else. */
 int file_regular(int dirfd, const char *name);
 
 /* The names in the directory FD, sorted. KEEP says which count; others go to sp->foreign. */
@@ -139,13 +141,13 @@ void names_free(struct names *names);
 bool any_name(const char *name);
 bool all_digits(const char *name);
 
-/* Call FN for each job of STATE in take order (priority, then id; JOB_DELAYED: by due second) until it
- * returns non-zero. DIRFD is the bucket. TIDY: buckets that turn out empty are removed, but the
- * newest. 0, FN's value, or -1 with errno. */
+/* Call FN for each job of STATE in take order (priority, then id; JOB_DELAYED: by due second)
+ * until it returns non-zero. DIRFD is the bucket. TIDY: buckets that turn out empty are removed,
+ * but the newest. 0, FN's value, or -1 with errno. */
 typedef int each_fn(void *arg, int dirfd, const struct job *job, const char *name);
 int spool_each(struct spool *sp, enum state state, bool tidy, each_fn *fn, void *arg);
-/* The same; when FN returns more than 0, the names behind that one in its bucket are kept in *REST (NULL: are
- * not): the next look can begin there, as long as nothing came in before them. */
+/* The same; when FN returns more than 0, the names behind that one in its bucket are kept in
+ * *REST (NULL: are not): the next look can begin there, as long as nothing came in before them. */
 struct rest {
 	struct names names;
 	size_t next;
@@ -175,8 +177,9 @@ int seq_waited(struct spool *sp, int errnum);
 int seq_write(struct seq *seq);
 /* The counter of a new spool, in the new file FD, on disk. */
 int seq_init(int fd);
-/* Move the job NAME in the directory FROM to new/ or delayed/ as *TO says, as all must that adds to what
- * waits: under the lock, so that --depth is counted right and a missing bucket is known to be unsynced. */
+/* Move the job NAME in the directory FROM to new/ or delayed/ as *TO says, as all must that adds
+ * to what waits: under the lock, so that --depth is counted right and a missing bucket is known
+ * to be unsynced. */
 int seq_move(struct spool *sp, int from, const char *name, const struct job *to, bool adds);
 void seq_unlock(struct seq *seq);
 /* Wake those who wait for jobs without having written the counter. */
@@ -192,9 +195,9 @@ struct draft {
 /* Open a draft. 0 or -1. */
 int draft_open(struct spool *sp, struct draft *d);
 void draft_drop(struct spool *sp, struct draft *d);
-/* Bring the N drafts in, in one step for the lock: data to disk as SYNC says, ids, names, directories to
- * disk. 0; -1 with errno, then none is in (EAGAIN, ETIMEDOUT: no room below --depth). *STUCK counts those
- * that a worker took before an error could take them back. */
+/* Bring the N drafts in, in one step for the lock: data to disk as SYNC says, ids, names,
+ * directories to disk. 0; -1 with errno, then none is in (EAGAIN, ETIMEDOUT: no room below
+ * --depth). *STUCK counts those that a worker took before an error could take them back. */
 int drafts_publish(struct spool *sp, struct draft *d, size_t n, enum sync sync, size_t *stuck);
 
 /* ---- job.c, done.c ---- */
@@ -204,17 +207,18 @@ int lease_try(int fd);
 /* Is the file at NAME leased by anyone? Takes nothing. */
 bool lease_held(int dirfd, const char *name);
 void lease_drop(int fd);
-/* The next job in order: moved to cur/ and leased. Returns the lease (open for reading and writing, at the
- * start) with *JOB; -1 with errno, ENOENT when there is none now. REST may be NULL; else it is looked at
- * first, so the caller drops it when jobs have come in. */
+/* The next job in order: moved to cur/ and leased. Returns the lease (open for reading and
+ * writing, at the start) with *JOB; -1 with errno, ENOENT when there is none now. REST may be
+ * NULL; else it is looked at first, so the caller drops it when jobs have come in. */
 int job_next(struct spool *sp, struct job *job, struct rest *rest);
-/* Bring back the jobs of dead workers and those whose delay is over. *DUE gets the ms of CLOCK_REALTIME
- * at which the next delayed job comes up, or INT64_MAX. 0 or -1. */
+/* Bring back the jobs of dead workers and those whose delay is over. *DUE gets the ms of
+ * CLOCK_REALTIME at which the next delayed job comes up, or INT64_MAX. 0 or -1. */
 int job_recover(struct spool *sp, int64_t *due);
 
 /* The second half of that, in delayed.c. */
 int delayed_promote(struct spool *sp, int64_t *first);
-/* There is no room to move the job: it is not lost, and others are not held up by it. Warns once; 0. */
+/* There is no room to move the job: it is not lost, and others are not held up by it. Warns
+ * once; 0. */
 int job_stays(struct spool *sp, const struct job *job);
 
 struct outcome {
@@ -231,8 +235,9 @@ struct outcome {
 #define BACKOFF_MAX (3600 * NS_PER_S)
 /* The job in cur/ is done: to done/. 0; -1 with errno, ENOENT: no longer there. */
 int job_done(struct spool *sp, const struct job *job, const struct outcome *o);
-/* The data of finished jobs are given up only when their results are on disk: until then the job may stand in new/ after
- * a power cut, and must be whole. Do that now for those that wait for it. Its failures cost only space. */
+/* The data of finished jobs are given up only when their results are on disk: until then the job
+ * may stand in new/ after a power cut, and must be whole. Do that now for those that wait for
+ * it. Its failures cost only space. */
 void job_cut_done(struct spool *sp);
 /* Remove the kept output of job ID, unless there is a result for it. */
 void job_drop_output(struct spool *sp, uint64_t id);
@@ -255,8 +260,8 @@ bool no_room(int errnum);
 
 /* ---- hint.c ---- */
 
-/* An inotify descriptor on what changes when jobs come or go; -1 when it cannot be had (the waiter then
- * looks more often). */
+/* An inotify descriptor on what changes when jobs come or go; -1 when it cannot be had (the
+ * waiter then looks more often). */
 int hint_open(struct spool *sp);
 /* Only on what comes in. */
 int hint_open_new(struct spool *sp);
@@ -264,12 +269,13 @@ int hint_open_new(struct spool *sp);
 int hint_add_cur(struct spool *sp, int fd);
 /* Take the events. True when there were any. */
 bool hint_drain(int fd);
-/* Sleep until something may have changed, DUE (ms of CLOCK_REALTIME) or sp->deadline. 0 to look again, -1 with
- * ETIMEDOUT, EAGAIN, EINTR. */
+/* Sleep until something may have changed, DUE (ms of CLOCK_REALTIME) or sp->deadline. 0 to look
+ * again, -1 with ETIMEDOUT, EAGAIN, EINTR. */
 int hint_wait(struct spool *sp, int fd, int64_t due);
 /* ms of CLOCK_REALTIME. */
 int64_t now_ms(void);
-/* The instant for wait_poll at which to look again: DUE, the re-check, the deadline: what is first. */
+/* The instant for wait_poll at which to look again: DUE, the re-check, the deadline: what is
+ * first. */
 int64_t hint_deadline(const struct spool *sp, int fd, int64_t due);
 
 /* ---- take.c ---- */

@@ -169,7 +169,8 @@ int spool_reload(struct spool *sp)
 	return status == ST_NOOBJ ? spool_failed(sp, ESTALE, "read") : status;
 }
 
-/* Not synced: an older ipc-spool that sees the old number after a power cut passes over the names it does not know. */
+/* Not synced: an older ipc-spool that sees the old number after a power cut passes over the
+ * names it does not know. */
 int spool_raise(struct spool *sp)
 {
 	bool made;
@@ -185,7 +186,8 @@ int spool_raise(struct spool *sp)
 
 /* ---- making and opening ---- */
 
-/* Is all that stands here ours, so that a spool may be made of it? A half-made one may, /etc may not. */
+/* Is all that stands here ours, so that a spool may be made of it? A half-made one may, /etc may
+ * not. */
 static int only_ours(struct spool *sp, bool *ours)
 {
 	int fd = fd_open(sp->root, ".", O_RDONLY | O_DIRECTORY, 0);
@@ -323,8 +325,8 @@ int spool_make(struct call *call, const char *text, bool create, struct spool *s
 	return status;
 }
 
-/* The name is looked up in the directory above, as that is found from our own: the path that was given may lead
- * elsewhere by now. */
+/* The name is looked up in the directory above, as that is found from our own: the path that was
+ * given may lead elsewhere by now. */
 int spool_rmdir(struct spool *sp)
 {
 	char path[PATH_MAX];

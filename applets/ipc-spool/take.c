@@ -1,9 +1,9 @@
-/* applets/ipc-spool/take.c: take and its guard, ack, nack, requeue: a worker made of single commands.
+/* applets/ipc-spool/take.c: take and its guard, ack, nack, requeue: a worker made of single
+ * commands.
  *
- * `take` ends long before the work does, so a guard process keeps the lease: it has the lock by inheriting the
- * descriptor, sleeps on the owner's pidfd, and goes when the owner ends or the job leaves cur/. Whoever ends the
- * job only moves the file; the guard sees that by inotify.
- */
+ * `take` ends long before the work does, so a guard process keeps the lease: it has the lock by
+ * inheriting the descriptor, sleeps on the owner's pidfd, and goes when the owner ends or the
+ * job leaves cur/. Whoever ends the job only moves the file; the guard sees that by inotify. */
 #define _GNU_SOURCE
 #include "spool.h"
 
@@ -20,8 +20,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* In the direction in which jobs go, so that one that moves meanwhile is not missed; what comes back goes
- * the other way, hence twice. */
+/* In the direction in which jobs go, so that one that moves meanwhile is not missed; what comes
+ * back goes the other way, hence twice. */
 int find_anywhere(struct spool *sp, uint64_t id, struct job *job, int *dirfd)
 {
 	static const enum state order[] = {JOB_NEW, JOB_CUR, JOB_DONE, JOB_DEAD, JOB_DELAYED,
@@ -63,7 +63,8 @@ int take_job(struct spool *sp, struct job *job)
 
 enum { GUARD_OWNER = 3, GUARD_LEASE, GUARD_CUR, GUARD_TOLD };
 
-/* TOLD is where the guard reads a byte when the job has been printed: its end without one is our death. */
+/* TOLD is where the guard reads a byte when the job has been printed: its end without one is our
+ * death. */
 static int start_guard(struct spool *sp, int owner, int lease, int told, const struct job *job)
 {
 	struct call *call = sp->call;
@@ -149,7 +150,8 @@ int run_take(struct call *call)
 	return hand_over(&sp, owner, lease, &job);
 }
 
-/* take was killed before it had printed the job: nobody knows of it, so it goes back as if it had not been taken. */
+/* take was killed before it had printed the job: nobody knows of it, so it goes back as if it
+ * had not been taken. */
 static int guard_gives_back(struct call *call)
 {
 	struct outcome back = {.uncounted = true};
