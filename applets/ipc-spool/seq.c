@@ -99,7 +99,7 @@ static int recount(struct spool *sp, struct seq *seq, bool damaged)
 		if (spool_each(sp, s, false, highest, &max) < 0)
 			return -1;
 	seq->recovered = true;
-	seq->next = max == 0 ? 1 : (max / BIG_STEP + 1) * BIG_STEP;
+	seq->next = damaged && max == 0 ? 1 : (max / BIG_STEP + 1) * BIG_STEP;
 	seq->credit = 0;
 	seq->unsynced = true;
 	return 0;
