@@ -10,16 +10,26 @@ BATS_TEST_RETRIES=${IPCBOX_RETRIES:-0}
 setup() {
 	[[ ${BATS_TEST_TRY_NUMBER-1} == 1 || -z ${IPCBOX_RETRIED-} ]] ||
 		echo "${BATS_TEST_FILENAME##*/}: $BATS_TEST_DESCRIPTION" >>"$IPCBOX_RETRIED"
-	T=$(mktemp -d "${BATS_TEST_TMPDIR:-/tmp}/t.XXXXXX")
+	plain_environment
+	[[ -z ${IPCBOX_TMPDIR-} ]] || export TMPDIR=$IPCBOX_TMPDIR
+	T=$(mktemp -d "${IPCBOX_TMPDIR-$BATS_TEST_TMPDIR}/t.XXXXXX")
 	cd "$T" || return 1
 	export IPC_DIR=$T/ipc
-	unset XDG_RUNTIME_DIR NOTIFY_SOCKET LISTEN_FDS
 	export HISTFILE=/dev/null # else an interactive shell writes into the user's
 	export PATH=${IPCBOX_BUILD:?run the tests with make check}/bin:$PATH
 	BIN=$IPCBOX_BUILD/bin
 	ROOT=$BATS_TEST_DIRNAME/..
 	[[ -z ${IPCBOX_BUILTINS-} ]] || load_builtins
 	[[ $(type -t local_setup) != function ]] || local_setup
+}
+
+# plain_environment: what the caller has set for others, or for make, says nothing to a test (tests/hostile).
+plain_environment() {
+	# A name that was exported stays so when it is set: unset all of one or two letters.
+	local names
+	mapfile -t names < <(compgen -e | grep -xE '[A-Z]{1,2}|(IPC|LISTEN)_.*')
+	unset "${names[@]}" BIN ROOT OBJ PID XDG_RUNTIME_DIR NOTIFY_SOCKET NO_COLOR COLUMNS CDPATH MAKEFLAGS MFLAGS MAKELEVEL
+	umask 022
 }
 
 teardown() {
@@ -118,12 +128,13 @@ ready() {
 	rm -f ready.$$
 }
 
-# until_true CMD...: retry CMD for up to 60 s; for conditions that have no event to wait for.
+# until_true CMD...: retry CMD for up to 60 s; for conditions that have no event to wait for. $! stays.
 until_true() {
-	local end=$((SECONDS + 60))
+	local end=$((SECONDS + 60)) never=$BATS_TEST_TMPDIR/never
+	[[ -p $never ]] || mkfifo "$never" 2>/dev/null || :
 	while ! "$@" >/dev/null 2>&1; do
 		[[ $SECONDS -lt $end ]] || { echo "never came true: $*" >&2; return 1; }
-		read -r -t 0.01 <> <(:) || :
+		read -r -t 0.01 <>"$never" || :
 	done
 }
 

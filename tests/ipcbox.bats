@@ -8,7 +8,7 @@ local_setup() {
 
 @test "--list prints each applet once, in the table's order" {
 	ipcbox --list >list
-	sed -n 's/^	&ipc_\([a-z]*\),$/ipc-\1/p' "$ROOT/applets/table.c" | diff -u - list
+	sed -n 's/^	&ipc_\([[:lower:]]*\),$/ipc-\1/p' "$ROOT/applets/table.c" | diff -u - list
 	[[ $(sort list | uniq -d) == '' ]]
 }
 
