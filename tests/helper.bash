@@ -195,6 +195,7 @@ need() {
 		case $c in
 		root) [[ $(id -u) == 0 ]] || skip "only root can do this" ;;
 		refuse) need_refuse ;;
+		nobody) nobody_gets_here || skip "another user does not get to the programs here" ;;
 		sight) sight || skip "processes of other users cannot be looked into" ;;
 		nobody_python) nobody_python -c '' 2>/dev/null || skip "another user finds no python3" ;;
 		userns) unshare -Ur true 2>/dev/null || skip "no user namespace can be made here" ;;

@@ -179,6 +179,7 @@ another() {
 
 @test "/tmp/ipc-UID: another's, a link or open to others is refused, and the message says whose" {
 	need root
+	need nobody
 	unset IPC_DIR
 	chmod 755 .
 	local uid=$((200000000 + $$ * 10 % 1000000 + BATS_TEST_NUMBER)) mode how
@@ -238,6 +239,7 @@ another() {
 
 @test "another user gets 77 where the mode says no, and where it says yes can lock what he may only read" {
 	need_root
+	need nobody
 	umask 022
 	place
 	cd "$P" || return 1
@@ -637,6 +639,7 @@ serve(socket.SOCK_SEQPACKET, sys.argv[1] + ".seq")
 
 @test "a door: others are not let in; when they are, they pass no LD_PRELOAD, PATH or IFS" {
 	need_root
+	need nobody
 	place
 	ready ipc-door serve --ready-fd 8 "$P/shut" -- true
 	chmod 666 "$P/shut"
@@ -969,6 +972,7 @@ time.sleep(60)"'
 }
 
 @test "what is in use is not called unused by who cannot see the users: hidepid, no descriptor left" {
+	need nobody
 	program "a shell has its own descriptors"
 	need root python3
 	unshare -m mount -t proc -o hidepid=2 proc /proc 2>/dev/null || skip "no /proc of our own"
