@@ -131,5 +131,7 @@ int call_ready(struct call *call);
 int call_pidfile(struct call *call);
 /* Both, for a verb that serves: who reads that it is ready finds the pidfile. 0 or a status. */
 int call_serving(struct call *call);
+/* The same; --ready-fd gets ADDRESS, where we serve, before its newline. */
+int call_serving_at(struct call *call, const char *address);
 
 #endif

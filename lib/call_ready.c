@@ -40,17 +40,26 @@ static int notify(struct call *call, const char *text)
 	return 0;
 }
 
-int call_ready(struct call *call)
+/* With LINE before --ready-fd's newline: whoever waits for that ignores what precedes it. */
+static int ready(struct call *call, const char *line)
 {
 	if (call->std[STD_READY_FD].count > 0) {
 		int fd = (int)call->std[STD_READY_FD].num;
-		if (fd_write(fd, "\n", 1) < 0 && errno != EPIPE)
+		const char *text = call_fmt(call, "%s\n", line);
+		if (text == NULL)
+			return call_error(call, ENOMEM, "write --ready-fd %d", fd);
+		if (fd_write(fd, text, strlen(text)) < 0 && errno != EPIPE)
 			return call_error(call, errno, "write --ready-fd %d", fd);
 		/* A shell that goes on has its own use for it. */
 		if (fd > 2 && (call->host == NULL || call->ends))
 			fd_close(fd);
 	}
 	return notify(call, "READY=1");
+}
+
+int call_ready(struct call *call)
+{
+	return ready(call, "");
 }
 
 struct pidfile {
@@ -140,8 +149,13 @@ int call_pidfile(struct call *call)
 		: call_error(call, ENOMEM, "pidfile %s", path);
 }
 
-int call_serving(struct call *call)
+int call_serving_at(struct call *call, const char *address)
 {
 	int status = call_pidfile(call);
-	return status != 0 ? status : call_ready(call);
+	return status != 0 ? status : ready(call, address);
+}
+
+int call_serving(struct call *call)
+{
+	return call_serving_at(call, "");
 }

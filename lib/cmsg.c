@@ -27,10 +27,10 @@ union control {
 	char buf[CMSG_SPACE(CMSG_MAX_FDS * sizeof(int)) + OTHERS];
 };
 
-/* The header behind C, NULL at the end. musl's macro mixes signs; nothing of it is ours to mend. */
+/* musl's macro mixes signs; nothing of it is ours to mend. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wsign-conversion"
-static struct cmsghdr *next_header(struct msghdr *msg, struct cmsghdr *c)
+struct cmsghdr *cmsg_next(struct msghdr *msg, struct cmsghdr *c)
 {
 	return CMSG_NXTHDR(msg, c);
 }
@@ -117,7 +117,7 @@ static int fd_at(struct cmsghdr *c, size_t i)
 static size_t take_fds(struct msghdr *msg, int *fds, size_t cap)
 {
 	size_t n = 0;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = next_header(msg, c)) {
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = cmsg_next(msg, c)) {
 		for (size_t i = 0; i < fds_in(c); i++)
 			if (n < cap)
 				fds[n++] = fd_at(c, i);
@@ -133,7 +133,7 @@ static size_t take_fds(struct msghdr *msg, int *fds, size_t cap)
 static size_t count_fds(struct msghdr *msg)
 {
 	size_t n = 0;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = next_header(msg, c))
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = cmsg_next(msg, c))
 		n += fds_in(c);
 	return n;
 }
@@ -142,7 +142,7 @@ static void take_cred(struct msghdr *msg, struct peer *peer)
 {
 	struct ucred cred;
 	*peer = (struct peer){.known = false};
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = next_header(msg, c)) {
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = cmsg_next(msg, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_CREDENTIALS ||
 			c->cmsg_len < CMSG_LEN(sizeof cred))
 			continue;

@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "peer.h"
@@ -37,5 +38,7 @@ ssize_t cmsg_recv_from(int sock, void *data, size_t len, int *fds, size_t cap, s
 int cmsg_drain(int sock, int64_t deadline, const struct stop *stop);
 /* Close N descriptors, errno untouched. */
 void cmsg_close(const int *fds, size_t n);
+/* The control message after C in MSG, NULL at the end. */
+struct cmsghdr *cmsg_next(struct msghdr *msg, struct cmsghdr *c);
 
 #endif

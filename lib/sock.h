@@ -18,6 +18,7 @@
 #ifndef IPC_SOCK_H
 #define IPC_SOCK_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -93,6 +94,20 @@ int sock_wait(const struct addr *a, int type, int64_t deadline, const struct sto
 int sock_connect(struct call *call, struct addr *a, int type, int64_t retry, int *fd);
 /* The status and message for a failed connect with ERRNUM. */
 int sock_connect_failed(struct call *call, const struct addr *a, int type, int errnum);
+
+/* Where a datagram came from, and which of our addresses it asked (udp). */
+struct sock_from {
+	struct addr_sa sa; /* .len 0 or the family's only: nobody that can be answered */
+	int family;        /* AF_INET, AF_INET6: which of these is set */
+	struct in_pktinfo asked4;
+	struct in6_pktinfo asked6;
+};
+/* Before the first: FD tells which address was asked. */
+void sock_dgram_start(int fd);
+/* A datagram, never waiting: its whole length, of which LEN bytes are in DATA. -1 with errno. */
+ssize_t sock_dgram_recv(int fd, void *data, size_t len, struct sock_from *from);
+/* Answer it from the address asked, never waiting. As send(2). */
+ssize_t sock_dgram_answer(int fd, const void *data, size_t len, const struct sock_from *to);
 
 /* Close FD, a connection that ends before its time, so that its peer does not take this for the end of what it
  * was to get: TCP resets it. A unix socket has no reset; its peer gets ECONNRESET when FD has

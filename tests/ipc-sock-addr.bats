@@ -110,3 +110,61 @@ while True:
 	[[ $output == *'"state":"listening"'* ]]
 	stop
 }
+
+@test "udp: an answer comes from the address that was asked, through a relay too" {
+	need python3
+	cat >ask.py <<-'PY'
+		import socket, sys
+		for name in "127.0.0.2", "127.0.0.3":
+		    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(20)
+		    s.connect((name, int(sys.argv[1]))); s.send(name.encode()); assert s.recv(100) == name.encode()
+		s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(20); s.bind(("127.0.0.1", 0))
+		for name in "127.0.0.4", "127.0.0.5":
+		    s.sendto(b"x", (name, int(sys.argv[1]))); assert s.recvfrom(100)[1][0] == name
+	PY
+	local host port server
+	serve -t dgram --echo ./d
+	server=$PID
+	for host in '*' 0.0.0.0; do
+		bound serve --echo "udp:$host:0"
+		timeout 40 python3 ask.py "$port"
+		stop
+		bound relay --to-type dgram "udp:$host:0" ./d
+		timeout 40 python3 ask.py "$port"
+		stop
+	done
+	stop "$server"
+}
+
+@test "port 0: --ready-fd, -v and -J give the address that was bound, and stat finds it" {
+	local port address
+	bound serve -v -J --echo tcp:127.0.0.1:0 >log 2>err
+	[[ $address == "tcp:127.0.0.1:$port" && $port -gt 0 ]]
+	grep -q "listening on $address" err
+	grep -q "\"event\":\"listening\".*\"addr\":\"$address\"" log
+	status 0 ipc-sock stat "$address"
+	[[ $(echo x | ipc-sock connect "$address") == x ]]
+	stop
+	bound serve --listen-fds tcp:127.0.0.1:0 -- true
+	status 0 ipc-sock stat "$address"
+	stop
+}
+
+@test "relay: a name with several addresses: the next one when the first refuses" {
+	need unshare ip
+	unshare -Urmn true 2>/dev/null || skip "no namespaces can be made here"
+	printf '::1 two\n127.0.0.1 two\n' >hosts
+	cat >in.sh <<-'END'
+		set -e
+		ip link set lo up
+		mount --bind hosts /etc/hosts
+		trap 'kill $a $b' EXIT
+		ipc-sock serve --ready-fd 8 --echo tcp:127.0.0.1:700 8>up &
+		a=$!
+		ipc-sock relay --ready-fd 8 ./r tcp:two:700 8>up2 &
+		b=$!
+		until [ -s up ] && [ -s up2 ]; do sleep 0.01; done
+		echo far | ipc-sock connect ./r
+	END
+	[[ $(timeout 40 unshare -Urmn sh in.sh 3>&-) == far ]]
+}

@@ -1516,7 +1516,7 @@ b.listen(1); c.listen(1); print(flush=True); import time; time.sleep(60)' >up 3>
 	[[ $stderr == *"send to ./q"* ]]
 	kill $p
 	status 64 ipc-sock send '@bad\xZZ' x
-	status 66 ipc-sock send tcp:127.0.0.1:99999 x
+	status 64 ipc-sock send tcp:127.0.0.1:99999 x
 	for how in "send fd:%s x" "connect fd:%s" "serve --echo fd:%s"; do
 		# shellcheck disable=SC2059,SC2046
 		status 66 ipc-sock $(printf "$how" 77)

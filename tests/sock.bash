@@ -26,6 +26,18 @@ tcp() {
 	return 1
 }
 
+# bound VERB ARG...: ipc-sock VERB in the background, ready; $address and $port say where.
+bound() {
+	mkfifo bound.$$
+	ipc-sock "$1" --ready-fd 8 "${@:2}" 8>bound.$$ 3>&- 4>&- &
+	PID=$!
+	# shellcheck disable=SC2034
+	read -r -t 20 address <bound.$$ || { echo "not ready: $*" >&2; return 1; }
+	# shellcheck disable=SC2034
+	port=${address##*:}
+	rm -f bound.$$
+}
+
 # stop: end the server, and want it to end with 0.
 stop() {
 	kill "${1:-$PID}"

@@ -12,10 +12,11 @@
 int run_sock_send(struct call *call);
 int run_sock_recv(struct call *call);
 
-/* One datagram of LEN bytes from SA. */
-static void handle(struct server *s, int fd, const struct addr_sa *sa, size_t len)
+/* One datagram of LEN bytes. */
+static void handle(struct server *s, int fd, const struct sock_from *from, size_t len)
 {
-	char from[ADDR_TEXT];
+	char name[ADDR_TEXT];
+	const struct addr_sa *sa = &from->sa;
 	if (len > s->record_max) {
 		s->stats.dropped++;
 		int status = call_fail(s->call, ST_DATA, 0,
@@ -28,12 +29,11 @@ static void handle(struct server *s, int fd, const struct addr_sa *sa, size_t le
 	s->stats.in += len;
 	if (s->role == ROLE_COLLECT) {
 		collect_record(
-			s, NULL, addr_text(&sa->sa, sa->len, s->type, from), s->scratch, len);
+			s, NULL, addr_text(&sa->sa, sa->len, s->type, name), s->scratch, len);
 		return;
 	}
 	/* One without a name cannot be answered. */
-	if (sa->len <= sizeof sa->sa.sa_family ||
-		sendto(fd, s->scratch, len, MSG_DONTWAIT | MSG_NOSIGNAL, &sa->sa, sa->len) < 0)
+	if (sa->len <= sizeof sa->sa.sa_family || sock_dgram_answer(fd, s->scratch, len, from) < 0)
 		s->stats.dropped++;
 	else
 		s->stats.out += len;
@@ -45,15 +45,14 @@ void server_dgram_ready(struct loop *loop, struct loop_watch *w, uint32_t events
 	(void)events;
 	outq_cork(s, true);
 	for (int i = 0; i < 64 && !loop->quit; i++) {
-		struct addr_sa sa = {.len = sizeof sa.ss};
-		ssize_t n = recvfrom(w->fd, s->scratch, s->scratch_size, MSG_TRUNC | MSG_DONTWAIT,
-			&sa.sa, &sa.len);
+		struct sock_from from;
+		ssize_t n = sock_dgram_recv(w->fd, s->scratch, s->scratch_size, &from);
 		if (n >= 0) {
-			handle(s, w->fd, &sa, (size_t)n);
+			handle(s, w->fd, &from, (size_t)n);
 			continue;
 		}
-		/* ECONNREFUSED: an earlier answer found nobody (udp). */
-		if (errno != EAGAIN && errno != EINTR && errno != ECONNREFUSED)
+		/* Others are news of an answer that found nobody (udp), or a lack that passes. */
+		if (errno == EBADF || errno == ENOTSOCK || errno == EFAULT || errno == EINVAL)
 			server_end(s, call_error(s->call, errno, "receive from %s", s->addr.text));
 		break;
 	}

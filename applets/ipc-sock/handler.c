@@ -329,7 +329,7 @@ int server_listen_fds(struct server *s)
 	s->listener = (struct loop_watch){.fd = s->bound->fd, .ready = client_waits};
 	if (loop_add(&s->loop, &s->listener, EPOLLIN) < 0)
 		return call_error(call, errno, "serve %s", s->addr.text);
-	int status = call_serving(call);
+	int status = server_serving(s);
 	if (status != 0)
 		return status;
 	int r = loop_run(&s->loop), err = errno;

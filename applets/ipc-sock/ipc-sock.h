@@ -151,6 +151,8 @@ int server_run(struct server *s);
 /* The settings that all who run a server share, from the options. -1, or a status. */
 int server_init(struct server *s, struct call *call, enum role role, int type);
 void server_undo(void *server, intptr_t n);
+/* Say that S is ready, and where: --ready-fd, -v, -J. 0, or a status. */
+int server_serving(struct server *s);
 /* End the server with STATUS, at once. */
 void server_end(struct server *s, int status);
 /* Stop as for a signal: no more clients, the present ones may finish. */
@@ -188,6 +190,8 @@ int server_listen_fds(struct server *s);
 
 /* report.c */
 void server_report_open(struct client *c, int fd, const char *event);
+/* The address that the kernel chose (port 0). */
+void server_report_bound(struct server *s);
 void server_report_close(struct client *c, int wstatus);
 void server_report_stats(struct server *s);
 void server_report_usr1(struct loop *loop, struct loop_signal *sig);

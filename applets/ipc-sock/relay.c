@@ -188,6 +188,18 @@ static void failed_attempt(struct client *c, int err)
 		refuse(c, err);
 }
 
+/* Names may have several addresses: the next one at once; after the last it is a failure. */
+static void next_address(struct client *c, int err)
+{
+	struct link *l = c->link;
+	bool more = !sock_lacks(err) && l->at + 1 < c->srv->relay->to.n;
+	l->at = more ? l->at + 1 : sock_lacks(err) ? l->at : 0;
+	if (more)
+		attempt(c);
+	else
+		failed_attempt(c, err);
+}
+
 static void connect_done(struct loop *loop, struct loop_watch *w, uint32_t events)
 {
 	struct side *side = (struct side *)(void *)w;
@@ -200,7 +212,7 @@ static void connect_done(struct loop *loop, struct loop_watch *w, uint32_t event
 	loop_remove(loop, w);
 	fd_close(w->fd);
 	w->fd = -1;
-	failed_attempt(side->client, err);
+	next_address(side->client, err);
 }
 
 static void attempt(struct client *c)
@@ -209,12 +221,9 @@ static void attempt(struct client *c)
 	struct relay *r = s->relay;
 	struct link *l = c->link;
 	bool pending = false;
-	int fd = -1;
-	/* Names may have several addresses: the first that does not refuse at once. */
-	for (unsigned i = 0; fd < 0 && (i == 0 || i < r->to.n); i++)
-		fd = sock_connect_start(&r->to, i, r->type, &pending);
+	int fd = sock_connect_start(&r->to, l->at, r->type, &pending);
 	if (fd < 0) {
-		failed_attempt(c, errno);
+		next_address(c, errno);
 		return;
 	}
 	l->b.watch.fd = fd;

@@ -13,7 +13,7 @@ struct relay {
 	int64_t retry, timeout;
 	int pipes[PIPES][2];
 	unsigned npipes;
-	struct addr_sa *peer; /* of the session that is being made */
+	struct sock_from *peer; /* of the session that is being made */
 	struct client *fresh; /* the client that relay_begin() has just made */
 	int said;             /* why a record was lost; 0: the last one was not */
 };
@@ -45,10 +45,11 @@ struct link {
 		again; /* connecting: the next attempt, or the end of attempts; else the next
 				  * turn after one that lacked memory */
 	int64_t until, deadline;
+	unsigned at; /* the address of TO that is tried, or the next one */
 	bool connected;
 	bool whole; /* both ways have come to their end: no reset */
 	bool doomed; /* it is reset as soon as the client has sent something, or does not for DOOMED */
-	struct addr_sa *peer; /* FROM is a datagram socket: whose session this is, else NULL */
+	struct sock_from *peer; /* FROM is a datagram socket: whose session this is, else NULL */
 	int answer;           /* and the socket that it is answered by */
 };
 

@@ -34,6 +34,14 @@ static void end(struct server *s, struct line *l)
 		outq_put(s, l->out.buf, l->out.len);
 }
 
+void server_report_bound(struct server *s)
+{
+	struct line l;
+	begin(&l, "listening");
+	json_str(&l.json, "addr", s->bound->name);
+	end(s, &l);
+}
+
 void server_report_open(struct client *c, int fd, const char *event)
 {
 	struct server *s = c->srv;

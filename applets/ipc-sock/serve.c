@@ -151,6 +151,8 @@ static int bind_it(struct server *s)
 	if (status != 0)
 		return status;
 	s->type = s->bound->type;
+	if (s->type == SOCK_DGRAM)
+		sock_dgram_start(s->bound->fd);
 	return s->bound->name == NULL ? call_error(call, ENOMEM, "serve") : -1;
 }
 
@@ -244,6 +246,23 @@ static void too_late(struct loop *loop, struct loop_timer *t)
 		server_end(s, call_waited(s->call, err, "receive from %s", s->addr.text));
 }
 
+/* Was port 0 asked for? */
+static bool chosen_by_kernel(const struct server *s)
+{
+	char host[64];
+	unsigned port;
+	return s->addr.n > 0 && addr_host_port(&s->addr.list[0].sa, host, &port) && port == 0;
+}
+
+int server_serving(struct server *s)
+{
+	const char *name = s->bound->name;
+	call_note(s->call, 1, "listening on %s", name);
+	if (s->json && chosen_by_kernel(s))
+		server_report_bound(s);
+	return call_serving_at(s->call, name);
+}
+
 int server_run(struct server *s)
 {
 	struct call *call = s->call;
@@ -274,7 +293,7 @@ int server_run(struct server *s)
 	s->too_late.due = too_late;
 	if (loop_at(&s->loop, &s->too_late, s->deadline) < 0)
 		return call_error(call, ENOMEM, "serve");
-	status = call_serving(call);
+	status = server_serving(s);
 	if (status != 0)
 		return status;
 	if (loop_run(&s->loop) < 0)

@@ -12,28 +12,30 @@
 ssize_t session_answer(const struct link *l, const void *data, size_t len)
 {
 	/* A sender without a name cannot be answered. */
-	if (l->peer->len <= sizeof l->peer->sa.sa_family)
+	if (l->peer->sa.len <= sizeof l->peer->sa.sa.sa_family)
 		return (ssize_t)len;
-	return sendto(
-		l->answer, data, len, MSG_DONTWAIT | MSG_NOSIGNAL, &l->peer->sa, l->peer->len);
+	return sock_dgram_answer(l->answer, data, len, l->peer);
 }
 
-static struct client *find(struct server *s, const struct addr_sa *sa)
+/* Answered from the address that was asked last. */
+static struct client *find(struct server *s, const struct sock_from *from)
 {
 	/* Those that were active last come first. */
 	for (struct client *c = s->newest; c != NULL; c = c->prev) {
-		const struct addr_sa *peer = c->link != NULL ? c->link->peer : NULL;
-		if (peer != NULL && peer->len == sa->len &&
-			memcmp(&peer->ss, &sa->ss, sa->len) == 0)
+		struct sock_from *peer = c->link != NULL ? c->link->peer : NULL;
+		if (peer != NULL && peer->sa.len == from->sa.len &&
+			memcmp(&peer->sa.ss, &from->sa.ss, from->sa.len) == 0) {
+			*peer = *from;
 			return c;
+		}
 	}
 	return NULL;
 }
 
-/* A session for SA; NULL: there is none, and why was said. */
-static struct client *open_session(struct server *s, const struct addr_sa *sa)
+/* A session for FROM; NULL: there is none, and why was said. */
+static struct client *open_session(struct server *s, const struct sock_from *from)
 {
-	struct addr_sa *peer = malloc(sizeof *peer);
+	struct sock_from *peer = malloc(sizeof *peer);
 	if (peer == NULL) {
 		s->stats.refused++;
 		return NULL;
@@ -45,7 +47,7 @@ static struct client *open_session(struct server *s, const struct addr_sa *sa)
 			(unsigned long long)s->oldest->id);
 		client_close(s->oldest, -1);
 	}
-	*peer = *sa;
+	*peer = *from;
 	s->relay->peer = peer;
 	s->relay->fresh = NULL;
 	server_greet(s, -1);
@@ -60,14 +62,13 @@ void session_ready(struct loop *loop, struct loop_watch *w, uint32_t events)
 	struct server *s = loop->arg;
 	(void)events;
 	for (int i = 0; i < 64 && !loop->quit; i++) {
-		struct addr_sa sa = {.len = sizeof sa.ss};
-		ssize_t n = recvfrom(w->fd, s->scratch, s->scratch_size, MSG_TRUNC | MSG_DONTWAIT,
-			&sa.sa, &sa.len);
+		struct sock_from from;
+		ssize_t n = sock_dgram_recv(w->fd, s->scratch, s->scratch_size, &from);
 		if (n < 0)
 			return;
-		struct client *c = find(s, &sa);
+		struct client *c = find(s, &from);
 		if (c == NULL)
-			c = open_session(s, &sa);
+			c = open_session(s, &from);
 		if (c == NULL) {
 			s->stats.dropped++;
 			continue;
