@@ -100,7 +100,8 @@ struct sock_from {
 	struct addr_sa sa; /* .len 0 or the family's only: nobody that can be answered */
 	int family;        /* AF_INET, AF_INET6: which of these is set */
 	struct in_pktinfo asked4;
-	struct in6_pktinfo asked6;
+	struct in6_addr asked6;
+	unsigned asked6_if; /* its interface */
 };
 /* Before the first: FD tells which address was asked. */
 void sock_dgram_start(int fd);

@@ -29,7 +29,10 @@ static void take_asked(struct sock_from *from, struct msghdr *msg)
 	from->family = AF_UNSPEC;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = cmsg_next(msg, c)) {
 		if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
-			memcpy(&from->asked6, CMSG_DATA(c), sizeof from->asked6);
+			struct in6_pktinfo info;
+			memcpy(&info, CMSG_DATA(c), sizeof info);
+			from->asked6 = info.ipi6_addr;
+			from->asked6_if = info.ipi6_ifindex;
 			from->family = AF_INET6;
 			return;
 		}
@@ -73,11 +76,11 @@ static size_t put_asked(const struct sock_from *to, union control *control)
 		memcpy(CMSG_DATA(c), &info, sizeof info);
 		return CMSG_SPACE(sizeof info);
 	}
-	if (to->family != AF_INET6 || IN6_IS_ADDR_MULTICAST(&to->asked6.ipi6_addr))
+	if (to->family != AF_INET6 || IN6_IS_ADDR_MULTICAST(&to->asked6))
 		return 0;
-	struct in6_pktinfo info = {.ipi6_addr = to->asked6.ipi6_addr};
+	struct in6_pktinfo info = {.ipi6_addr = to->asked6};
 	if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr))
-		info.ipi6_ifindex = to->asked6.ipi6_ifindex;
+		info.ipi6_ifindex = to->asked6_if;
 	c->cmsg_level = IPPROTO_IPV6;
 	c->cmsg_type = IPV6_PKTINFO;
 	c->cmsg_len = CMSG_LEN(sizeof info);

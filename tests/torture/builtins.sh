@@ -198,7 +198,7 @@ state() {
 		VmData:) data=$v ;;
 		VmRSS:) resident=$v ;;
 		esac
-	done </proc/$$/status >>"$1"
+	done < <(cat "/proc/$$/status") >>"$1" # in one read: the shell takes it line by line, while it changes
 	umask >>"$1"
 	ulimit -a >>"$1"
 	trap -p >>"$1"
