@@ -174,8 +174,9 @@ static bool for_lock(struct blocked *b)
 {
 	if (b->arg[1] == 38 /* F_OFD_SETLKW */)
 		b->form = BLOCKED_OFD;
-	return b->form == BLOCKED_OFD || b->arg[1] == F_SETLKW ||
-		b->arg[1] == 7 /* on 32 bit too */;
+	if (b->form == BLOCKED_OFD || b->arg[1] == F_SETLKW)
+		return true;
+	return b->arg[1] == 7; /* F_SETLKW of 32 bit, where the C library's may be F_SETLKW64 */
 }
 
 int blocked_in(struct blocked *b, pid_t pid, int dirfd, const char *path)

@@ -34,7 +34,7 @@ struct kept {
 	int64_t looked; /* when its path was last followed, ns */
 	char *word, *path, *dir;
 	const char *dir_kind; /* of what lies in .dir */
-	struct stat st; /* of the file, when it was last made sure that its name means it */
+	struct stat st;       /* of the file, when it was last made sure that its name means it */
 };
 
 #define KEPT_MAX 32

@@ -388,6 +388,8 @@ os.execvp(sys.argv[1], sys.argv[1:])' ipc-lock run ./f -- \
 	until_true free ./f
 }
 
+only_one_kid() { [[ $(kids "$PID" | wc -l) == 1 ]]; }
+
 @test "--tree passes a signal on to those that outlived the command" {
 	ready ipc-lock run --tree ./f -- sh -c 'setsid sh -c "trap \"echo bye >said; exit\" TERM; echo >&8; while :; do sleep 1000 & wait; done" & exit 4'
 	one_kid() { [[ $(kids "$PID" | wc -l) == 1 ]]; }
@@ -403,10 +405,12 @@ os.execvp(sys.argv[1], sys.argv[1:])' ipc-lock run ./f -- \
 	[[ $(<said) == bye ]]
 }
 
+only_one_kid() { [[ $(kids "$PID" | wc -l) == 1 ]]; }
+
 @test "--tree passes a signal on to every descendant, while the command runs and after it" {
 	local got=0
 	ready ipc-lock run --tree ./f -- sh -c 'setsid sh -c "sleep 600 & echo >&8; sleep 600; :" & exit 0'
-	until_true [ "$(pgrep -c -P "$PID")" = 1 ]
+	until_true only_one_kid
 	kill "$PID"
 	wait "$PID" || got=$?
 	[[ $got == 0 ]]

@@ -143,6 +143,7 @@ EOF
 }
 
 @test "an unprivileged user is told that queues are hidden, and sees those that his processes hold" {
+	need python3
 	[[ $(id -u) == 0 && ! -d /dev/mqueue ]] || skip "needs root, and no /dev/mqueue"
 	need nobody_python
 	for_nobody

@@ -599,7 +599,7 @@ subprocess.run(["ipc-sendfd", "--ack", "--retry", "40", "./hand", "%d:web" % s.f
 	local kind
 	for kind in unix tcp epoll pipe pidfd dir; do
 		ready ipc-recvfd --listen --ready-fd 8 ./s
-		bg python3 give.py $kind ./s <hold 2>give.err
+		python3 give.py $kind ./s <hold 2>give.err 3>&- 4>&- &
 		local s=0
 		wait "$PID" 2>/dev/null || s=$?
 		[[ $s == 74 ]] || { echo "$kind: $s"; cat give.err; return 1; }

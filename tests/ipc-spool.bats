@@ -977,7 +977,7 @@ full_of_inodes() {
 	mount -t tmpfs -o nr_inodes=330 tmpfs m 2>/dev/null || skip "cannot mount"
 	"$1" >/dev/null
 	local i=0
-	while : 2>/dev/null >m/fill$((i++)); do :; done 2>/dev/null
+	while : 2>/dev/null >m/fill$i; do i=$((i + 1)); done 2>/dev/null
 }
 unmount_m() { # and end the test with status $1
 	umount -l m
@@ -1204,6 +1204,7 @@ unmount_m() { # and end the test with status $1
 }
 
 @test "the counter locked by a stopped process: what is waited for is said, and a failure is noted" {
+	need python3
 	echo x | ipc-spool put ./q
 	cat >hold.py <<-'EOF'
 		import fcntl, time
@@ -1232,7 +1233,7 @@ unmount_m() { # and end the test with status $1
 	chmod 755 . ..
 	ipc-spool create -m 1777 ./q
 	echo root | ipc-spool put ./q
-	other() { setpriv --reuid 65534 --regid 65534 --clear-groups "$BIN/$@"; }
+	other() { setpriv --reuid 65534 --regid 65534 --clear-groups "$BIN/$1" "${@:2}"; }
 	status 0 eval 'echo mine | other ipc-spool put ./q'
 	status 0 other ipc-spool run -n ./q -- cat
 	is "$output" mine
@@ -1240,6 +1241,7 @@ unmount_m() { # and end the test with status $1
 }
 
 @test "a job on which a program has a lease (F_SETLEASE) is taken when that is given up, others before" {
+	need python3
 	printf 'one\ntwo\n' | ipc-spool put ./q >/dev/null
 	cat >lease.py <<-'EOF'
 		import fcntl, glob, os, signal, time

@@ -160,8 +160,7 @@ static int remove_by_applet(struct rm *rm, const struct inv_object *o)
 		self, kind, rm_verb, rm->force ? force : path, rm->force ? path : NULL, NULL};
 	char *other[] = {self, kind, rm_verb, path, NULL};
 	const struct spawn_fd fds[] = {{fd, fd}};
-	struct command cmd = {
-		.spawn = {.argv = dir ? spool : other, .fds = fds, .nfds = dir}};
+	struct command cmd = {.spawn = {.argv = dir ? spool : other, .fds = fds, .nfds = dir}};
 	int status = command_code(command_run(call, &cmd));
 	call_close(call, fd);
 	return status;

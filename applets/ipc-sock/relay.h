@@ -14,8 +14,8 @@ struct relay {
 	int pipes[PIPES][2];
 	unsigned npipes;
 	struct sock_from *peer; /* of the session that is being made */
-	struct client *fresh; /* the client that relay_begin() has just made */
-	int said;             /* why a record was lost; 0: the last one was not */
+	struct client *fresh;   /* the client that relay_begin() has just made */
+	int said;               /* why a record was lost; 0: the last one was not */
 };
 
 struct side {
@@ -50,7 +50,7 @@ struct link {
 	bool whole; /* both ways have come to their end: no reset */
 	bool doomed; /* it is reset as soon as the client has sent something, or does not for DOOMED */
 	struct sock_from *peer; /* FROM is a datagram socket: whose session this is, else NULL */
-	int answer;           /* and the socket that it is answered by */
+	int answer;             /* and the socket that it is answered by */
 };
 
 /* way.c: move what can be moved, and pass the end on. False: the link is to be closed. */

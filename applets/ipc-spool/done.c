@@ -16,6 +16,8 @@
 /* Remove what is older than the newest *LEFT results from the bucket NAME, and the bucket when
  * nothing is left of it. A side file without a job is one of those that are removed once *LEFT
  * is 0. */
+#define ID_DIGITS 12 /* with which the name of each job, and of each side file, begins */
+
 static void trim_bucket(struct spool *sp, int parent, const char *name, uint64_t *left)
 {
 	struct names names;
@@ -24,16 +26,15 @@ static void trim_bucket(struct spool *sp, int parent, const char *name, uint64_t
 		fd_close(fd);
 		return;
 	}
-	char oldest[NAME_SIZE] = "~"; /* the id of the oldest that is kept: twelve digits */
+	char oldest[ID_DIGITS] = "~"; /* of the oldest that is kept */
 	for (size_t i = names.n; i-- > 0;) {
 		struct job job;
 		char *v = names.v[i];
 		if (job_parse(&job, JOB_DONE, v) && *left > 0) {
 			--*left;
-			memcpy(oldest, v, 12);
-			oldest[12] = '\0';
-		} else if (*left == 0 && strncmp(v, oldest, 12) < 0 &&
-			(job_parse(&job, JOB_DONE, v) || side_parse(v))) {
+			memcpy(oldest, v, ID_DIGITS);
+		} else if (*left == 0 && (job_parse(&job, JOB_DONE, v) || side_parse(v)) &&
+			memcmp(v, oldest, ID_DIGITS) < 0) {
 			unlinkat(fd, v, 0);
 		}
 	}
