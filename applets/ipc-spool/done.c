@@ -13,11 +13,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#define ID_DIGITS 12 /* with which the name of each job, and of each side file, begins */
+
 /* Remove what is older than the newest *LEFT results from the bucket NAME, and the bucket when
  * nothing is left of it. A side file without a job is one of those that are removed once *LEFT
  * is 0. */
-#define ID_DIGITS 12 /* with which the name of each job, and of each side file, begins */
-
 static void trim_bucket(struct spool *sp, int parent, const char *name, uint64_t *left)
 {
 	struct names names;
