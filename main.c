@@ -167,6 +167,17 @@ static int install_link(struct call *call, int dirfd, const char *dir, const cha
 	return ST_OK;
 }
 
+/* The box itself, for `ipcbox --bash` and the like. It may be what we run from: a link to itself would lose it. */
+static int install_box(
+	struct call *call, int dirfd, const char *dir, const char *self, bool symbolic)
+{
+	struct stat st, us;
+	if (fstatat(dirfd, "ipcbox", &st, AT_SYMLINK_NOFOLLOW) == 0 && stat(self, &us) == 0 &&
+		st.st_dev == us.st_dev && st.st_ino == us.st_ino)
+		return ST_OK;
+	return install_link(call, dirfd, dir, self, "ipcbox", symbolic);
+}
+
 static int install(struct call *call, char *const *argv)
 {
 	char self[4096];
@@ -181,12 +192,10 @@ static int install(struct call *call, char *const *argv)
 	int dirfd = call_open(call, AT_FDCWD, dir, O_RDONLY | O_DIRECTORY, 0);
 	if (dirfd < 0)
 		return call_error(call, errno, "open %s", dir);
-	for (size_t i = 0; applets[i] != NULL; i++) {
-		int status = install_link(call, dirfd, dir, self, applets[i]->name, symbolic);
-		if (status != ST_OK)
-			return status;
-	}
-	return ST_OK;
+	int status = ST_OK;
+	for (size_t i = 0; status == ST_OK && applets[i] != NULL; i++)
+		status = install_link(call, dirfd, dir, self, applets[i]->name, symbolic);
+	return status != ST_OK ? status : install_box(call, dirfd, dir, self, symbolic);
 }
 
 static int print_object(void *out, const char *name, const char *kind)
@@ -216,7 +225,8 @@ static void quoted(struct out *out, const char *s)
 	out_char(out, '\'');
 }
 
-/* The line that loads all applets into a bash. */
+/* The line that loads all applets into a bash. Once more does nothing: bash warns of each builtin that is loaded
+ * again. */
 static int print_bash(struct call *call)
 {
 	char self[4096];
@@ -235,7 +245,7 @@ static int print_bash(struct call *call)
 			"where bash's headers are",
 			self);
 	}
-	out_str(&call->out, "enable -f ");
+	out_fmt(&call->out, "[[ $(type -t %s) == builtin ]] || enable -f ", applets[0]->name);
 	quoted(&call->out, path);
 	for (size_t i = 0; applets[i] != NULL; i++)
 		out_fmt(&call->out, " %s", applets[i]->name);

@@ -170,6 +170,14 @@ inproc() { # lines "APPLET VERB" of the verbs that run in-process
 	status 1 env PATH=/usr/bin:/bin bash -c 'eval "$("./it'\''s here/bin/ipcbox" --bash)"'
 }
 
+@test "the line of ipcbox --bash works through what --install made, and a second time in silence" {
+	mkdir links
+	ipcbox --install -s links
+	# shellcheck disable=SC2016
+	status 0 env PATH="$PWD/links:/usr/bin:/bin" bash -c 'eval "$(ipcbox --bash)" && eval "$(ipcbox --bash)" && type -t ipc-event'
+	[[ $output == builtin && -z $stderr ]]
+}
+
 @test "help shows the applet's help" {
 	shell 'help ipc-lock' | sed 1d | sed 's/^    //' | diff - <(ipc-lock --help)
 }

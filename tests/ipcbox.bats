@@ -59,7 +59,7 @@ local_setup() {
 	mkdir a b
 	cp "$IPCBOX_BUILD/ipcbox" box
 	./box --install a
-	ls a | diff -u <(ipcbox --list | sort) -
+	ls a | diff -u <({ echo ipcbox; ipcbox --list; } | sort) -
 	[[ a/$first -ef box ]]
 	"a/$first" --help | diff - <("$first" --help)
 	./box --install -s b
@@ -80,6 +80,20 @@ local_setup() {
 	echo mine >"a/$first"
 	status 73 ./box --install a
 	[[ $(<"a/$first") == mine && $stderr == *"a/$first"* ]]
+}
+
+@test "--install makes ipcbox too, but never a link to itself" {
+	mkdir a b
+	cp "$IPCBOX_BUILD/ipcbox" a/ipcbox
+	a/ipcbox --install -s b
+	status 0 b/ipcbox --version
+	a/ipcbox --install -s a
+	[[ ! -L a/ipcbox && -L a/$first ]]
+	status 0 a/ipcbox --version
+	a/ipcbox --install a
+	status 0 a/ipcbox --version
+	b/ipcbox --install b
+	[[ ! -L b/ipcbox && b/ipcbox -ef a/ipcbox ]]
 }
 
 @test "--install says what is wrong" {
