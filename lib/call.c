@@ -181,6 +181,24 @@ void call_note(struct call *call, unsigned level, const char *fmt, ...)
 	va_end(ap);
 }
 
+void call_note_pidfd(struct call *call, int fd)
+{
+	if (call->refused || call->std[STD_VERBOSE].count == 0 || !wait_pidfd_refused(fd))
+		return;
+	call->refused = true;
+	call_note(call, 1,
+		"pidfd_open(2) is refused here: processes are named by /proc, and looked at for "
+		"their end");
+}
+
+int call_pidfd(struct call *call, pid_t pid)
+{
+	int fd = call_own(call, wait_pidfd(pid)), e = errno;
+	call_note_pidfd(call, fd);
+	errno = e;
+	return fd;
+}
+
 int call_expired(const struct call *call, int errnum)
 {
 	bool zero = call->std[STD_TIMEOUT].count > 0 && call->std[STD_NONBLOCK].count == 0;

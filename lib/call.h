@@ -53,6 +53,7 @@ struct call {
 	char *const *command; /* NULL-terminated argv after "--", or NULL */
 	struct stop stop;     /* how waiting is interrupted; from the host */
 	struct host *host;    /* one that lives longer than this call (host.h), or NULL */
+	bool refused;         /* it was said that pidfd_open(2) is: once is enough */
 	bool told;            /* that stdout cannot be written to: once is enough */
 	bool ends;    /* the process ends with this call: signals that were blocked may stay so */
 	bool starved; /* memory was refused: what is printed may lack something, and is not let out */
@@ -105,6 +106,10 @@ char *call_fmt(struct call *call, const char *fmt, ...) __attribute__((format(pr
 int call_open(struct call *call, int dirfd, const char *path, int flags, unsigned mode);
 /* Take charge of FD: closed when the call ends. Returns FD (a negative one unchanged). */
 int call_own(struct call *call, int fd);
+/* wait_pidfd(PID), owned. With -v says once that pidfd_open(2) is refused. */
+int call_pidfd(struct call *call, pid_t pid);
+/* Says it of FD, of wait_pidfd(). */
+void call_note_pidfd(struct call *call, int fd);
 /* FD stays open when the call ends. */
 void call_disown(struct call *call, int fd);
 /* Close FD now and forget it. */

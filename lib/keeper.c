@@ -4,6 +4,7 @@
 #include "keeper.h"
 
 #include "spawn.h"
+#include "wait.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -155,11 +156,9 @@ static PLAIN void close_range_or_each(long from, long to)
 		close_each(from, to);
 }
 
-/* The keeper's whole life. */
-static PLAIN void keep(void *arg)
+/* It becomes a keeper: no signals, no terminal, no descriptors but its own. */
+static PLAIN void settle(const struct task *t)
 {
-	struct task *t = arg;
-	struct pollfd p = {.fd = t->pidfd, .events = POLLIN};
 	uint64_t all = ~UINT64_C(0); /* the C library's own signals too */
 	unsigned n = t->k->nfds;
 	long from = 0;
@@ -171,8 +170,8 @@ static PLAIN void keep(void *arg)
 		for (unsigned i = 0; i < n; i++)
 			if (t->k->fds[i] >= from && (keep_next < 0 || t->k->fds[i] < keep_next))
 				keep_next = t->k->fds[i];
-		if (p.fd >= from && (keep_next < 0 || p.fd < keep_next))
-			keep_next = p.fd;
+		if (t->pidfd >= from && (keep_next < 0 || t->pidfd < keep_next))
+			keep_next = t->pidfd;
 		if (keep_next < 0)
 			break;
 		if (keep_next > from)
@@ -180,6 +179,14 @@ static PLAIN void keep(void *arg)
 		from = keep_next + 1;
 	}
 	close_range_or_each(from, INT_MAX);
+}
+
+/* The keeper's whole life. */
+static PLAIN void keep(void *arg)
+{
+	struct task *t = arg;
+	struct pollfd p = {.fd = t->pidfd, .events = POLLIN};
+	settle(t);
 	/* Without a pidfd we are the child of whom we wait for; poll(2) skips a negative number. */
 	if (p.fd < 0)
 		raw(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
@@ -252,8 +259,12 @@ int keeper_detach(int pidfd, const int *fds, size_t nfds, pid_t *pid)
 		return -1;
 	/* A plain fork(2), without what the C library does around it. */
 	long r = syscall(SYS_clone, (long)SIGCHLD, 0L, 0L, 0L, 0L);
-	if (r == 0)
-		keep(&t);
+	if (r == 0) {
+		settle(&t);
+		while (wait_fd(pidfd, WAIT_END, DEADLINE_NONE, NULL) < 0 && errno == EINTR)
+			;
+		_exit(0);
+	}
 	int e = errno;
 	close(up[1]);
 	/* It closes its end when it has given up all descriptors but those. */

@@ -6,19 +6,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
-#endif
-#ifndef RWF_NOWAIT
-#define RWF_NOWAIT 8
 #endif
 
 int loop_start(struct loop *loop, const struct stop *stop)
@@ -40,6 +33,8 @@ int loop_start(struct loop *loop, const struct stop *stop)
 void loop_end(struct loop *loop)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	if (loop->chld.sig != 0)
+		loop_signal_end(loop, &loop->chld);
 	fd_close(loop->epfd);
 	loop->epfd = -1;
 	if (loop->ignored_chld)
@@ -245,22 +240,56 @@ int loop_run(struct loop *loop)
 	return 0;
 }
 
-static void child_ready(struct loop *loop, struct loop_watch *w, uint32_t events)
+/* Has C ended? Then its owner is told, and may free it. */
+static bool child_reap(struct loop *loop, struct loop_child *c, idtype_t type, id_t id)
 {
-	struct loop_child *c =
-		(struct loop_child *)(void *)((char *)w - offsetof(struct loop_child, watch));
 	siginfo_t info = {0};
 	int wstatus = -1;
-	(void)events;
-	int r = waitid((idtype_t)P_PIDFD, (id_t)w->fd, &info, WEXITED | WNOHANG);
+	int r = waitid(type, id, &info, WEXITED | WNOHANG);
 	if (r == 0 && info.si_pid == 0)
-		return;
+		return false;
 	/* Back into the form of waitpid(2). */
 	if (r == 0)
 		wstatus = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8
 						     : info.si_status & 0x7f;
 	loop_child_forget(loop, c);
 	c->ended(loop, c, wstatus);
+	return true;
+}
+
+static void child_ready(struct loop *loop, struct loop_watch *w, uint32_t events)
+{
+	(void)events;
+	(void)child_reap(loop,
+		(struct loop_child *)(void *)((char *)w - offsetof(struct loop_child, watch)),
+		(idtype_t)P_PIDFD, (id_t)w->fd);
+}
+
+/* Several SIGCHLD may have become one. A callback may forget any of them: begin again after each. */
+static void some_child(struct loop *loop, struct loop_signal *s)
+{
+	(void)s;
+	for (struct loop_child *c = loop->children, *next; c != NULL; c = next) {
+		next = c->next;
+		if (child_reap(loop, c, P_PID, (id_t)c->pid))
+			next = loop->children;
+	}
+}
+
+/* A child that ended before SIGCHLD was taken is not told of any more: say so ourselves. */
+static int child_by_signal(struct loop *loop, struct loop_child *c)
+{
+	if (loop->chld.sig == 0) {
+		loop->chld = (struct loop_signal){.sig = SIGCHLD, .came = some_child};
+		if (loop_signal(loop, &loop->chld) < 0) {
+			loop->chld.sig = 0;
+			return -1;
+		}
+		(void)kill(getpid(), SIGCHLD);
+	}
+	c->next = loop->children;
+	loop->children = c;
+	return 0;
 }
 
 int loop_child(struct loop *loop, struct loop_child *c)
@@ -268,14 +297,23 @@ int loop_child(struct loop *loop, struct loop_child *c)
 	c->watch = (struct loop_watch){.fd = wait_pidfd(c->pid), .ready = child_ready};
 	if (c->watch.fd < 0)
 		return -1;
-	if (loop_add(loop, &c->watch, EPOLLIN) == 0)
+	if (wait_pidfd_refused(c->watch.fd) ? child_by_signal(loop, c) == 0
+					    : loop_add(loop, &c->watch, EPOLLIN) == 0)
 		return 0;
+	int e = errno;
 	fd_close(c->watch.fd);
+	c->watch.fd = -1;
+	errno = e;
 	return -1;
 }
 
 void loop_child_forget(struct loop *loop, struct loop_child *c)
 {
+	struct loop_child **p = &loop->children;
+	while (*p != NULL && *p != c)
+		p = &(*p)->next;
+	if (*p == c)
+		*p = c->next;
 	loop_remove(loop, &c->watch);
 	fd_close(c->watch.fd);
 	c->watch.fd = -1;
@@ -321,61 +359,4 @@ void loop_signal_end(struct loop *loop, struct loop_signal *s)
 	sigaddset(&set, s->sig);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	sigdelset(&loop->mask, s->sig);
-}
-
-int buf_add(struct buf *b, const void *data, size_t len)
-{
-	if (b->start + b->len + len > b->cap && b->start > 0) {
-		memmove(b->data, b->data + b->start, b->len);
-		b->start = 0;
-	}
-	if (b->len + len > b->cap) {
-		size_t cap = b->cap == 0 ? 512 : b->cap;
-		while (cap < b->len + len)
-			cap *= 2;
-		char *more = realloc(b->data, cap);
-		if (more == NULL)
-			return -1;
-		b->data = more;
-		b->cap = cap;
-	}
-	memcpy(b->data + b->start + b->len, data, len);
-	b->len += len;
-	return 0;
-}
-
-void buf_take(struct buf *b, size_t len)
-{
-	b->start += len;
-	b->len -= len;
-	if (b->len == 0)
-		buf_free(b);
-}
-
-void buf_free(struct buf *b)
-{
-	free(b->data);
-	*b = (struct buf){0};
-}
-
-/* A pipe or terminal that poll(2) calls writable takes this much without waiting (pipe(7)). */
-#define SAFE_CHUNK 4096
-
-ssize_t loop_write(int fd, const void *data, size_t len)
-{
-	struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
-	struct pollfd p = {.fd = fd, .events = POLLOUT};
-	ssize_t n = send(fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (n >= 0 || errno != ENOTSOCK)
-		return n;
-	n = syscall(SYS_pwritev2, fd, &iov, 1L, -1L, -1L, RWF_NOWAIT);
-	if (n >= 0 ||
-		(errno != EAGAIN && errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL))
-		return n;
-	/* Not supported; or a file, of which EAGAIN would be no news that ever changes. */
-	if (poll(&p, 1, 0) <= 0) {
-		errno = EAGAIN;
-		return -1;
-	}
-	return write(fd, data, len < SAFE_CHUNK ? len : SAFE_CHUNK);
 }

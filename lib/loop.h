@@ -47,7 +47,8 @@ struct loop_timer {
 struct loop_child {
 	pid_t pid;
 	void (*ended)(struct loop *loop, struct loop_child *c, int wstatus);
-	struct loop_watch watch; /* its pidfd */
+	struct loop_watch watch; /* its descriptor of wait_pidfd() */
+	struct loop_child *next; /* by the loop: those that SIGCHLD tells of, where pidfd_open(2) is refused */
 };
 
 /* A signal as data: blocked while the loop lives. */
@@ -74,6 +75,8 @@ struct loop {
 	sigset_t mask; /* while waiting */
 	struct epoll_event batch[LOOP_BATCH];
 	int nbatch, ibatch;
+	struct loop_child *children; /* without a pidfd */
+	struct loop_signal chld;     /* for them; .sig 0: not taken yet */
 	bool ignored_chld; /* SIGCHLD was, and is again behind loop_end(): children could not be waited for */
 };
 

@@ -155,9 +155,8 @@ static bool short_of(int err)
 static int verify(int pidfd, struct proc_id id)
 {
 	struct task t;
-	struct pollfd p = {.fd = pidfd, .events = POLLIN};
 	int read = id.start != 0 ? task_read(id.pid, &t) : 0, err = errno;
-	if (poll(&p, 1, 0) > 0)
+	if (wait_pidfd_ended(pidfd))
 		return ESRCH;
 	if (read < 0)
 		return short_of(err) ? err : EPERM;
@@ -273,26 +272,9 @@ void task_mark_descendants(const struct task *list, size_t n, bool *mark)
 	}
 }
 
-/* Where pidfd_open(2) is refused, as by old container profiles, the process's directory in /proc names it as well, for
- * pidfd_send_signal(2). */
-static int open_to_signal(struct proc_id id)
-{
-	char path[32];
-	struct task t;
-	int fd = task_open(id);
-	if (fd >= 0 || (errno != ENOSYS && errno != EPERM && errno != EACCES))
-		return fd;
-	snprintf(path, sizeof path, "/proc/%ld", (long)id.pid);
-	fd = fd_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
-	if (fd >= 0 && task_read(id.pid, &t) == 0 && t.id.start == id.start && !t.ended)
-		return fd;
-	fd_close(fd);
-	return -1;
-}
-
 static bool signal_one(const struct task *t, int sig, const siginfo_t *info, unsigned *denied)
 {
-	int fd = open_to_signal(t->id);
+	int fd = task_open(t->id);
 	if (fd < 0)
 		return false;
 	if (sig_send(fd, sig, info) < 0 && errno == EPERM)

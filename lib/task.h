@@ -36,7 +36,8 @@ int task_signals(pid_t pid, struct task_signals *s);
 const char *task_parse(const char *text, struct proc_id *id);
 /* A pidfd on the process ID, O_CLOEXEC, which is not that of a later process with the same number.
  * -1 with ESRCH when ID has ended (a zombie too) or its number is another process's now, EPERM when
- * the start time cannot be read, EMFILE and the like, or errno of pidfd_open(2). */
+ * the start time cannot be read, EMFILE and the like, or errno of pidfd_open(2). As wait_pidfd(),
+ * which see, where that is refused. */
 int task_open(struct proc_id id);
 
 /* All processes there are to see, in the order of their numbers, allocated: free(3) it. 0, or -1 with

@@ -6,13 +6,8 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#ifndef SYS_pidfd_open
-#define SYS_pidfd_open 434
-#endif
 
 static int64_t clock_ns(clockid_t clock)
 {
@@ -96,7 +91,7 @@ static int poll_unheld(
 	return r == 0 && came ? -1 : r;
 }
 
-int wait_poll(struct pollfd *fds, nfds_t n, int64_t deadline, const struct stop *stop)
+static int poll_ready(struct pollfd *fds, nfds_t n, int64_t deadline, const struct stop *stop)
 {
 	for (;;) {
 		struct timespec ts, *left = wait_left(deadline, &ts);
@@ -115,6 +110,52 @@ int wait_poll(struct pollfd *fds, nfds_t n, int64_t deadline, const struct stop 
 		}
 		if (errno != EINTR)
 			return -1;
+	}
+}
+
+/* Directories in place of pidfds are ready at once: leave those of processes that live out of FDS (~fd), so that
+ * one may sleep on the rest. How many are really ready; *LEFT: how many were left out. */
+static int leave_out_living(struct pollfd *fds, nfds_t n, int ready, nfds_t *left)
+{
+	*left = 0;
+	for (nfds_t i = 0; i < n && ready > 0; i++) {
+		if ((fds[i].revents & POLLWRNORM) == 0 || (fds[i].events & WAIT_END) != WAIT_END ||
+			wait_pidfd_ended(fds[i].fd))
+			continue;
+		fds[i].fd = ~fds[i].fd;
+		fds[i].revents = 0;
+		ready--;
+		++*left;
+	}
+	return ready;
+}
+
+static void put_back(struct pollfd *fds, nfds_t n)
+{
+	for (nfds_t i = 0; i < n; i++)
+		if (fds[i].fd < -1 && (fds[i].events & WAIT_END) == WAIT_END)
+			fds[i].fd = ~fds[i].fd;
+}
+
+#define LOOK (10 * NS_PER_MS)
+
+int wait_poll(struct pollfd *fds, nfds_t n, int64_t deadline, const struct stop *stop)
+{
+	for (;;) {
+		nfds_t left;
+		int r = poll_ready(fds, n, deadline, stop);
+		if (r <= 0)
+			return r;
+		r = leave_out_living(fds, n, r, &left);
+		if (left == 0)
+			return r;
+		int64_t look = deadline == DEADLINE_NOW ? DEADLINE_NOW : wait_until(LOOK);
+		if (r == 0)
+			r = poll_ready(fds, n, look < deadline ? look : deadline, stop);
+		put_back(fds, n);
+		if (r > 0 || look == DEADLINE_NOW || look >= deadline ||
+			(errno != ETIMEDOUT && errno != EAGAIN))
+			return r;
 	}
 }
 
@@ -191,11 +232,6 @@ void wait_timer_stop(struct wait_timer *t)
 	}
 	t->armed = t->masked = false;
 	errno = e;
-}
-
-int wait_pidfd(pid_t pid)
-{
-	return (int)syscall(SYS_pidfd_open, pid, 0);
 }
 
 void wait_hold(struct wait_signals *w)

@@ -78,8 +78,17 @@ int wait_timer_start(struct wait_timer *t, int64_t deadline, const struct stop *
 bool wait_timer_due(const struct wait_timer *t);
 void wait_timer_stop(struct wait_timer *t);
 
-/* pidfd_open(2), O_CLOEXEC; -1 with errno. */
+/* pidfd_open(2), O_CLOEXEC; -1 with errno. Where that is refused (ENOSYS, EPERM: old container profiles) it is the
+ * process's directory in /proc: it names the same one process for pidfd_send_signal(2), and wait_poll() waits for
+ * the end of either when it is asked for WAIT_END. */
 int wait_pidfd(pid_t pid);
+/* Is FD of wait_pidfd() such a directory? */
+bool wait_pidfd_refused(int fd);
+/* Has the process of FD ended? A zombie has. */
+bool wait_pidfd_ended(int fd);
+/* The events to wait for on a descriptor of wait_pidfd(). A pidfd is never writable, a directory always is: there
+ * the process is looked at every few ms, since nothing tells of its end. */
+#define WAIT_END (POLLIN | POLLWRNORM)
 
 /* Block the signals a supervisor handles (CHLD HUP INT QUIT TERM USR1 USR2 ALRM WINCH CONT) so that
  * wait_children can take them in order; call before spawn(). SIGCHLD is set to its default for that

@@ -114,7 +114,7 @@ static int watch_players(struct bench *b)
 	unsigned n = 0;
 	int r = 0;
 	for (; n <= b->receivers && r == 0; n++) {
-		fds[n] = (struct pollfd){.fd = wait_pidfd(b->pids[n]), .events = POLLIN};
+		fds[n] = (struct pollfd){.fd = wait_pidfd(b->pids[n]), .events = WAIT_END};
 		if (fds[n].fd < 0)
 			r = -1;
 	}

@@ -108,7 +108,7 @@ const struct mech mech_mq = {.name = "mq",
 static int guard(void *arg)
 {
 	const struct chan *c = arg;
-	while (wait_fd(c->in, POLLIN, DEADLINE_NONE, NULL) < 0 && errno == EINTR)
+	while (wait_fd(c->in, WAIT_END, DEADLINE_NONE, NULL) < 0 && errno == EINTR)
 		;
 	msgctl(c->id, IPC_RMID, NULL);
 	return 0;

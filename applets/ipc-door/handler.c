@@ -186,6 +186,7 @@ static bool watch_child(struct job *j)
 	j->child.ended = ended;
 	if (loop_child(&d->loop, &j->child) == 0) {
 		d->held++;
+		call_note_pidfd(d->call, j->child.watch.fd);
 		return true;
 	}
 	int err = errno;

@@ -179,7 +179,7 @@ static int try_take(struct dotlock *d, unsigned mode, struct dotline *owner)
 static int wait_change(int ino, int pidfd, int64_t deadline, const struct stop *stop)
 {
 	int64_t look = wait_until(NS_PER_S);
-	struct pollfd p[2] = {{.fd = ino, .events = POLLIN}, {.fd = pidfd, .events = POLLIN}};
+	struct pollfd p[2] = {{.fd = ino, .events = POLLIN}, {.fd = pidfd, .events = WAIT_END}};
 	char buf[4096];
 	if (deadline == DEADLINE_NOW) {
 		errno = EAGAIN;

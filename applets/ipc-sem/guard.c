@@ -46,7 +46,7 @@ int guard_take(struct sem *s, unsigned k, pid_t owner, int64_t deadline)
 	if (k > GUARDED_MAX)
 		return call_fail(
 			call, ST_USAGE, 0, "--take %u: at most %d for an owner", k, GUARDED_MAX);
-	int pidfd = call_own(call, wait_pidfd(owner));
+	int pidfd = call_pidfd(call, owner);
 	if (pidfd < 0)
 		return call_fail(call, errno == ESRCH ? ST_NOPEER : status_of(errno), errno,
 			"owner %ld", (long)owner);
@@ -100,7 +100,7 @@ static unsigned find(struct sem *s, unsigned k, pid_t owner, int *pidfds, unsign
 		*own += c.pid == owner;
 		if (c.pid == owner)
 			continue;
-		int fd = call_own(s->call, wait_pidfd(c.pid));
+		int fd = call_pidfd(s->call, c.pid);
 		if (fd >= 0 && is_guard(s, c.pid, i))
 			pidfds[found++] = fd;
 		else if (fd >= 0)
@@ -118,7 +118,7 @@ static int end(struct sem *s, const int *pidfds, unsigned k)
 			errno != ESRCH)
 			return call_error(s->call, errno, "end the keeper of %s", s->text);
 	for (unsigned i = 0; i < k; i++)
-		if (wait_fd(pidfds[i], POLLIN, deadline, &s->call->stop) < 0)
+		if (wait_fd(pidfds[i], WAIT_END, deadline, &s->call->stop) < 0)
 			return call_error(s->call, errno, "end the keeper of %s", s->text);
 	return ST_OK;
 }

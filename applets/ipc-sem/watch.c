@@ -97,8 +97,9 @@ static bool watch_holders(struct watch *w, struct sem *s, bool *unknown)
 			*unknown = true;
 		if (fd < 0)
 			continue;
+		call_note_pidfd(s->call, fd);
 		w->pid[w->n] = pid;
-		w->p[w->n++] = (struct pollfd){.fd = fd, .events = POLLIN};
+		w->p[w->n++] = (struct pollfd){.fd = fd, .events = WAIT_END};
 	}
 	return taken != s->taken;
 }

@@ -149,6 +149,7 @@ static int send_to(struct sending *s, const char *target, struct proc_id id)
 	int fd = task_open(id);
 	if (fd < 0)
 		return failed(s, target, id.pid, errno);
+	call_note_pidfd(s->call, fd);
 	int status = s->call->opt[SEND_GROUP].count > 0 ? send_group(s, target, fd, id.pid)
 							: send_one(s, target, fd, id.pid);
 	fd_close(fd);

@@ -112,7 +112,7 @@ static int wait_some(struct stopping *s, int64_t deadline)
 	nfds_t n = 0;
 	for (size_t i = 0; i < s->n; i++)
 		if (s->list[i].fate == RUNNING)
-			s->poll[n++] = (struct pollfd){.fd = s->list[i].pidfd, .events = POLLIN};
+			s->poll[n++] = (struct pollfd){.fd = s->list[i].pidfd, .events = WAIT_END};
 	return wait_poll(s->poll, n, deadline, &s->call->stop) < 0 ? -1 : 0;
 }
 

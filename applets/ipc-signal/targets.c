@@ -63,6 +63,7 @@ static int open_target(struct stopping *s, struct proc_id id)
 	int fd = task_open(id);
 	if (fd < 0 && errno == EMFILE && raise_files(s))
 		fd = task_open(id);
+	call_note_pidfd(s->call, fd);
 	return fd;
 }
 

@@ -189,8 +189,10 @@ int server_cmd_start(struct client *c, int fd)
 	client_fed(c);
 	/* Closed first: the pidfd has its number when there is no other. */
 	fd_close(fd);
-	if (loop_child(&s->loop, &c->child) == 0)
+	if (loop_child(&s->loop, &c->child) == 0) {
+		call_note_pidfd(s->call, c->child.watch.fd);
 		return 0;
+	}
 	call_warn(s->call, errno, "watch %s (pid %ld), which is killed", s->call->command[0],
 		(long)c->child.pid);
 	spawn_kill(c->child.pid);

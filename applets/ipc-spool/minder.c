@@ -35,7 +35,7 @@ int minder_start(struct runner *r)
 {
 	struct call *call = r->sp.call;
 	char count[24];
-	int self = call_own(call, wait_pidfd(getpid()));
+	int self = call_pidfd(call, getpid());
 	int null = call_open(call, AT_FDCWD, "/dev/null", O_RDWR, 0);
 	int mem = call_own(call, fd_nameless("ipc-spool groups"));
 	if (self < 0 || null < 0 || mem < 0 || fd_truncate(mem, (off_t)size_of(r->n)) < 0)
@@ -69,7 +69,7 @@ int run_minder(struct call *call)
 		mmap(NULL, size_of(n), PROT_READ, MAP_SHARED, MINDER_GROUPS, 0);
 	if (groups == MAP_FAILED)
 		return call_error(call, errno, "map");
-	if (wait_fd(MINDER_RUNNER, POLLIN, DEADLINE_NONE, &call->stop) >= 0)
+	if (wait_fd(MINDER_RUNNER, WAIT_END, DEADLINE_NONE, &call->stop) >= 0)
 		for (size_t i = 0; i < n; i++)
 			if (groups[i] > 1)
 				kill(-groups[i], SIGKILL);

@@ -217,7 +217,8 @@ static int sleep_until_event(struct runner *r, bool idle)
 	p[0] = (struct pollfd){.fd = idle && !r->stopping ? r->hint : -1, .events = POLLIN};
 	for (size_t i = 0; i < r->n; i++) {
 		const struct slot *s = &r->slots[i];
-		p[1 + 2 * i] = (struct pollfd){.fd = s->pid > 0 ? s->pidfd : -1, .events = POLLIN};
+		p[1 + 2 * i] =
+			(struct pollfd){.fd = s->pid > 0 ? s->pidfd : -1, .events = WAIT_END};
 		p[2 + 2 * i] = (struct pollfd){.fd = s->pid > 0 ? s->err[0] : -1, .events = POLLIN};
 	}
 	/* Once stopped we wait for the CMDs; a further signal may press on. */

@@ -133,7 +133,7 @@ int run_take(struct call *call)
 	struct spool sp;
 	struct job job = {0};
 	pid_t pid = call->opt[TAKE_OWNER].count > 0 ? (pid_t)call->opt[TAKE_OWNER].num : getppid();
-	int owner = call_own(call, wait_pidfd(pid));
+	int owner = call_pidfd(call, pid);
 	if (owner < 0)
 		return call_fail(call, errno == ESRCH || errno == EINVAL ? ST_NOPEER : ST_LIMIT,
 			errno, "--owner %ld", (long)pid);
@@ -185,8 +185,8 @@ int run_guard(struct call *call)
 	char path[32];
 	snprintf(path, sizeof path, "/proc/self/fd/%d", GUARD_LEASE);
 	bool blind = hint < 0 || inotify_add_watch(hint, path, IN_MOVE_SELF | IN_ATTRIB) < 0;
-	struct pollfd p[] = {{.fd = GUARD_OWNER, .events = POLLIN}, {.fd = hint, .events = POLLIN},
-		{.fd = GUARD_TOLD, .events = POLLIN}};
+	struct pollfd p[] = {{.fd = GUARD_OWNER, .events = WAIT_END},
+		{.fd = hint, .events = POLLIN}, {.fd = GUARD_TOLD, .events = POLLIN}};
 	for (;;) {
 		if (fstatat(GUARD_CUR, call->args[0].str, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 			st.st_ino != mine.st_ino || st.st_dev != mine.st_dev)
