@@ -20,9 +20,10 @@ waiting() { # SEM N: N processes wait
 	[[ $(ipc-sem stat -J "$1" | python3 -c 'import json,sys; w = json.load(sys.stdin)["waiters"]; print(w if isinstance(w, int) else len(w))') == "$2" ]]
 }
 
-# queued N: one holds the turn of s, and N more wait for it in fcntl(2)
+# queued N: one holds the turn of s, and N more wait in fcntl(2) for it, or for their turn to wait for it
 queued() {
-	grep ":$(stat -c %i "$IPC_DIR/s.sem") 1099511627778 " /proc/locks >queue || return 1
+	grep -E ":$(stat -c %i "$IPC_DIR/s.sem") (1099511627778|1099511627774) " /proc/locks >queue || return 1
+	grep -q ' 1099511627778 ' queue || return 1
 	[[ $(grep -c -- '->' queue) == "$1" ]]
 }
 
@@ -227,6 +228,28 @@ c_sem() {
 	: >fifo
 	wait "${pids[2]}"
 	free s 1
+}
+
+@test "a waiter at the head that is stopped holds up nobody, and gets its slot when it goes on" {
+	program "bash itself would be stopped"
+	mkfifo fifo
+	ipc-sem create --value 2 s
+	holder s
+	bg ipc-sem run -w 60 --take 2 s -- sh -c 'echo two >>order'
+	first=$!
+	until_true queued 0
+	free s 1
+	# As long as it runs, nobody overtakes it.
+	status 124 ipc-sem run -w 2.5 s -- true
+	kill -STOP $first
+	until_true eval '[[ $(state_of $first) == T ]]'
+	status 0 ipc-sem run -w 60 s -- sh -c 'echo one >>order'
+	kill -CONT $first
+	status 124 ipc-sem run -w 2.5 s -- true
+	: >fifo
+	wait $first
+	[[ $(<order) == one$'\n'two ]]
+	free s 2
 }
 
 @test "a worker killed in the middle of its batch: the others go on" {

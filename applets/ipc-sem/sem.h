@@ -71,9 +71,23 @@ struct claim {
 
 int slots_open(struct sem *s, unsigned flags, unsigned n, bool *made); /* EBADMSG: no such file */
 void slots_close(struct sem *s);
+/* Bytes of the file, far beyond its end. No two are neighbours: the kernel makes one lock of two that
+ * touch, and splitting it wakes all waiters. */
+#define SLOTS_GATE ((int64_t)1 << 40)
+#define SLOTS_NEXT (SLOTS_GATE - 2)
+#define SLOTS_TURN (SLOTS_GATE + 2)
+#define SLOTS_BYTE0 (SLOTS_GATE + 4)
 /* The gate: held by whoever looks for slots, for microseconds. */
 int slots_gate(struct sem *s);
 void slots_ungate(struct sem *s);
+/* Take slots if they are free, as slots_take, whoever waits. EAGAIN: they are not. Under the gate. */
+int slots_pick(struct sem *s, unsigned k, const int *fds, int32_t owner);
+/* The same, with the gate. */
+int slots_try(struct sem *s, unsigned k, const int *fds, int32_t owner);
+/* Write who has the turn: we, or nobody. */
+void slots_name_first(struct sem *s, bool ours);
+/* Is it certain that who has the turn is stopped by a signal? */
+bool slots_first_stopped(struct sem *s);
 /* Take K slots for S->fd, for S->hold if there is one, or one each for FDS when not NULL. OWNER as in a claim.
  * ETIMEDOUT, EAGAIN, EINTR; ENOENT: the file was removed; ERANGE: there are not so many. */
 int slots_take(struct sem *s, unsigned k, const int *fds, int32_t owner, int64_t deadline);

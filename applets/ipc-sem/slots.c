@@ -4,10 +4,8 @@
  * has the slot: the kernel takes it back when the last descriptor of the holder is closed, however
  * that comes about. In the file stand only how many slots there are, and hints about who took them.
  *
- * Two more bytes make order. The gate is held by whoever looks for free slots, for microseconds. The
- * turn is held by the first of those that wait; the others sleep in fcntl(F_OFD_SETLKW) for it, which
- * is first come, first served. So one that waits for many slots is not starved by those behind it,
- * and holds none while it waits: no deadlock.
+ * Whoever looks for free slots holds one more byte, the gate, for microseconds. How they queue is said in
+ * queue.c.
  *
  * The first sleeps in poll(2) on pidfds of the holders: a holder's process, or its keeper, ends with the
  * use of the slot. When that lasts longer, inotify(7) joins, which sees all else: a change of how many
@@ -21,6 +19,7 @@
 #include "fd.h"
 #include "lock.h"
 #include "newfile.h"
+#include "task.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,10 +34,6 @@
 #define F_OFD_SETLK 37
 #endif
 
-#define GATE ((int64_t)1 << 40)
-/* Not neighbours: the kernel makes one lock of two that touch, and splitting it wakes all waiters. */
-#define TURN (GATE + 2)
-#define SLOT0 (GATE + 4)
 #define PATIENCE (10 * NS_PER_S) /* nobody holds the gate for more than an instant */
 
 struct head {
@@ -46,7 +41,10 @@ struct head {
 	uint32_t version, abi;
 	uint32_t n, top;
 	uint32_t bell;
-	uint32_t spare[9];
+	struct first {
+		uint32_t pid, start; /* of who has the turn: the low half of its start time */
+	} first;
+	uint32_t spare[7];
 };
 _Static_assert(sizeof(struct head) == 64, "the file's format");
 _Static_assert(sizeof(struct claim) == 128, "the file's format");
@@ -61,7 +59,7 @@ static off_t claim_at(unsigned slot)
 
 int64_t slots_byte(unsigned slot)
 {
-	return SLOT0 + slot;
+	return SLOTS_BYTE0 + slot;
 }
 
 static int bad(int e)
@@ -164,7 +162,8 @@ int slots_reopen(struct sem *s)
 
 int slots_gate(struct sem *s)
 {
-	if (lock_fcntl(s->fd, LOCK_OFD, false, GATE, 1, wait_until(PATIENCE), &s->call->stop) < 0)
+	if (lock_fcntl(s->fd, LOCK_OFD, false, SLOTS_GATE, 1, wait_until(PATIENCE),
+		    &s->call->stop) < 0)
 		return errno == ETIMEDOUT ? bad(EDEADLK) : -1;
 	if (look(s) == 0)
 		return 0;
@@ -174,14 +173,16 @@ int slots_gate(struct sem *s)
 
 void slots_ungate(struct sem *s)
 {
-	lock_fcntl_free(s->fd, LOCK_OFD, GATE, 1);
+	lock_fcntl_free(s->fd, LOCK_OFD, SLOTS_GATE, 1);
 }
 
 /* Is one of LEN slots from SLOT on taken by another description? */
 static int any_taken(struct sem *s, unsigned slot, unsigned len)
 {
-	struct flock fl = {
-		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = SLOT0 + slot, .l_len = len};
+	struct flock fl = {.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = SLOTS_BYTE0 + slot,
+		.l_len = len};
 	return fcntl(s->fd, F_OFD_GETLK, &fl) < 0 ? -1 : fl.l_type != F_UNLCK;
 }
 
@@ -226,18 +227,20 @@ static int choose(struct sem *s, unsigned k)
 	return bad(k > s->n ? ERANGE : EAGAIN);
 }
 
-static int pick(struct sem *s, unsigned k, const int *fds, int32_t owner)
+int slots_pick(struct sem *s, unsigned k, const int *fds, int32_t owner)
 {
 	if (choose(s, k) < 0)
 		return -1;
 	for (unsigned i = 0; i < k; i++) {
 		int fd = fds != NULL ? fds[i] : s->hold >= 0 ? s->hold : s->fd;
-		if (lock_fcntl(fd, LOCK_OFD, false, SLOT0 + s->slot[i], 1, DEADLINE_NOW, NULL) == 0)
+		if (lock_fcntl(fd, LOCK_OFD, false, SLOTS_BYTE0 + s->slot[i], 1, DEADLINE_NOW,
+			    NULL) == 0)
 			continue;
 		/* Somebody locks the file by himself, without the gate. */
 		int e = errno;
 		while (i-- > 0)
-			lock_fcntl_free(fds != NULL ? fds[i] : fd, LOCK_OFD, SLOT0 + s->slot[i], 1);
+			lock_fcntl_free(
+				fds != NULL ? fds[i] : fd, LOCK_OFD, SLOTS_BYTE0 + s->slot[i], 1);
 		s->held = 0;
 		return bad(e);
 	}
@@ -290,55 +293,36 @@ void slots_ring(int fd)
 void slots_give(struct sem *s)
 {
 	for (unsigned i = 0; i < s->held; i++)
-		lock_fcntl_free(s->fd, LOCK_OFD, SLOT0 + s->slot[i], 1);
+		lock_fcntl_free(s->fd, LOCK_OFD, SLOTS_BYTE0 + s->slot[i], 1);
 	if (s->held > 0)
 		slots_ring(s->fd);
 	s->held = 0;
 }
 
-/* We have the turn. */
-static int wait_turn(struct sem *s, unsigned k, const int *fds, int32_t owner, int64_t deadline)
-{
-	struct watch w;
-	int r;
-	watch_start(&w);
-	for (;;) {
-		r = slots_gate(s);
-		if (r == 0) {
-			r = s->removed ? bad(ENOENT) : pick(s, k, fds, owner);
-			slots_ungate(s);
-		}
-		if (r == 0 || errno != EAGAIN || (r = watch_wait(&w, s, true, deadline)) < 0)
-			break;
-	}
-	return r;
-}
-
-int slots_take(struct sem *s, unsigned k, const int *fds, int32_t owner, int64_t deadline)
+int slots_try(struct sem *s, unsigned k, const int *fds, int32_t owner)
 {
 	if (slots_gate(s) < 0)
 		return -1;
-	int turn = -1, r;
-	if (deadline != DEADLINE_NOW)
-		turn = lock_fcntl(s->fd, LOCK_OFD, false, TURN, 1, DEADLINE_NOW, NULL);
-	if (s->removed)
-		r = bad(ENOENT);
-	else if (deadline == DEADLINE_NOW || turn == 0)
-		r = pick(s, k, fds, owner);
-	else
-		r = bad(k > s->n ? ERANGE : EAGAIN);
+	int r = s->removed ? bad(ENOENT) : slots_pick(s, k, fds, owner);
 	slots_ungate(s);
-	if (r < 0 && errno == EAGAIN && deadline != DEADLINE_NOW) {
-		shell_sleeps(s, true);
-		if (turn < 0)
-			turn = lock_fcntl(
-				s->fd, LOCK_OFD, false, TURN, 1, deadline, &s->call->stop);
-		r = turn < 0 ? -1 : wait_turn(s, k, fds, owner, deadline);
-		shell_sleeps(s, false);
-	}
-	if (turn == 0)
-		lock_fcntl_free(s->fd, LOCK_OFD, TURN, 1);
 	return r;
+}
+
+void slots_name_first(struct sem *s, bool ours)
+{
+	struct first f = {0};
+	if (ours)
+		f = (struct first){(uint32_t)getpid(), (uint32_t)proc_start(getpid())};
+	(void)fd_pwrite(s->fd, &f, sizeof f, offsetof(struct head, first));
+}
+
+bool slots_first_stopped(struct sem *s)
+{
+	struct first f;
+	struct task t;
+	return fd_pread(s->fd, &f, sizeof f, offsetof(struct head, first)) == sizeof f &&
+		f.pid > 0 && f.pid <= INT32_MAX && task_read((pid_t)f.pid, &t) == 0 &&
+		t.state == 'T' && (uint32_t)t.id.start == f.start;
 }
 
 int slots_resize(struct sem *s, unsigned n)
