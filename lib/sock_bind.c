@@ -1,5 +1,6 @@
 /* lib/sock_bind.c: see sock.h. A path with the right mode and owner from birth. */
 #define _GNU_SOURCE
+#include "apart.h"
 #include "fd.h"
 #include "object.h"
 #include "sock.h"
@@ -27,7 +28,6 @@ struct birth {
 	const struct addr_sa *sa;
 	bool clear_umask;
 	int64_t uid, gid;
-	volatile int err;
 };
 
 static void child_ids(const struct birth *b)
@@ -47,34 +47,31 @@ static void child_ids(const struct birth *b)
 	}
 }
 
-/* bind(2) in a child that shares our memory and descriptors' files but has a umask and file system
- * ids of its own. It makes system calls only and leaves by SYS_exit. */
-static __attribute__((noinline)) pid_t bind_in_child(struct birth *b)
+/* bind(2) in a child, which has a umask and file system ids of its own. */
+static int bind_there(void *arg)
 {
-	pid_t pid = vfork();
-	if (pid != 0)
-		return pid;
+	const struct birth *b = arg;
 	if (b->clear_umask)
 		syscall(SYS_umask, 0);
 	child_ids(b);
-	b->err = bind(b->fd, &b->sa->sa, b->sa->len) < 0 ? errno : 0;
-	syscall(SYS_exit, 0);
-	__builtin_unreachable();
+	return bind(b->fd, &b->sa->sa, b->sa->len) < 0 ? errno : 0;
 }
 
 static int bind_apart(struct birth *b)
 {
 	sigset_t all, old;
+	int st = 0;
+	pid_t pid;
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &old);
-	b->err = EIO;
-	pid_t pid = bind_in_child(b);
-	int err = pid < 0 ? errno : b->err, st;
+	int err = apart(bind_there, b, -1, &pid);
+	if (err < 0)
+		err = errno;
 	while (pid > 0 && waitpid(pid, &st, 0) < 0 && errno == EINTR)
 		;
 	sigprocmask(SIG_SETMASK, &old, NULL);
-	errno = err;
-	return err == 0 ? 0 : -1;
+	errno = err != 0 ? err : EIO;
+	return err == 0 && st == 0 ? 0 : -1;
 }
 
 /* Give the newborn PATH what birth could not, and note which file it is. */

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "spawn.h"
 
+#include "apart.h"
 #include "sig.h"
 
 #include <errno.h>
@@ -26,8 +27,6 @@ struct child {
 	size_t *uses;   /* per descriptor up to .top: how many entries are still made from it */
 	int top;        /* the highest .to */
 	pid_t parent;
-	volatile int err, execed;
-	volatile bool shared; /* the child writes into our memory, as after a real vfork(2) */
 };
 
 static size_t count(const char *const *list)
@@ -262,21 +261,16 @@ static int become(struct child *c)
 	return err;
 }
 
-/* A function of its own, so that nothing of spawn() lives in the frame that both run in. */
-static __attribute__((noinline)) pid_t fork_child(struct child *c)
+/* Added to an errno: execve(2) gave it. */
+#define EXECED 0x10000
+
+static int start(void *arg)
 {
-	pid_t pid = vfork();
-	if (pid != 0)
-		return pid;
-	c->shared = true;
-	c->err = c->s->hook != NULL ? c->s->hook(c->s->hook_arg) : 0;
-	if (c->err == 0)
-		c->err = become(c);
-	if (c->err == 0) {
-		c->execed = 1;
-		c->err = search_exec(c);
-	}
-	_exit(127);
+	struct child *c = arg;
+	int err = c->s->hook != NULL ? c->s->hook(c->s->hook_arg) : 0;
+	if (err == 0)
+		err = become(c);
+	return err != 0 ? err : search_exec(c) | EXECED;
 }
 
 void spawn_reap(pid_t pid)
@@ -304,12 +298,11 @@ int spawn(const struct spawn *s, pid_t *pid, int *execed)
 		/* Until it has reset them, the child must not run our handlers. By system call: musl's
 		 * function would give the mask back without RTMIN. */
 		sig_change(SIG_BLOCK, SIG_ALL, &old);
-		*pid = fork_child(&c);
-		err = *pid < 0 ? errno : c.shared ? c.err : ENOSYS;
-		/* An emulator's vfork(2) may share no memory: nothing of what the child did is known here. */
-		if (*pid > 0 && !c.shared)
-			kill(*pid, SIGKILL);
-		*execed = c.execed;
+		err = apart(start, &c, c.top, pid);
+		if (err < 0)
+			err = errno;
+		*execed = (err & EXECED) != 0;
+		err &= ~EXECED;
 		if (*pid > 0 && err != 0)
 			spawn_reap(*pid);
 		sig_change(SIG_SETMASK, old, NULL);

@@ -153,6 +153,23 @@ one_dies() {
 	[[ $stderr == "ipc-event set: "* ]]
 	status 125 emulated ipc-lock run l -- true
 	[[ $stderr == "ipc-lock run: start true: "* ]]
-	status 125 emulated ipc-pipe run -- /nonexistent -- true
-	[[ -n $stderr ]]
+}
+
+@test "qemu: a command is started once, or its failure is told apart from the command's" {
+	need_qemu
+	emulated ipc-pipe run -- sh -c 'echo started >>n; echo hi' -- cat >out
+	[[ $(<out) == hi && $(<n) == started ]]
+	status 3 emulated ipc-pipe run -- echo -- sh -c 'exit 3'
+	status 127 emulated ipc-pipe run -- /nonexistent -- true
+	[[ $stderr == "ipc-pipe run: execute /nonexistent: No such file or directory" ]]
+	: >plain
+	status 126 emulated ipc-pipe run -- ./plain -- true
+}
+
+@test "qemu: a socket has its mode from birth" {
+	need_qemu
+	bg emulated ipc-sock serve -m 640 ./s -- cat
+	until_true ipc-sock wait -n ./s
+	[[ $(stat -c %a s) == 640 ]]
+	[[ $(echo hi | ipc-sock connect ./s) == hi ]]
 }

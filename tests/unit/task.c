@@ -224,6 +224,8 @@ static void starts(void)
 	OK(started((char *[]){script, NULL}, "/dev/null:/nowhere", &err) < 0 && err == ENOENT);
 	struct spawn s = {.argv = (char *[]){sh, NULL}, .hook = refuse};
 	OK(spawn(&s, &pid, &execed) == EXDEV && execed == 0);
+	s = (struct spawn){.argv = (char *[]){(char[]){"no-such-command"}, NULL}};
+	OK(spawn(&s, &pid, &execed) == ENOENT && execed == 1);
 	/* Two that change places, with nothing above to keep one in. */
 	int a = open("/dev/null", O_RDONLY | O_CLOEXEC),
 	    b = open("/dev/zero", O_RDONLY | O_CLOEXEC);
