@@ -188,7 +188,27 @@ need_refuse() {
 	refuse splice ENOSYS -- true || skip "no filter of system calls can be set here"
 }
 
-# need WHAT...: skip the test, naming what is missing: root, refuse, userns (an ordinary user's namespaces), or a program.
+# word_bits: 32 or 64: the word size of the programs under test, which is the class in their ELF header.
+word_bits() {
+	echo $((32 * $(od -An -tu1 -j4 -N1 "$BIN/ipcbox")))
+}
+
+# same_word: they have the word size of this machine's other programs: glibc's sem_t is the same, for example, and
+# ipc-ls sees what a system call waits for.
+same_word() {
+	[[ $(word_bits) == "$(getconf LONG_BIT)" ]]
+}
+
+# peer_gcc ARG...: gcc for a partner with the word size of the programs under test.
+peer_gcc() {
+	need gcc
+	local other=()
+	same_word || other=(-m"$(word_bits)" -idirafter "/usr/include/$(gcc -print-multiarch)")
+	gcc "${other[@]}" "$@"
+}
+
+# need WHAT...: skip the test, naming what is missing: root, refuse, userns (an ordinary user's
+# namespaces), word (partners that are not built here have our word size), or a program.
 need() {
 	local c
 	for c in "$@"; do
@@ -198,6 +218,7 @@ need() {
 		nobody) nobody_gets_here || skip "another user does not get to the programs here" ;;
 		sight) sight || skip "processes of other users cannot be looked into" ;;
 		nobody_python) nobody_python -c '' 2>/dev/null || skip "another user finds no python3" ;;
+		word) same_word || skip "the programs at the other end have another word size" ;;
 		userns) unshare -Ur true 2>/dev/null || skip "no user namespace can be made here" ;;
 		*) command -v "$c" >/dev/null || skip "$c is not installed" ;;
 		esac

@@ -297,9 +297,10 @@ sysv_depth() { ipc-mq stat -J "$K" | sed 's/.*"messages":\([0-9]*\).*/\1/'; }
 	need_strace
 	status 71 strace -o log -e inject=mq_open:error=EMFILE ipc-mq create "$Q"
 	[[ $stderr == *"RLIMIT_MSGQUEUE (ulimit -q) is "* ]]
-	local first
+	local first call # fcntl64 where a program has 32 bits
+	call=$(grep -o '^fcntl[0-9]*' log | head -n 1)
 	first=$(grep '^fcntl' log | grep -n 'F_DUPFD_CLOEXEC, 3)' | cut -d: -f1)
-	status 71 strace -o log -e inject=mq_open:error=EMFILE -e "inject=fcntl:error=EMFILE:when=$first" ipc-mq create "$Q"
+	status 71 strace -o log -e inject=mq_open:error=EMFILE -e "inject=$call:error=EMFILE:when=$first" ipc-mq create "$Q"
 	[[ $stderr == *"RLIMIT_NOFILE (ulimit -n) is $(ulimit -n)" ]]
 }
 

@@ -40,7 +40,7 @@ holder() { # hold SEM in the background with CMD's pid in ./cmd.pid: options bef
 # sem_t of the system's C library, whatever ipc-sem is linked with
 c_sem() {
 	need gcc
-	[[ -x $IPCBOX_BUILD/t-sem ]] || {
+	[[ $IPCBOX_BUILD/t-sem -nt $IPCBOX_BUILD/flags ]] || {
 		cat >csem.c <<-'EOF'
 			#define _GNU_SOURCE
 			#include <errno.h>
@@ -64,7 +64,7 @@ c_sem() {
 				return 0;
 			}
 		EOF
-		gcc -O2 -o "t-sem.$$" csem.c -pthread && mv "t-sem.$$" "$IPCBOX_BUILD/t-sem"
+		peer_gcc -O2 -o "t-sem.$$" csem.c -pthread && mv "t-sem.$$" "$IPCBOX_BUILD/t-sem"
 	}
 	CSEM=$IPCBOX_BUILD/t-sem
 }
@@ -314,7 +314,7 @@ c_sem() {
 		[[ $n == 2 ]] || { bg ipc-sem run -w 60 s -- true; first=$!; until_true waiting s 1; }
 	done
 	status 124 ipc-sem run -w 0 s -- true
-	[[ $stderr == *"wait for s: "* ]]
+	[[ $stderr == *"wait for s "* ]]
 	status 75 ipc-sem run -n s -- true
 	status 9 ipc-sem run -n -E 9 s -- true
 	: >fifo
@@ -844,7 +844,7 @@ c_sem() {
 	status 66 ipc-sem get "$P"
 	status 66 ipc-sem wait "$P"
 	status 0 ipc-sem create --value 2 -m 640 "$P"
-	[[ $(stat -c %a:%s /dev/shm/sem."${P#posix:/}") == 640:32 ]]
+	[[ $(stat -c %a:%s /dev/shm/sem."${P#posix:/}") == 640:$(($(word_bits) / 2)) ]]
 	status 73 ipc-sem create -x "$P"
 	status 0 ipc-sem wait "$P"
 	status 0 ipc-sem try "$P"
@@ -910,7 +910,7 @@ c_sem() {
 }
 
 @test "posix: python's ctypes at the other end" {
-	need python3
+	need python3 word
 	n=${P#posix:}
 	ipc-sem create --value 0 "$P"
 	cat >py <<-'EOF'

@@ -12,11 +12,9 @@
 #include <string.h>
 #include <sys/msg.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
-/* What the kernel adds to each message: its header and a node of the tree (ipc/mqueue.c, both six
- * words). */
-#define OVERHEAD ((uint64_t)(12 * sizeof(long)))
 #define HARD_DEPTH 65536     /* HARD_MSGMAX: not even root gets more */
 #define HARD_SIZE (16 << 20) /* HARD_MSGSIZEMAX */
 
@@ -34,6 +32,15 @@ int64_t mq_sysctl(const char *name, int64_t otherwise)
 	return n;
 }
 
+/* What the kernel adds to each message: its header and a node of the tree (ipc/mqueue.c, both six
+ * words of the kernel's: it may have 64 bits where we have 32). */
+static uint64_t overhead(void)
+{
+	struct utsname u;
+	bool wide = sizeof(long) == 8 || (uname(&u) == 0 && strstr(u.machine, "64") != NULL);
+	return wide ? 12 * 8 : 12 * 4;
+}
+
 struct sum {
 	uid_t uid;
 	uint64_t queues, bytes;
@@ -46,14 +53,14 @@ static int add(void *arg, const char *name, const struct info *info)
 	if (info->uid != sum->uid || info->depth == 0)
 		return 0;
 	sum->queues++;
-	sum->bytes += info->depth * (info->size + OVERHEAD);
+	sum->bytes += info->depth * (info->size + overhead());
 	return 0;
 }
 
 /* RLIMIT_MSGQUEUE, which is for all queues of a user together. */
 static int over_rlimit(struct queue *q, uint32_t depth, uint32_t size)
 {
-	uint64_t each = size + OVERHEAD, cost = depth * each;
+	uint64_t each = size + overhead(), cost = depth * each;
 	struct rlimit lim = {0};
 	struct sum sum = {.uid = getuid()};
 	char room[64] = "nothing", others[128] = "";
@@ -78,7 +85,7 @@ static int over_rlimit(struct queue *q, uint32_t depth, uint32_t size)
 		"create %s: it costs %llu bytes (%llu x (%llu + %llu)), but RLIMIT_MSGQUEUE (ulimit -q) is "
 		"%llu%s; %s would fit",
 		q->name, (unsigned long long)cost, (unsigned long long)depth,
-		(unsigned long long)size, (unsigned long long)OVERHEAD,
+		(unsigned long long)size, (unsigned long long)overhead(),
 		(unsigned long long)lim.rlim_cur, others, room);
 }
 
