@@ -99,7 +99,10 @@ static void draw(struct progress *p, int64_t now, bool last)
 		double part = (double)p->done / (double)p->total;
 		part = part > 1 ? 1 : part;
 		char eta[24];
-		span(speed > 0 && part < 1 ? (double)(p->total - p->done) / speed : 0, eta);
+		if (speed > 0 || part >= 1)
+			span(part < 1 ? (double)(p->total - p->done) / speed : 0, eta);
+		else
+			strcpy(eta, "-");
 		snprintf(tail, sizeof tail, " %3.0f%%  %s %s", part * 100, last ? "in" : "ETA",
 			last ? time : eta);
 		size_t room = strlen(done) + strlen(rate) + strlen(tail) + 8;

@@ -104,7 +104,7 @@ static void drawn(uint64_t done, uint64_t total, int64_t seconds, const char *wa
 	int fd = unit_file("", 0);
 	progress_start(&p, fd, true, total);
 	p.started -= seconds * NS_PER_S;
-	p.drawn = p.started;
+	p.drawn = p.since = p.started;
 	progress_add(&p, done);
 	OK(pread(fd, text, sizeof text - 1, 0) > 0);
 	OKF(strstr(text, want) != NULL && strchr(text, '\r') == NULL, "\"%s\", not \"%s\"", text,
@@ -122,6 +122,8 @@ static void progress(void)
 	drawn(1000, 100000, 100, "ETA 2h45m");
 	drawn(50000, 100000, 300, "50%  ETA 5m00s");
 	drawn(2000, 1000, 6, "100%");
+	drawn(0, 1000, 6, "0B/s  [>"); /* a stall: nobody knows when it ends */
+	drawn(0, 1000, 6, "ETA -");
 }
 
 static void copies(void)
