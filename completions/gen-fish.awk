@@ -1,8 +1,8 @@
 # completions/gen-fish.awk: the records as fish's complete commands.
 
 function quoted(s) {
-	gsub(/\\/, "\\\\", s)
-	gsub(/'/, "\\'", s)
+	# A backslash before & is the one that every awk writes the same.
+	gsub(/[\\']/, "\\\\&", s)
 	return "'" s "'"
 }
 

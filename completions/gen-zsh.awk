@@ -2,11 +2,9 @@
 
 # Text inside '...' and [...] of a specification.
 function quoted(s) {
-	gsub(/\\/, "\\\\\\\\", s)
-	gsub(/\[/, "\\\\[", s)
-	gsub(/\]/, "\\\\]", s)
-	gsub(/:/, "\\\\:", s)
-	gsub(/'/, "'\\''", s)
+	# A backslash before & is the one that every awk writes the same.
+	gsub(/[][\\:]/, "\\\\&", s)
+	gsub(/'/, "&\\\\&&", s)
 	return s
 }
 

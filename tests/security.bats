@@ -137,6 +137,7 @@ os.setxattr(sys.argv[1], "security.capability", struct.pack("<5I", 0x02000001, 1
 
 @test "\$IPC_DIR of root is good for others when it is sticky; without leave to write nothing is made" {
 	need_root
+	need nobody
 	place
 	mkdir -m 1777 "$P/all"
 	mkdir -m 755 "$P/roots"
