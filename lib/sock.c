@@ -159,7 +159,10 @@ static bool handed_on(const struct sock_bound *b, const struct stat *st)
 	struct peer peer;
 	snprintf(a.path, sizeof a.path, "%s", b->path);
 	int found = sockdiag_find(&a, st, &d);
-	return found > 0 || (found < 0 && probe(b->path, b->type, &peer) == FOUND_LIVE);
+	/* Connections of ours bear its name, too. */
+	if (found > 0)
+		return d.listening || b->type == SOCK_DGRAM;
+	return found < 0 && probe(b->path, b->type, &peer) == FOUND_LIVE;
 }
 
 static void undo_release(void *bound, intptr_t n)
@@ -167,13 +170,17 @@ static void undo_release(void *bound, intptr_t n)
 	struct sock_bound *b = bound;
 	struct stat st = {.st_dev = b->dev, .st_ino = b->ino};
 	(void)n;
-	/* Closed first: only then the kernel knows of others. Who takes the path for dead now removes it under
-	 * the same lock, and makes another file. */
 	bool ours = b->ino != 0 && b->path != NULL;
-	int lock = ours ? lock_dir(b->path, NULL) : -1;
-	fd_close(b->fd);
-	if (ours && !handed_on(b, &st))
+	/* One that was lent is closed first: only then the kernel knows of others. Who takes the path for
+	 * dead now removes it under the same lock, and makes another file. Otherwise nobody takes the
+	 * path for dead while the socket is open. */
+	int lock = ours && b->lent ? lock_dir(b->path, NULL) : -1;
+	if (b->lent)
+		fd_close(b->fd);
+	if (ours && !(b->lent && handed_on(b, &st)))
 		(void)object_unlink(AT_FDCWD, b->path, &st, 0);
+	if (!b->lent)
+		fd_close(b->fd);
 	fd_close(lock);
 	b->dev = 0;
 	b->ino = 0;

@@ -44,6 +44,7 @@ struct sock_bound {
 	int type;
 	bool listens;   /* stream and seqpacket */
 	bool inherited; /* from fd:N or $LISTEN_FDS: its path is not ours to remove */
+	bool lent;  /* a command had it, and may have handed it on: then the path is not removed */
 	char *path; /* what is removed at the end, if it is still ours (device and inode); or NULL */
 	dev_t dev;
 	ino_t ino;

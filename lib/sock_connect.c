@@ -281,7 +281,7 @@ int sock_connect_failed(struct call *call, const struct addr *a, int type, int e
 	case ECONNREFUSED:
 		if (a->is_path && stat(a->path, &st) == 0 && !S_ISSOCK(st.st_mode))
 			return call_fail(
-				call, ST_EXISTS, 0, "connect %s: it is not a socket", a->text);
+				call, ST_DATA, 0, "connect %s: it is not a socket", a->text);
 		/* fall through */
 	default: return call_waited(call, errnum, "connect %s", a->text);
 	}

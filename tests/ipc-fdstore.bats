@@ -506,7 +506,7 @@ for i in range(400):
 @test "what is no store: 64 and 65, never a hang" {
 	need python3
 	: >file
-	status 69 ipc-fdstore ls ./file
+	status 65 ipc-fdstore ls ./file
 	status 64 ipc-fdstore ls tcp:127.0.0.1:1
 	status 64 ipc-fdstore serve tcp:127.0.0.1:1
 	ready ipc-sock serve --ready-fd 8 --echo ./stream

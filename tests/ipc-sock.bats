@@ -307,7 +307,7 @@ s.sendall(b"x"); print(s.recv(10).decode())' $$) == x ]]
 	status 69 ipc-sock connect "tcp:127.0.0.1:$PORT"
 	status 64 ipc-sock connect "tcp:::1:$PORT"
 	status 64 ipc-sock connect tcp:localhost
-	status 66 ipc-sock connect tcp:127.0.0.1:99999
+	status 64 ipc-sock connect tcp:127.0.0.1:99999
 }
 
 @test "s6-ipcserver-access chains as a handler; s6-ipcclient is a client" {

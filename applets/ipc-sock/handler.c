@@ -325,6 +325,7 @@ int server_listen_fds(struct server *s)
 	s->scratch = (char *)a; /* freed with the server */
 	a->s = s;
 	a->fd = s->bound->fd;
+	s->bound->lent = true;
 	a->child.ended = server_ended;
 	a->child.watch.fd = -1;
 	s->loop.stopped = stop_command;
