@@ -106,6 +106,12 @@ const char *proc_command(pid_t pid, char *buf, size_t size)
 	return buf;
 }
 
+bool proc_stopped(pid_t pid)
+{
+	struct task t;
+	return task_read(pid, &t) == 0 && (t.state == 'T' || t.state == 't');
+}
+
 /* The next word of a line into BUF, cut at SIZE; what follows it. */
 static const char *word(const char *p, char *buf, size_t size)
 {

@@ -43,6 +43,8 @@ int proc_boot_bytes(unsigned char id[16]);
 /* The command of PID: its arguments joined by blanks, cut at SIZE with "...", control characters
  * shown as ?; its name in brackets when it has none; "?" when not visible. Returns BUF. */
 const char *proc_command(pid_t pid, char *buf, size_t size);
+/* Is PID stopped, as by ^Z? It keeps what it holds, and does nothing until it goes on. */
+bool proc_stopped(pid_t pid);
 
 /* Call FN for every process that has the file ST open (device and inode), once for each, with one
  * of its descriptors. LOCKED: instead once for each lock that a process holds on it through one of

@@ -296,10 +296,11 @@ static int refused(struct call *call, const struct dotlock *d, const struct dotl
 		return call_fail(call, errnum == EAGAIN ? ST_BUSY : ST_TIMEOUT, 0,
 			"%s: busy: another takes it over", d->text);
 	return call_fail(call, errnum == EAGAIN ? ST_BUSY : ST_TIMEOUT, 0,
-		"%s: %s: held by %ld (%s)%s%s since %s%s", d->text,
+		"%s: %s: held by %ld (%s%s)%s%s since %s%s", d->text,
 		errnum == EAGAIN ? "busy" : "timed out", (long)o->pid,
 		o->here ? proc_command(o->pid, command, sizeof command) : "not visible",
-		o->here ? "" : " on ", o->here ? "" : o->host, num_time_text(o->since, t),
+		o->here && proc_stopped(o->pid) ? ", stopped" : "", o->here ? "" : " on ",
+		o->here ? "" : o->host, num_time_text(o->since, t),
 		o->reboot ? ", of another boot; remove it by hand if it is left over" : "");
 }
 

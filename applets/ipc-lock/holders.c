@@ -181,6 +181,7 @@ static void describe(struct call *call, struct holders *h)
 		if (x->since == 0)
 			x->since = started(keeper > 0 ? keeper : x->pid);
 		x->command = command_of(call, x->pid);
+		x->stopped = proc_stopped(x->pid);
 	}
 }
 
@@ -256,8 +257,9 @@ const char *holders_text(struct call *call, const struct lock *l)
 			continue;
 		}
 		const char *cut = strlen(x->command) > 100 ? "..." : "";
-		text = call_fmt(call, "%s%s %ld (%.100s%s)%s%s", text, shown++ > 0 ? "," : " by",
-			(long)x->pid, x->command, cut, x->since > 0 ? " since " : "",
+		text = call_fmt(call, "%s%s %ld (%.100s%s%s)%s%s", text, shown++ > 0 ? "," : " by",
+			(long)x->pid, x->command, cut, x->stopped ? ", stopped" : "",
+			x->since > 0 ? " since " : "",
 			x->since > 0 ? num_time_text(x->since, t) : "");
 	}
 	if (more > 0 && text != NULL)
@@ -286,6 +288,7 @@ static void add_waiter(struct waiting *w, pid_t pid, unsigned family)
 		return;
 	*x = (struct holder){.next = w->list, .pid = pid, .families = family};
 	x->command = command_of(w->call, pid);
+	x->stopped = proc_stopped(pid);
 	w->list = x;
 }
 

@@ -82,6 +82,7 @@ struct holder {
 	uint64_t start, end; /* end UINT64_MAX: to the end of the file */
 	int64_t since;       /* CLOCK_REALTIME, seconds; 0: not known */
 	const char *command;
+	bool stopped; /* as by ^Z */
 };
 struct holders {
 	struct holder *list;

@@ -189,7 +189,7 @@ static void row(struct call *call, struct table *t, const struct holder *h, cons
 	table_cell(t, family_words(call, h->families));
 	table_cell(t, range_words(call, h));
 	table_cell(t, h->since > 0 ? num_time_text(h->since, since) : "-");
-	table_cell(t, h->command);
+	table_fmt(t, "%s%s", h->command, h->stopped ? " (stopped)" : "");
 }
 
 struct found {
@@ -237,6 +237,7 @@ static void json_holder(struct json *j, const struct holder *h, bool waits)
 	json_open(j, NULL, '{');
 	json_int(j, "pid", h->pid);
 	json_str(j, "command", h->command);
+	json_bool(j, "stopped", h->stopped);
 	json_open(j, "families", '[');
 	if ((h->families & LOCK_OFD) != 0)
 		json_str(j, NULL, "ofd");
@@ -296,6 +297,7 @@ static bool stat_dotlock(struct call *call, const struct lock *l, struct found *
 		.pid = owner.pid, .write = true, .end = UINT64_MAX, .since = owner.since};
 	x->command = owner.here ? call_strdup(call, proc_command(owner.pid, buf, sizeof buf))
 				: call_fmt(call, "? on %s", owner.host);
+	x->stopped = owner.here && proc_stopped(owner.pid);
 	f->h.list = x;
 	f->state = "exclusive (dotlock)";
 	return true;

@@ -3,6 +3,7 @@
 #include "ls.h"
 
 #include "num.h"
+#include "proc.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -94,14 +95,18 @@ static void put_process(struct text *t, const struct inv_proc *proc, const char 
 {
 	const char *cmd = proc->command != NULL ? proc->command : "?";
 	size_t len = cmd[0] == '[' ? strlen(cmd) : strcspn(cmd, " ");
-	for (size_t i = len; cmd[0] != '[' && i > 0; i--)
+	/* "postgres: walwriter": setproctitle(3) */
+	bool title = len > 0 && cmd[len - 1] == ':';
+	if (title)
+		len = strlen(cmd);
+	for (size_t i = len; cmd[0] != '[' && !title && i > 0; i--)
 		if (cmd[i - 1] == '/') {
 			cmd += i;
 			len -= i;
 			break;
 		}
-	put(t, "%s%ld %.*s%s", t->len > 0 ? ", " : "", (long)proc->pid, len < 40 ? (int)len : 40,
-		cmd, what);
+	put(t, "%s%ld %.*s%s%s", t->len > 0 ? ", " : "", (long)proc->pid, len < 40 ? (int)len : 40,
+		cmd, proc_stopped(proc->pid) ? " stopped" : "", what);
 }
 
 static void put_users(struct text *t, const struct inv_object *o, bool waiters, const char *what)

@@ -1,5 +1,6 @@
 /* applets/ipc-sem/open.c: open the semaphore that a word names, of whichever kind, and say what went wrong. */
 #define _GNU_SOURCE
+#include "proc.h"
 #include "sem.h"
 
 #include <errno.h>
@@ -184,6 +185,16 @@ struct sem *sem_open_word(struct call *call, const char *word, unsigned flags, u
 	return NULL;
 }
 
+/* "process 1 (CMD)", or "process 1 (CMD), stopped" */
+static const char *name_holder(struct call *call, const struct claim *c)
+{
+	pid_t pid = c->owner > 0 ? c->owner : c->pid;
+	const char *text = call_fmt(call, "process %ld%s%s%s%s", (long)pid,
+		*c->command != 0 ? " (" : "", c->command, *c->command != 0 ? ")" : "",
+		proc_stopped(pid) ? ", stopped" : "");
+	return text != NULL ? text : "a process";
+}
+
 /* " (held by process 1 (CMD), ...)": those of slots that are taken and claimed; or nothing. */
 static const char *name_holders(struct sem *s)
 {
@@ -195,10 +206,8 @@ static const char *name_holders(struct sem *s)
 		if (slots_taken(s, i) <= 0 || !slots_claimed(s, i, &c))
 			continue;
 		if (named++ < 3)
-			text = call_fmt(call, "%s%sprocess %ld%s%s%s", text,
-				named == 1 ? " (held by " : ", ",
-				(long)(c.owner > 0 ? c.owner : c.pid), *c.command != 0 ? " (" : "",
-				c.command, *c.command != 0 ? ")" : "");
+			text = call_fmt(call, "%s%s%s", text, named == 1 ? " (held by " : ", ",
+				name_holder(call, &c));
 		else
 			more++;
 	}

@@ -90,20 +90,18 @@ static void put_holder(struct seen *x, unsigned slot)
 	/* The claim names the supervisor, or the keeper; when that is gone, whoever holds the lock. */
 	if (known && (pid == 0 || proc_start(c.pid) != 0))
 		pid = c.pid;
-	const char *command = known && c.owner > 0 ? proc_command(c.owner, buf, sizeof buf)
-		: known && c.command[0] != '\0'    ? c.command
-						   : proc_command(pid, buf, sizeof buf);
+	pid_t who = known && c.owner > 0 ? c.owner : pid;
+	const char *command = known && c.owner <= 0 && c.command[0] != '\0'
+		? c.command
+		: proc_command(who, buf, sizeof buf);
 	if (known)
 		num_time_text(c.since, when);
 	if (x->json == NULL) {
 		table_fmt(x->table, "%u", slot);
 		table_fmt(x->table, "%ld", (long)pid);
-		if (known && c.owner > 0)
-			table_fmt(x->table, "%ld", (long)c.owner);
-		else
-			table_cell(x->table, "-");
+		table_fmt(x->table, known && c.owner > 0 ? "%ld" : "-", (long)c.owner);
 		table_cell(x->table, when);
-		table_cell(x->table, command);
+		table_fmt(x->table, "%s%s", command, proc_stopped(who) ? " (stopped)" : "");
 		return;
 	}
 	json_open(x->json, NULL, '{');
@@ -115,6 +113,7 @@ static void put_holder(struct seen *x, unsigned slot)
 		json_null(x->json, "owner");
 	json_str(x->json, "since", known ? when : NULL);
 	json_str(x->json, "command", command);
+	json_bool(x->json, "stopped", proc_stopped(who));
 	json_close(x->json, '}');
 }
 
