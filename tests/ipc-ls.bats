@@ -622,10 +622,52 @@ assert any(o['name'] == 'f' and o['event'] == 'present' and o['time'] for o in l
 	need python3
 	for i in 1 2 3 4 5 6 7 8 9 10 11 12; do ipc-fifo create "f$i"; done
 	TERM=xterm on_tty 80 10 timeout 60 ipc-ls -q --watch -w 0.3 --interval 100ms -t fifo || [[ $? == 124 ]]
-	grep -qF $'\033[2J\033[H' tty.out
+	[[ $(head -c 11 tty.out) == $'\033[?1049h\033[H' && $(grep -oF $'\033[?1049l' tty.out | wc -l) == 1 ]]
 	[[ $(grep -oF $'\033[H' tty.out | wc -l) -ge 2 ]]
 	grep -q '\.\.\. .* more' tty.out
 	[[ $(awk 'BEGIN { RS = "\033\\[H" } { n = gsub(/\n/, "\n"); if (n > m) m = n } END { print m }' tty.out) -le 10 ]]
+}
+
+@test "--watch: q ends it, ^Z stops it, and the terminal is as it was each time" {
+	need python3
+	mkfifo a
+	PYTHONPATH=$ROOT/tests PYTHONDONTWRITEBYTECODE=1 TERM=xterm timeout 60 python3 -c '
+from terminal import *
+t = Terminal("bash", "--norc", "--noprofile", "--noediting", "-i")
+t.until(PROMPT)
+mode = termios.tcgetattr(t.fd)
+t.say("export TERM=xterm; ipc-ls -q --watch -t fifo")
+t.until("\x1b[?1049h")
+t.until("objects")
+t.press(b"\x1a")
+t.until("\x1b[?1049l")
+t.until("topped")
+t.until(PROMPT)
+t.say("fg")
+t.until("\x1b[?1049h")
+t.until("objects")
+t.press(b"q")
+t.until("\x1b[?1049l")
+t.ask("echo status $?")
+t.until("status 0")
+assert termios.tcgetattr(t.fd) == mode'
+}
+
+@test "a narrow terminal does not cut off that somebody waits" {
+	need python3
+	mkfifo up
+	bg ipc-lock run ./l -- sh -c 'echo >up; exec sleep 600'
+	local holder=$!
+	read -r _ <up
+	bg ipc-lock run ./l -- true
+	local waiter=$!
+	until_true eval '[[ $(ipc-ls -q -o waiters --noheadings --pid '$holder') == *ipc-lock* ]]'
+	TERM=xterm NO_COLOR=1 on_tty 28 10 timeout 60 ipc-ls -q -o kind,users --pid $holder
+	grep -q 'waits' tty.out || { cat tty.out; false; }
+	TERM=xterm NO_COLOR=1 on_tty 22 10 timeout 60 ipc-ls -q -o kind,users --pid $holder
+	grep -q 'waits' tty.out || { cat tty.out; false; }
+	kill $holder
+	wait $waiter
 }
 
 @test "thousands of objects, names of any length, unknown files; -b says bytes" {

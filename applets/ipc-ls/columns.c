@@ -234,8 +234,9 @@ const char *ls_cell(
 	case COL_CREATED: put_time(&t, o->created); break;
 	case COL_USED: put_time(&t, o->last); break;
 	case COL_USERS:
-		put_users(&t, o, false, "waits");
+		/* Who waits comes first: a narrow terminal cuts at the end. */
 		put_users(&t, o, true, " waits");
+		put_users(&t, o, false, "waits");
 		break;
 	case COL_HOLDERS: put_users(&t, o, false, ""); break;
 	case COL_WAITERS: put_users(&t, o, true, ""); break;

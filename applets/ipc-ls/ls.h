@@ -2,6 +2,8 @@
 #ifndef IPC_LS_H
 #define IPC_LS_H
 
+#include <termios.h>
+
 #include "call.h"
 #include "inventory.h"
 
@@ -89,5 +91,18 @@ const char *ls_clean(struct inv *inv, const char *s);
 void ls_json_object(struct ls *ls, struct json *j, struct inv *inv, const struct inv_object *o,
 	const char *event);
 int ls_watch(struct ls *ls); /* watch.c */
+
+/* screen.c: the alternate screen of the terminal FD, and its keys. All zeros at first. */
+struct screen {
+	int fd;
+	bool on, keys;
+	struct termios mode; /* as it was */
+};
+void screen_enter(struct screen *s, int fd);
+/* Give the terminal back as it was; nothing when that is done. */
+void screen_leave(struct screen *s);
+/* Until DEADLINE or a key. */
+enum screen_key { SCREEN_TIME, SCREEN_QUIT, SCREEN_STOPPED };
+enum screen_key screen_wait(struct screen *s, int64_t deadline, const struct stop *stop);
 
 #endif

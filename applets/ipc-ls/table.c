@@ -106,6 +106,16 @@ static void put_cut(struct out *out, const char *s, size_t w)
 	out_str(out, "\xe2\x80\xa6");
 }
 
+/* The same, but that somebody WAITS is not cut off. */
+static void put_users_cut(struct out *out, const char *s, size_t w, bool waits)
+{
+	static const char word[] = " waits";
+	bool marks = waits && width(s) > w && w > sizeof word;
+	put_cut(out, s, marks ? w - (sizeof word - 1) : w);
+	if (marks)
+		out_str(out, word);
+}
+
 static const char *color_of(const struct ls *ls, enum column col, const struct inv_object *o)
 {
 	if (!ls->color)
@@ -144,7 +154,8 @@ static void put_row(struct ls *ls, const struct grid *g, size_t row, const struc
 			out_char(out, ' ');
 		if (color != NULL && *s != '\0')
 			out_str(out, color);
-		put_cut(out, s, g->widths[c] < w ? g->widths[c] : w);
+		put_users_cut(out, s, g->widths[c] < w ? g->widths[c] : w,
+			o != NULL && ls->cols[c] == COL_USERS && o->nwaiters > 0);
 		if (color != NULL && *s != '\0')
 			out_str(out, PLAIN);
 		for (size_t i = 0; !kind->right && c < last && i < pad; i++)

@@ -95,7 +95,7 @@ static void log_changes(struct ls *ls, const struct rows *was, const struct rows
 	}
 }
 
-static int redraw(struct ls *ls, const struct rows *rows, bool first)
+static int redraw(struct ls *ls, const struct rows *rows)
 {
 	struct out *out = &ls->call->out;
 	struct winsize ws;
@@ -105,12 +105,32 @@ static int redraw(struct ls *ls, const struct rows *rows, bool first)
 		ls->rows = ws.ws_row;
 	}
 	unsigned max = ls->rows > 4 ? ls->rows - 3 : 1;
-	out_str(out, first ? "\033[2J\033[H" : "\033[H");
+	out_str(out, "\033[H");
 	int status = ls_table(ls, rows, max, true);
 	if (rows->n > max)
 		out_fmt(out, "... %zu more, ", rows->n - max);
 	out_fmt(out, "%zu objects, %s\033[K\n\033[J", rows->n, num_time_text(rows->inv->now, time));
 	return status;
+}
+
+static void undo_screen(void *arg, intptr_t n)
+{
+	(void)n;
+	screen_leave(arg);
+}
+
+/* Wait for the next look. -1, or a status when it is the end. */
+static int next_look(struct ls *ls, struct screen *screen, int64_t next, int64_t deadline)
+{
+	struct call *call = ls->call;
+	enum screen_key key = screen_wait(screen, next < deadline ? next : deadline, &call->stop);
+	bool late = wait_now() >= deadline;
+	if (key == SCREEN_TIME && !late)
+		return -1;
+	screen_leave(screen);
+	return key == SCREEN_QUIT       ? ST_OK
+		: key == SCREEN_STOPPED ? call_waited(call, EINTR, "watch")
+					: call_waited(call, wait_expired(deadline), "watch");
 }
 
 int ls_watch(struct ls *ls)
@@ -119,12 +139,18 @@ int ls_watch(struct ls *ls)
 	struct rows was = {.inv = NULL}, now;
 	int64_t interval = call->opt[LS_INTERVAL].count > 0 ? call->opt[LS_INTERVAL].num : NS_PER_S;
 	int64_t deadline = call_deadline(call);
+	bool draws = ls->width > 0 && call->std[STD_JSON].count == 0;
+	struct screen *screen = call_alloc(call, sizeof *screen);
+	if (screen == NULL || call_undo(call, undo_screen, screen, 0) < 0)
+		return call_error(call, ENOMEM, "watch");
 	for (;;) {
 		int64_t next = wait_until(interval);
 		int status = ls_look(ls, &now);
-		if (status == 0 && ls->width > 0 && call->std[STD_JSON].count == 0)
-			status = redraw(ls, &now, was.inv == NULL);
-		else if (status == 0)
+		if (status == 0 && draws) {
+			screen_enter(screen, call->out.fd);
+			status = redraw(ls, &now);
+		}
+		if (status == 0 && !draws)
 			log_changes(ls, &was, &now);
 		if (status == 0)
 			status = call_flush(call);
@@ -133,10 +159,8 @@ int ls_watch(struct ls *ls)
 		was = now;
 		if (status != 0)
 			return status;
-		if (wait_poll(NULL, 0, next < deadline ? next : deadline, &call->stop) < 0 &&
-			errno == EINTR)
-			return call_waited(call, EINTR, "watch");
-		if (wait_now() >= deadline)
-			return call_waited(call, wait_expired(deadline), "watch");
+		status = next_look(ls, screen, next, deadline);
+		if (status >= 0)
+			return status;
 	}
 }
