@@ -181,22 +181,22 @@ void call_note(struct call *call, unsigned level, const char *fmt, ...)
 	va_end(ap);
 }
 
-void call_note_pidfd(struct call *call, int fd)
+bool call_says_waits(const struct call *call)
 {
-	if (call->refused || call->std[STD_VERBOSE].count == 0 || !wait_pidfd_refused(fd))
-		return;
-	call->refused = true;
-	call_note(call, 1,
-		"pidfd_open(2) is refused here: processes are named by /proc, and looked at for "
-		"their end");
+	const struct val *std = call->std;
+	return std[STD_VERBOSE].count > 0 && !call->waits && std[STD_NONBLOCK].count == 0 &&
+		(std[STD_TIMEOUT].count == 0 || std[STD_TIMEOUT].num > 0);
 }
 
-int call_pidfd(struct call *call, pid_t pid)
+void call_waits(struct call *call, const char *fmt, ...)
 {
-	int fd = call_own(call, wait_pidfd(pid)), e = errno;
-	call_note_pidfd(call, fd);
-	errno = e;
-	return fd;
+	va_list ap;
+	if (!call_says_waits(call))
+		return;
+	call->waits = true;
+	va_start(ap, fmt);
+	message(call, 0, fmt, ap);
+	va_end(ap);
 }
 
 int call_expired(const struct call *call, int errnum)

@@ -53,6 +53,7 @@ struct call {
 	char *const *command; /* NULL-terminated argv after "--", or NULL */
 	struct stop stop;     /* how waiting is interrupted; from the host */
 	struct host *host;    /* one that lives longer than this call (host.h), or NULL */
+	bool waits;           /* it was said what it waits for */
 	bool refused;         /* it was said that pidfd_open(2) is: once is enough */
 	bool told;            /* that stdout cannot be written to: once is enough */
 	bool ends;    /* the process ends with this call: signals that were blocked may stay so */
@@ -81,6 +82,10 @@ void call_warn(struct call *call, int errnum, const char *fmt, ...)
 /* Said only with -v given LEVEL times or more. */
 void call_note(struct call *call, unsigned level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* Will a wait of this call be said (-v, and it does wait)? Then a verb may try first without waiting. */
+bool call_says_waits(const struct call *call);
+/* Say, once in this call and before it sleeps, what it waits for. Only with -v. */
+void call_waits(struct call *call, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* ERRNUM, or ETIMEDOUT in place of EAGAIN unless -n was given: -w 0 does not wait either, but is a timeout. */
 int call_expired(const struct call *call, int errnum);
 /* The end of an unsuccessful wait: ST_TIMEOUT (ERRNUM ETIMEDOUT), ST_BUSY (EAGAIN), 128+N when a

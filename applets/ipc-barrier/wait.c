@@ -173,6 +173,7 @@ static int follow(
 		(void)break_it(call, b, gen, why, sizeof why, &locked);
 		return status;
 	}
+	call_waits(call, "waiting at %s: %u of %u came", b->m->obj.text, slot + 1, b->parties);
 	return sleep_out(call, b, gen, slot, deadline) < 0 ? gave_up(call, b, gen, errno)
 							   : ended(call, b, gen);
 }

@@ -45,6 +45,7 @@ static int wait_passing(struct call *call, struct mapped *m, const struct waiter
 			return 0;
 		if (gone)
 			return call_fail(call, ST_NOOBJ, 0, "%s: was removed", m->obj.text);
+		call_waits(call, "waiting for a set of %s", m->obj.text);
 		if (shared_wait(&m->shared, &ev->bell, bell, deadline, &call->stop) < 0)
 			return errno == EBADMSG /* mapped_done says so */
 				? ST_DATA

@@ -186,6 +186,7 @@ int fifo_open_write(struct call *call, struct fifo *f, int64_t deadline)
 	if (f->fd < 0 && errno == ENXIO && deadline == DEADLINE_NOW)
 		return call_waited(call, EAGAIN, "%s has no reader", f->name);
 	if (f->fd < 0 && errno == ENXIO) {
+		call_waits(call, "waiting for a reader of %s", f->name);
 		f->fd = call_own(call, sleep_in_open(f, deadline, &call->stop));
 		if (f->fd < 0 && (errno == ETIMEDOUT || errno == EINTR))
 			return call_waited(call, errno, "%s has no reader", f->name);

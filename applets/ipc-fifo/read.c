@@ -74,6 +74,9 @@ static int stream(struct call *call, struct fifo *f)
 	progress_start(&bar, call->err, call->std[STD_PROGRESS].count > 0, 0);
 	int status = ST_OK;
 	do {
+		if (call_says_waits(call) &&
+			wait_fd(f->fd, POLLIN, DEADLINE_NOW, &call->stop) < 0 && errno == EAGAIN)
+			call_waits(call, "waiting for a writer of %s", f->name);
 		/* Before a writer has come copy_stream would take the silence for the end. */
 		if (wait_fd(f->fd, POLLIN, call_deadline(call), &call->stop) < 0)
 			status = fifo_silent(call, f, errno, copy.done > 0);

@@ -279,9 +279,19 @@ static int by_name(const void *a, const void *b)
 	return strcmp((*x)->text, (*y)->text);
 }
 
-static int refused(struct call *call, const struct dotlock *d, const struct dotline *o, int errnum)
+/* "PID (CMD) since TIME" */
+static const char *owner_text(struct call *call, const struct dotline *o)
 {
 	char command[400], t[32];
+	const char *text = call_fmt(call, "%ld (%s%s)%s%s since %s", (long)o->pid,
+		o->here ? proc_command(o->pid, command, sizeof command) : "not visible",
+		o->here && proc_stopped(o->pid) ? ", stopped" : "", o->here ? "" : " on ",
+		o->here ? "" : o->host, num_time_text(o->since, t));
+	return text != NULL ? text : "another process";
+}
+
+static int refused(struct call *call, const struct dotlock *d, const struct dotline *o, int errnum)
+{
 	if (errnum == EBADMSG)
 		return call_fail(call, ST_DATA, 0,
 			"%s exists and is no lock file of --family dotlock; remove it by hand if it is "
@@ -295,12 +305,8 @@ static int refused(struct call *call, const struct dotlock *d, const struct dotl
 	if (o->pid == 0)
 		return call_fail(call, errnum == EAGAIN ? ST_BUSY : ST_TIMEOUT, 0,
 			"%s: busy: another takes it over", d->text);
-	return call_fail(call, errnum == EAGAIN ? ST_BUSY : ST_TIMEOUT, 0,
-		"%s: %s: held by %ld (%s%s)%s%s since %s%s", d->text,
-		errnum == EAGAIN ? "busy" : "timed out", (long)o->pid,
-		o->here ? proc_command(o->pid, command, sizeof command) : "not visible",
-		o->here && proc_stopped(o->pid) ? ", stopped" : "", o->here ? "" : " on ",
-		o->here ? "" : o->host, num_time_text(o->since, t),
+	return call_fail(call, errnum == EAGAIN ? ST_BUSY : ST_TIMEOUT, 0, "%s: %s: held by %s%s",
+		d->text, errnum == EAGAIN ? "busy" : "timed out", owner_text(call, o),
 		o->reboot ? ", of another boot; remove it by hand if it is left over" : "");
 }
 
@@ -317,6 +323,13 @@ static int take_all(struct call *call, struct dotlocks *all)
 		struct dotline owner = {0};
 		if (i > 0 && strcmp(sorted[i]->text, sorted[i - 1]->text) == 0)
 			continue;
+		if (call_says_waits(call)) {
+			if (take(sorted[i], mode, DEADLINE_NOW, &call->stop, &owner) == 0)
+				continue;
+			if (errno == EAGAIN)
+				call_waits(call, "waiting for %s: held by %s", sorted[i]->text,
+					owner_text(call, &owner));
+		}
 		if (take(sorted[i], mode, deadline, &call->stop, &owner) < 0)
 			return refused(call, sorted[i], &owner, errno);
 	}

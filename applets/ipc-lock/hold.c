@@ -72,6 +72,8 @@ static int acquire_fd(struct call *call, struct lock *l)
 	l->can = l->want;
 	if (lock_take(l, DEADLINE_NOW, NULL) == 0)
 		return ST_OK;
+	if (errno == EAGAIN && call_says_waits(call))
+		call_waits(call, "waiting for %s: %s", l->obj.text, busy_text(call, l, "lock"));
 	if (lock_open(l, call_deadline(call), &call->stop) < 0)
 		return refused(call, l, "open", errno);
 	if (lock_take(l, call_deadline(call), &call->stop) < 0)
@@ -137,7 +139,12 @@ static int acquire_name(struct call *call, const struct lock *model)
 		struct held *h = find(call, model, deadline, &status);
 		if (h == NULL)
 			return status;
-		if (lock_take(&h->lock, deadline, &call->stop) < 0)
+		bool says = call_says_waits(call);
+		bool had = says && lock_take(&h->lock, DEADLINE_NOW, NULL) == 0;
+		if (says && !had && errno == EAGAIN)
+			call_waits(call, "waiting for %s: %s", h->lock.obj.text,
+				busy_text(call, &h->lock, "lock"));
+		if (!had && lock_take(&h->lock, deadline, &call->stop) < 0)
 			return refused(call, &h->lock, "lock", errno);
 		if (!kept_current(&h->kept)) {
 			lock_release(&h->lock);

@@ -178,6 +178,21 @@ static int bad_options(struct call *call, enum family family)
 	return -1;
 }
 
+static int take_all(struct call *call, struct taken *t, struct lock **failed, const char **step)
+{
+	int64_t deadline = call_deadline(call);
+	if (call_says_waits(call)) {
+		if (lock_take_all(t->locks, call->nargs, DEADLINE_NOW, &call->stop, failed, step) ==
+			0)
+			return 0;
+		if (errno != EAGAIN)
+			return -1;
+		call_waits(call, "waiting for %s: %s", (*failed)->obj.text,
+			busy_text(call, *failed, *step));
+	}
+	return lock_take_all(t->locks, call->nargs, deadline, &call->stop, failed, step);
+}
+
 int ipc_lock_run(struct call *call)
 {
 	enum family family = (enum family)call->opt[RUN_FAMILY].num;
@@ -194,8 +209,7 @@ int ipc_lock_run(struct call *call)
 	status = prepare(call, t, family);
 	if (status >= 0)
 		return status;
-	if (lock_take_all(t->locks, call->nargs, call_deadline(call), &call->stop, &failed, &step) <
-		0)
+	if (take_all(call, t, &failed, &step) < 0)
 		return refused(call, failed, step, errno);
 	t->remove = call->opt[RUN_REMOVE].count > 0;
 	t->n = call->nargs;

@@ -50,6 +50,7 @@ static int take(struct queue *q, struct message *msg, bool wait)
 		errno = EPIPE;
 		return -1;
 	}
+	call_waits(call, "waiting for a message in %s", q->name);
 	return q->be->recv(q, msg, deadline);
 }
 

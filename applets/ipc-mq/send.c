@@ -69,6 +69,13 @@ static int send_all(struct queue *q, struct records *src, struct message *msg)
 	int got;
 	while ((got = records_next(src, &rec, &msg->len)) > 0) {
 		msg->data = rec;
+		bool said = call_says_waits(q->call);
+		if (said && q->be->send(q, msg, DEADLINE_NOW) == 0) {
+			sent++;
+			continue;
+		}
+		if (said && errno == EAGAIN)
+			call_waits(q->call, "waiting for room in %s (%s)", q->name, mq_fill(q));
 		if (q->be->send(q, msg, call_deadline(q->call)) < 0)
 			return unsent(q, sent, errno);
 		sent++;

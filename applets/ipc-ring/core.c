@@ -272,6 +272,7 @@ int ring_wait(struct call *call, struct ring *r, enum ring_what what, int64_t de
 	__atomic_add_fetch(sleep_of(r, what), 1, __ATOMIC_RELEASE);
 	ring_unlock(r);
 	mapped_waits(r->m);
+	call_waits(call, "waiting for %s in %s", what == RING_DATA ? "a record" : "room", word);
 	if (shared_wait(&r->m->shared, bell_of(r, what), bell, deadline, &call->stop) < 0)
 		return errno == EBADMSG /* mapped_done says so */
 			? ST_DATA

@@ -216,6 +216,12 @@ static const char *name_holders(struct sem *s)
 	return text == NULL || *text == '\0' ? "" : call_fmt(call, "%s)", text);
 }
 
+void sem_says_waits(struct sem *s)
+{
+	if (call_says_waits(s->call))
+		call_waits(s->call, "waiting for %s%s", s->text, name_holders(s));
+}
+
 int sem_waited(struct sem *s, unsigned k, int errnum)
 {
 	struct call *call = s->call;

@@ -154,6 +154,8 @@ int sem_stat(struct call *call);
 int sem_ls(struct call *call);
 
 /* Say how taking K ended with ERRNUM. */
+/* With -v: what is waited for, and who holds it. */
+void sem_says_waits(struct sem *s);
 int sem_waited(struct sem *s, unsigned k, int errnum);
 
 #endif

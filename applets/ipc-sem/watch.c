@@ -113,6 +113,7 @@ int watch_wait(struct watch *w, struct sem *s, bool holders, int64_t deadline)
 	int64_t now = wait_now();
 	if (now >= deadline)
 		return bad(ETIMEDOUT);
+	sem_says_waits(s);
 	bool late = !holders || now - w->start >= SHORT;
 	if (late && s->ino < 0 && w->start > 0) {
 		w->start = 0; /* try it once */

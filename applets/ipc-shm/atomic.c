@@ -197,6 +197,8 @@ int shm_wait(struct call *call)
 		}
 		if (step == RECHECK_FIRST)
 			segment_waits(w.seg);
+		call_waits(call, "waiting for %s at %llu %s %s", call->args[0].str,
+			(unsigned long long)w.off, call->args[2].str, call->args[3].str);
 		if (sleep_on(call, futex, seen, deadline, &step) < 0)
 			status = call_waited(call, errno, "wait for %s at %llu %s %s",
 				call->args[0].str, (unsigned long long)w.off, call->args[2].str,

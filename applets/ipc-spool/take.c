@@ -54,6 +54,8 @@ int take_job(struct spool *sp, struct job *job)
 			errno = EAGAIN;
 			return -1;
 		}
+		if (armed)
+			call_waits(sp->call, "waiting for a job in %s", sp->path);
 		if (!armed)
 			hint = hint_open(sp);
 		else if (hint_wait(sp, hint, due) < 0)
