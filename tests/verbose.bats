@@ -12,7 +12,7 @@ said() {
 	mkfifo up go
 	local family what
 	for family in both dotlock sem; do
-		what=(ipc-lock run --family $family ./l)
+		what=(ipc-lock run --family "$family" ./l)
 		[[ $family != sem ]] || what=(ipc-sem run ./s)
 		bg "${what[@]}" -- sh -c 'echo >up; read -r _ <go'
 		local holder=$!
