@@ -1,9 +1,9 @@
 # completions/gen-bash.awk: the records as data for one generic function.
 
-# What completes a value: none, =a,b,c, or the name of an action.
+# What completes a value: none, =a,b,c, +a,b,c for several of them with commas between, or the name of an action.
 function action(type, choices) {
 	if (choices != "-")
-		return "=" choices
+		return (type == "list" ? "+" : "=") choices
 	if (type ~ /^(signal|path|user|pid|object|command)$/)
 		return type
 	return "none"

@@ -44,6 +44,13 @@ _ipcbox_action() {
 		IFS=, read -ra list <<<"${1#=}"
 		_ipcbox_reply "${list[@]/#/${2-}}"
 		;;
+	+*)
+		# What stands before the last comma stays, as does the + of "+COLUMN".
+		local value=${cur#"${2-}"}
+		IFS=, read -ra list <<<"${1#+}"
+		compopt -o nospace 2>/dev/null
+		_ipcbox_reply "${list[@]/#/${2-}${value%"${value##*[,+]}"}}"
+		;;
 	signal)
 		read -ra list <<<"$_ipcbox_signals"
 		_ipcbox_reply "${list[@]/#/${2-}}"

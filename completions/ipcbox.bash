@@ -552,17 +552,17 @@ _ipcbox_record() {
 		;;
 	'ipc-ls -')
 		flags='-b --bytes --noheadings --stale --watch -J --json -h --help -q --quiet -v --verbose'
-		valued='-t:=mq,shm,sem,sock,fifo,pipe,lock,memfd,eventfd,ring,event,barrier,spool,door,fdstore --kind:=mq,shm,sem,sock,fifo,pipe,lock,memfd,eventfd,ring,event,barrier,spool,door,fdstore -o:none --output:none -u:user --owner:user --older:none --pid:pid --interval:none -w:none --timeout:none -E:none --conflict-exit-code:none'
+		valued='-t:+mq,shm,sem,sock,fifo,pipe,lock,memfd,eventfd,ring,event,barrier,spool,door,fdstore --kind:+mq,shm,sem,sock,fifo,pipe,lock,memfd,eventfd,ring,event,barrier,spool,door,fdstore -o:+kind,name,path,owner,uid,gid,mode,size,use,created,used,users,holders,waiters,state,peer,stale,warning,note,id,key,inode --output:+kind,name,path,owner,uid,gid,mode,size,use,created,used,users,holders,waiters,state,peer,stale,warning,note,id,key,inode -u:user --owner:user --older:none --pid:pid --interval:none -w:none --timeout:none -E:none --conflict-exit-code:none'
 		operands='' command=
 		;;
 	'ipc-rm -')
 		flags='--stale --dry-run --force -h --help -q --quiet -v --verbose'
-		valued='-t:=mq,shm,sem,sock,fifo,pipe,lock,memfd,eventfd,ring,event,barrier,spool,door,fdstore --kind:=mq,shm,sem,sock,fifo,pipe,lock,memfd,eventfd,ring,event,barrier,spool,door,fdstore -u:user --owner:user --older:none'
+		valued='-t:+mq,shm,sem,sock,fifo,pipe,lock,memfd,eventfd,ring,event,barrier,spool,door,fdstore --kind:+mq,shm,sem,sock,fifo,pipe,lock,memfd,eventfd,ring,event,barrier,spool,door,fdstore -u:user --owner:user --older:none'
 		operands='object*' command=
 		;;
 	'ipc-bench -')
 		flags='--quick --pin --one-cpu --list -J --json -P --progress -h --help -q --quiet -v --verbose'
-		valued='-t:=pipe,fifo,stream,seqpacket,dgram,tcp,mq,sysv,ring,futex,eventfd,signal,spin,file,sendfd,door --type:=pipe,fifo,stream,seqpacket,dgram,tcp,mq,sysv,ring,futex,eventfd,signal,spin,file,sendfd,door -S:none --size:none --pattern:=request,stream,broadcast,queue -j:none --receivers:none --time:none --svg:path'
+		valued='-t:+pipe,fifo,stream,seqpacket,dgram,tcp,mq,sysv,ring,futex,eventfd,signal,spin,file,sendfd,door --type:+pipe,fifo,stream,seqpacket,dgram,tcp,mq,sysv,ring,futex,eventfd,signal,spin,file,sendfd,door -S:none --size:none --pattern:=request,stream,broadcast,queue -j:none --receivers:none --time:none --svg:path'
 		operands='' command=
 		;;
 	*) return 1 ;;
@@ -612,6 +612,13 @@ _ipcbox_action() {
 	=*)
 		IFS=, read -ra list <<<"${1#=}"
 		_ipcbox_reply "${list[@]/#/${2-}}"
+		;;
+	+*)
+		# What stands before the last comma stays, as does the + of "+COLUMN".
+		local value=${cur#"${2-}"}
+		IFS=, read -ra list <<<"${1#+}"
+		compopt -o nospace 2>/dev/null
+		_ipcbox_reply "${list[@]/#/${2-}${value%"${value##*[,+]}"}}"
 		;;
 	signal)
 		read -ra list <<<"$_ipcbox_signals"

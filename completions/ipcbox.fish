@@ -1538,7 +1538,7 @@ complete -c ipc-door -n "__ipcbox_at options rm" -s v -l verbose -f -d 'say what
 complete -c ipc-door -n "__ipcbox_at operand rm 0 " -F -a '(__ipcbox_objects door)'
 complete -c ipc-ls -f
 complete -c ipc-ls -n "__ipcbox_at options -" -s t -l kind -r -f -a 'mq shm sem sock fifo pipe lock memfd eventfd ring event barrier spool door fdstore' -d 'only these: mq,shm,sem,sock,fifo,pipe,lock,... or all'
-complete -c ipc-ls -n "__ipcbox_at options -" -s o -l output -r -f -d 'these columns; +COLUMNS adds some'
+complete -c ipc-ls -n "__ipcbox_at options -" -s o -l output -r -f -a 'kind name path owner uid gid mode size use created used users holders waiters state peer stale warning note id key inode' -d 'these columns; +COLUMNS adds some'
 complete -c ipc-ls -n "__ipcbox_at options -" -s b -l bytes -f -d 'sizes in bytes'
 complete -c ipc-ls -n "__ipcbox_at options -" -l noheadings -f -d 'no line of headings'
 complete -c ipc-ls -n "__ipcbox_at options -" -s u -l owner -r -f -a '(__fish_complete_users)' -d 'only objects that USER owns'

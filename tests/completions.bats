@@ -96,6 +96,11 @@ common() {
 @test "bash: applets, verbs, options, values, live objects, files, commands" {
 	common bash
 	all bash 'ipc-signal stop --tree ' "$$" '!nightly'
+	all bash 'ipc-ls -t s' shm sem sock spool '!fifo'
+	all bash 'ipc-ls -t shm,f' shm,fifo shm,fdstore '!fifo'
+	all bash 'ipc-ls -o ' kind waiters inode
+	all bash 'ipc-ls -o +i' +id +inode
+	all bash 'ipc-ls -o kind,wa' kind,waiters kind,warning '!waiters'
 	all bash 'ipcbox --' --list --install --spec --version --help
 	all bash 'ipc-lock run nightly -' --
 	all bash 'ipc-lock run -' -w --timeout -n -E

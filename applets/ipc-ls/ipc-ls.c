@@ -21,6 +21,11 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+/* For the completions, in the order of the page. */
+static const char *const column_names[] = {"kind", "name", "path", "owner", "uid", "gid", "mode",
+	"size", "use", "created", "used", "users", "holders", "waiters", "state", "peer", "stale",
+	"warning", "note", "id", "key", "inode", NULL};
+
 static const struct opt opts[] = {
 	[LS_KIND] = {.letter = 't',
 		.name = "kind",
@@ -32,6 +37,7 @@ static const struct opt opts[] = {
 		.name = "output",
 		.arg = ARG_LIST,
 		.metavar = "COLUMNS",
+		.choices = column_names,
 		.help = "these columns; +COLUMNS adds some"},
 	[LS_BYTES] = {.letter = 'b', .name = "bytes", .help = "sizes in bytes"},
 	[LS_NOHEADINGS] = {.name = "noheadings", .help = "no line of headings"},
