@@ -451,6 +451,12 @@ two_cpus() {
 	[[ $stderr == *"pipe, 64 bytes, request: "* ]]
 }
 
+@test "two that are nearly as quick have bars nearly as long" {
+	LC_ALL=C ipc-bench --quick -t pipe,fifo -S 64 >out
+	# A third of the bar is a factor of four; without a decade under the bars the slower had a tenth.
+	[[ $(grep -cE '^(pipe|fifo) .* #{8,}$' out) == 2 ]] || { cat out; false; }
+}
+
 @test "bars in block characters only where the locale has them" {
 	quick -t pipe -S 64
 	LC_ALL=C quick -t pipe -S 64

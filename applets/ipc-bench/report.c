@@ -96,7 +96,14 @@ static void sorted(const struct bench *b, unsigned size, unsigned order[MAX_MECH
 	}
 }
 
-/* On a log scale: the slowest gets a tenth of ROOM, the quickest all of it. */
+/* The place of S on a log scale, which covers a decade at least: what is nearly as quick is to look so. */
+static double place(double s, double least, double most)
+{
+	double span = stats_log10(most) - stats_log10(least);
+	return 1 - (stats_log10(most) - stats_log10(s)) / (span > 1 ? span : 1);
+}
+
+/* The slowest of a wide field gets a tenth of ROOM, the quickest all of it. */
 static void put_bar(struct out *out, double part, unsigned room, bool wide)
 {
 	static const char *const eighths[] = {
@@ -173,11 +180,7 @@ static void put_row(struct out *out, const struct bench *b, unsigned size, unsig
 	put_spread(out, b, size, mech);
 	out_char(out, ' ');
 	if (s > 0)
-		put_bar(out,
-			most > least ? (stats_log10(s) - stats_log10(least)) /
-					(stats_log10(most) - stats_log10(least))
-				     : 1,
-			WIDTH - 1 - used, utf8());
+		put_bar(out, place(s, least, most), WIDTH - 1 - used, utf8());
 	else if (reason(b, size, mech) != NULL)
 		out_str(out, "(1)");
 	out_char(out, '\n');
