@@ -379,6 +379,9 @@ two_cpus() {
 		    assert 186 <= float(c.get("cx")) <= w or c.find(s + "title") is None
 		    assert 0 < float(c.get("cy")) < h
 	EOF
+	# A line for the noise of each point, which the title says too.
+	[[ $(grep -c 'class="w c' plot.svg) == $(grep -c '+- [0-9]* %</title>' plot.svg) ]]
+	[[ $(grep -c '+- [0-9]* %</title>' plot.svg) -gt 0 ]]
 	[[ $(stat -c %a plot.svg) == 644 ]]
 }
 

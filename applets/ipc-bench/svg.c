@@ -82,6 +82,7 @@ static void find_range(struct plot *p, unsigned panel)
 static double x_of(const struct plot *p, unsigned panel, double v)
 {
 	double part = (stats_log10(v) - p->low[panel]) / (p->high[panel] - p->low[panel]);
+	part = part < 0 ? 0 : part > 1 ? 1 : part; /* noise may reach beyond the axis */
 	return LEFT + panel * (PANEL + GAP) + ROOM + part * (PANEL - 2 * ROOM);
 }
 
@@ -243,14 +244,18 @@ static void put_point(struct plot *p, unsigned panel, unsigned size, unsigned me
 	char text[16];
 	if (v <= 0)
 		return;
-	double x = x_of(p, panel, v);
-	if (what == REQUEST)
-		out_fmt(out, "<path class=\"w c%u\" d=\"M%.1f %.1fH%.1f\"/>", size % COLOURS, x, y,
-			x_of(p, panel, (double)(r->p99 > r->p50 ? r->p99 : r->p50) / 1e3));
+	double x = x_of(p, panel, v), noise = r->spread < 0.9 ? r->spread : 0.9, from = x, to;
+	if (what == REQUEST) {
+		to = x_of(p, panel, (double)(r->p99 > r->p50 ? r->p99 : r->p50) / 1e3);
+	} else {
+		from = x_of(p, panel, v * (1 - noise));
+		to = x_of(p, panel, v * (1 + noise));
+	}
+	out_fmt(out, "<path class=\"w c%u\" d=\"M%.1f %.1fH%.1f\"/>", size % COLOURS, from, y, to);
 	put_mark(out, size, x, y);
 	show_number(v, what != REQUEST, text);
-	out_fmt(out, "<title>%s, %zu bytes: %s %s</title>", b->mechs[mech]->label, b->sizes[size],
-		text, what == REQUEST ? "us" : "messages/s");
+	out_fmt(out, "<title>%s, %zu bytes: %s %s, +- %.0f %%</title>", b->mechs[mech]->label,
+		b->sizes[size], text, what == REQUEST ? "us" : "messages/s", r->spread * 100);
 	end_mark(out, size);
 }
 
