@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef SYS_close_range
@@ -267,4 +268,16 @@ void fd_close_from(int from)
 	int most = limit.rlim_cur < MOST_FDS ? (int)limit.rlim_cur : MOST_FDS;
 	for (int fd = from; fd < most; fd++)
 		close(fd);
+}
+
+void fd_touch(int fd, const struct stat *st)
+{
+	static const struct timespec used[2] = {{0, UTIME_NOW}, {0, UTIME_OMIT}};
+	struct timespec now;
+	int e = errno;
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	/* Who may only write it has to take both times. */
+	if (now.tv_sec != st->st_atime && now.tv_sec != st->st_mtime && futimens(fd, used) < 0)
+		(void)futimens(fd, NULL);
+	errno = e;
 }

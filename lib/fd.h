@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 /* openat(2) with O_CLOEXEC | O_NOCTTY, restarted after EINTR, and never 0, 1 or 2: when the caller
@@ -60,5 +61,9 @@ int fd_nameless(const char *name);
 void fd_close_from(int from);
 /* Take the pipe buffer of FD up to WANT bytes, halving on refusal; its size now, or -1. */
 int fd_pipe_size(int fd, int want);
+
+/* Note in the times of FD's file, which is ST, that it was used: what is only mapped leaves no trace
+ * there. At most once a second; where that is not allowed it is left out. */
+void fd_touch(int fd, const struct stat *st);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "fd.h"
 #include "futex.h"
+#include "lease.h"
 #include "newfile.h"
 
 #include <errno.h>
@@ -260,13 +261,14 @@ int psem_open(struct psem *s, const char *name)
 	struct stat st;
 	if (named(s, name) < 0)
 		return -1;
-	s->fd = fd_open(AT_FDCWD, s->path, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
+	s->fd = lease_open(AT_FDCWD, s->path, O_RDWR | O_NOFOLLOW, 0, DEADLINE_NONE, NULL);
 	if (s->fd < 0 || fstat(s->fd, &st) < 0)
 		return -1;
 	if (!S_ISREG(st.st_mode) || st.st_size != SEM_SIZE) {
 		errno = EBADMSG;
 		return -1;
 	}
+	fd_touch(s->fd, &st);
 	return map(s);
 }
 

@@ -7,6 +7,7 @@
 #include "shared.h"
 
 #include "fd.h"
+#include "lease.h"
 #include "lock.h"
 #include "newfile.h"
 #include "proc.h"
@@ -208,6 +209,7 @@ static int check(struct shared *s, const struct shared_type *type, int flags, in
 		return bad(EBADMSG);
 	if ((flags & SHARED_RDONLY) != 0)
 		return 0;
+	fd_touch(s->fd, &st);
 	return forget_last_boot(s, type, booterr);
 }
 
@@ -254,8 +256,9 @@ int shared_open(struct shared *s, int dirfd, const char *path, const struct shar
 		memcpy(s->boot, boot, sizeof boot);
 		errno = ENOENT;
 		if ((flags & SHARED_EXCL) == 0) {
-			s->fd = fd_open(dirfd, path,
-				((flags & SHARED_RDONLY) != 0 ? O_RDONLY : O_RDWR) | O_NONBLOCK, 0);
+			s->fd = lease_open(dirfd, path,
+				(flags & SHARED_RDONLY) != 0 ? O_RDONLY : O_RDWR, 0, DEADLINE_NONE,
+				NULL);
 			r = s->fd < 0 ? -1 : check(s, type, flags, booterr);
 		}
 		if (r < 0 && s->fd < 0 && errno == ENOENT && (flags & SHARED_CREATE) != 0)

@@ -201,6 +201,25 @@ c() {
 	status 0 as_nobody "$T/ipc-shm" resize -S 100 "posix:/$N"
 }
 
+@test "resize asks the kernel who has it mapped: in a pid namespace, and for a private mapping" {
+	need root python3
+	ipc-shm create -S 65536 "posix:/$N"
+	cat >map.py <<-'E'
+	import mmap, os, sys
+	f = os.open(sys.argv[1], os.O_RDONLY); m = mmap.mmap(f, 0, mmap.MAP_PRIVATE, mmap.PROT_READ); os.close(f)
+	open("mapped", "w").close(); sys.stdin.read()
+	E
+	hold python3 map.py "/dev/shm/$N"
+	until_true test -e mapped
+	status 75 unshare -pf --mount-proc ipc-shm resize -S 4096 "posix:/$N"
+	[[ $stderr == *"cannot be seen"* && $(stat -c %s "/dev/shm/$N") == 65536 ]]
+	status 75 ipc-shm resize -S 4096 "posix:/$N"
+	[[ $stderr == *"process $PID"* ]]
+	release
+	status 0 unshare -pf --mount-proc ipc-shm resize -S 4096 "posix:/$N"
+	[[ $(stat -c %s "/dev/shm/$N") == 4096 ]]
+}
+
 @test "create warns of what logind will remove" {
 	need root
 	cp "$IPCBOX_BUILD/ipcbox" ipc-shm

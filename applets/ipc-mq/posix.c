@@ -30,7 +30,15 @@ static int get_attr(int fd, struct mq_attr *attr)
 /* The kernel wants the name without its slash. */
 static int open_raw(const struct queue *q, int flags, unsigned mode, struct mq_attr *attr)
 {
-	return (int)syscall(SYS_mq_open, q->obj.name + 1, flags | O_CLOEXEC, mode, attr);
+	const char *name = q->obj.name + 1;
+	flags |= O_CLOEXEC;
+	int id = (int)syscall(SYS_mq_open, name, flags, mode, attr);
+	if (id >= 0 || errno != EAGAIN)
+		return id;
+	/* It is under a lease, which is how ipc-ls finds out whether it is in use: wait until
+	 * that is over. */
+	fd_close((int)syscall(SYS_mq_open, name, (flags & O_ACCMODE) | O_CLOEXEC, 0, NULL));
+	return (int)syscall(SYS_mq_open, name, flags, mode, attr);
 }
 
 /* A queue that a shell keeps open, and its mq_msgsize. */

@@ -17,6 +17,7 @@
 #include "sem.h"
 
 #include "fd.h"
+#include "lease.h"
 #include "lock.h"
 #include "newfile.h"
 #include "task.h"
@@ -106,12 +107,12 @@ static int create(struct sem *s, unsigned n)
 
 static int open_file(struct sem *s, unsigned flags, unsigned n, bool *made)
 {
-	int how = ((flags & SEM_READ) != 0 ? O_RDONLY : O_RDWR) | O_NONBLOCK;
+	int how = ((flags & SEM_READ) != 0 ? O_RDONLY : O_RDWR);
 	for (;;) {
 		s->fd = -1;
 		*made = false;
 		if ((flags & SEM_EXCL) == 0) {
-			s->fd = fd_open(s->at.dirfd, s->at.rel, how, 0);
+			s->fd = lease_open(s->at.dirfd, s->at.rel, how, 0, DEADLINE_NONE, NULL);
 			if (s->fd >= 0 || errno != ENOENT || (flags & SEM_CREATE) == 0)
 				return s->fd < 0 ? -1 : 0;
 		}

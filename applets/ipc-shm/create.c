@@ -3,6 +3,7 @@
 #include "shm.h"
 
 #include "fd.h"
+#include "lease.h"
 #include "maps.h"
 #include "newfile.h"
 #include "num.h"
@@ -140,27 +141,50 @@ static int note_mapper(void *arg, pid_t pid)
 	return m->text == NULL;
 }
 
-/* 0 when nobody else has it mapped, or 75: also when those who could are hidden from us. */
-static int unmapped(struct call *call, const struct segment *seg)
+/* A look at all processes: 0 when nobody else has it mapped, or 75: also when those who could
+ * may not be seen. */
+static int look_unmapped(struct call *call, const struct segment *seg)
 {
 	struct stat st;
 	struct maps_key key;
 	struct mappers m = {.call = call, .st = &st};
-	bool hidden = false;
+	bool hidden = false, hidden_too = false;
 	if (fstat(seg->fd, &st) < 0 || maps_file(seg->fd, &key) < 0 ||
-		maps_each(&key, note_mapper, &m, &hidden) < 0)
+		maps_each(&key, note_mapper, &m, &hidden) < 0 ||
+		(m.text == NULL && maps_each(&key, note_mapper, &m, &hidden_too) < 0))
 		return call_error(call, errno, "look who has %s mapped", seg->obj.text);
 	if (m.text != NULL)
 		return call_fail(call, ST_BUSY, 0,
 			"%s: mapped by process %s, which would meet SIGBUS; --force shrinks it all "
 			"the same",
 			seg->obj.text, m.text);
-	if (hidden && (st.st_uid != geteuid() || (st.st_mode & 066) != 0))
+	if (hidden || hidden_too)
 		return call_fail(call, ST_BUSY, 0,
-			"%s: other users may use it, and whether they have it mapped cannot be seen; "
-			"--force shrinks it all the same",
+			"%s: whether other processes have it mapped cannot be seen: /proc does not "
+			"show them all; --force shrinks it all the same",
 			seg->obj.text);
 	return 0;
+}
+
+/* Cut it to SIZE. Our descriptor is the only one when the kernel grants a lease, and stays so
+ * meanwhile. */
+static int shrink(struct call *call, const struct segment *seg, uint64_t size)
+{
+	struct lease lease;
+	bool proved = seg->obj.kind != OBJECT_FD && seg->kept == NULL &&
+		call->opt[RESIZE_FORCE].count == 0 && lease_take(&lease, seg->fd) == 0;
+	if (!proved && call->opt[RESIZE_FORCE].count == 0) {
+		int status = look_unmapped(call, seg);
+		if (status != 0)
+			return status;
+	}
+	int r = ftruncate(seg->fd, (off_t)size), e = errno;
+	if (proved)
+		lease_release(&lease);
+	if (r == 0)
+		return 0;
+	return call_error(
+		call, e, e == EPERM ? "shrink %s, which is sealed" : "shrink %s", seg->obj.text);
 }
 
 int shm_resize(struct call *call)
@@ -186,12 +210,7 @@ int shm_resize(struct call *call)
 			(void)!ftruncate(seg->fd, (off_t)old);
 		return status;
 	}
-	if (call->opt[RESIZE_FORCE].count == 0 && (status = unmapped(call, seg)) != 0)
-		return status;
-	if (ftruncate(seg->fd, (off_t)size) < 0)
-		return call_error(call, errno,
-			errno == EPERM ? "shrink %s, which is sealed" : "shrink %s", word);
-	return 0;
+	return shrink(call, seg, size);
 }
 
 /* ---- rm */

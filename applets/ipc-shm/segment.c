@@ -3,6 +3,7 @@
 #include "shm.h"
 
 #include "fd.h"
+#include "lease.h"
 #include "lock.h"
 #include "shared.h"
 
@@ -95,7 +96,9 @@ static int open_file(struct call *call, struct segment *seg, unsigned flags)
 	int how = O_NONBLOCK | nofollow(seg);
 	const char *word = seg->obj.text;
 	seg->writable = flags != 0;
-	seg->fd = fd_open(seg->at.dirfd, seg->at.rel, how | (flags != 0 ? O_RDWR : O_RDONLY), 0);
+	/* ipc-ls and ipc-rm have a lease on a file for an instant, to find out whether it is in use. */
+	seg->fd = lease_open(seg->at.dirfd, seg->at.rel,
+		nofollow(seg) | (flags != 0 ? O_RDWR : O_RDONLY), 0, DEADLINE_NONE, &call->stop);
 	if (seg->fd < 0 && flags == SEGMENT_EITHER && errno != ENOENT) {
 		seg->writable = false;
 		seg->fd = fd_open(seg->at.dirfd, seg->at.rel, how | O_RDONLY, 0);
@@ -312,6 +315,7 @@ int segment_intact(struct call *call, const struct segment *seg, uint64_t end, b
 	if (fstat(seg->fd, &st) < 0 || (uint64_t)st.st_size < end)
 		return call_fail(
 			call, ST_DATA, 0, "%s: the file was cut short while in use", seg->obj.text);
+	fd_touch(seg->fd, &st);
 	if (removed && st.st_nlink == 0 && !seg->nameless)
 		return call_fail(call, ST_NOOBJ, 0, "%s: was removed", seg->obj.text);
 	return 0;
