@@ -39,13 +39,20 @@ struct inv_late {
 	ino_t ino;
 };
 
+/* Has any process semaphores to undo? From best to worst. */
+enum inv_undo { UNDO_UNASKED, UNDO_NONE, UNDO_SOME, UNDO_UNKNOWN };
+
 struct inv_priv {
 	struct inv_chunk *chunks;
 	struct inv_slot *slots;
 	size_t nslots, used;
 	struct lock_line *lines; /* of /proc/locks */
-	size_t nlines, lines_cap;
+	size_t nlines;
 	struct inv_late *late;
+	bool second;          /* this is the second look: it notes users, and names none */
+	struct inv_use spare; /* what inv_use gives then */
+	bool looked_again;
+	enum inv_undo undo;
 	struct {
 		uid_t uid;
 		const char *name;
@@ -95,12 +102,17 @@ static inline bool inv_wants(const struct inv *inv, enum inv_kind kind)
 	return (inv->kinds >> kind & 1) != 0;
 }
 
-void inv_read_sysv(struct inv *inv);       /* inv_sysv.c */
-void inv_read_posix(struct inv *inv);      /* inv_posix.c */
-void inv_read_sockets(struct inv *inv);    /* inv_sock.c */
-void inv_read_dir(struct inv *inv);        /* inv_toolbox.c: $IPC_DIR */
-void inv_read_locks(struct inv *inv);      /* inv_lock.c: /proc/locks */
-int inv_scan(struct inv *inv);             /* inv_scan.c: the processes */
+void inv_read_sysv(struct inv *inv);    /* inv_sysv.c */
+void inv_read_posix(struct inv *inv);   /* inv_posix.c */
+void inv_read_sockets(struct inv *inv); /* inv_sock.c */
+void inv_read_dir(struct inv *inv);     /* inv_toolbox.c: $IPC_DIR */
+void inv_read_locks(struct inv *inv);   /* inv_lock.c: /proc/locks */
+int inv_scan(struct inv *inv);          /* inv_procs.c: the processes */
+void inv_scan_again(struct inv *inv);   /* inv_procs.c: .again of what somebody uses */
+/* Has the process that left PID in an object at second AT ended? A pid that was given out
+ * again since does not count. */
+bool inv_gone(const struct inv *inv, pid_t pid, int64_t at);
+void inv_hold(struct inv *inv, struct inv_object *o); /* inv_hold.c: .hold and .why */
 void inv_match_locks(struct inv *inv);     /* inv_lock.c: what no process was seen to hold */
 void inv_resolve_sockets(struct inv *inv); /* inv_sock.c: relative names, by their holders */
 void inv_judge(struct inv *inv);           /* inv_judge.c */
@@ -139,8 +151,13 @@ struct inv_looks { /* what is known of the process at hand */
 	size_t nfds, fds_cap;
 	struct inv_range *maps; /* shared mappings that are */
 	size_t nmaps, maps_cap;
-	char *buf; /* 64 KiB */
+	char *buf;       /* 64 KiB */
+	uint64_t ns_ipc; /* its name space, 0 not asked for yet */
 };
+/* inv_scan.c: its descriptors. False: they may not be looked at. */
+bool inv_scan_fds(struct inv *inv, struct inv_looks *l);
+/* Is the process at hand in our IPC name space? The ids of another one mean other objects. */
+bool inv_same_ipc(const struct inv *inv, struct inv_looks *l);
 #define INV_BUF 65536
 /* ---- inv_maps.c */
 void inv_scan_maps(struct inv *inv, struct inv_looks *l);

@@ -1,7 +1,6 @@
-/* lib/inv_judge.c: the verdict on each object once all is known: does anybody still need it, and what
- * should its owner know? A verdict needs proof: where processes are hidden from us that might hold
- * the object, there is none. What still carries data or a state that a script counts on is not stale.
- */
+/* lib/inv_judge.c: what becomes of each object once all is known: would anybody miss it, and
+ * what should its owner know? That is asked only of what is free (inv_hold.c). What carries
+ * data or a state that a script counts on is not stale. */
 #define _GNU_SOURCE
 #include "inv.h"
 
@@ -24,16 +23,6 @@
 #define FIRST_USER 1000                 /* below are system users, whom logind leaves alone */
 #define NOBODY 65534
 
-/* Has the process that left PID in an object at second AT ended? A pid that was given out again since
- * does not count. */
-static bool gone(const struct inv *inv, pid_t pid, int64_t at)
-{
-	if (kill(pid, 0) < 0 && errno == ESRCH)
-		return true;
-	int64_t ns = proc_started_ns(pid);
-	return proc_ours() && ns >= 0 && at > 0 && inv->booted + ns / NS_PER_S > at + 2;
-}
-
 /* ---- dotlock files: a line for each process that holds it */
 
 /* False when the line's process is not known to be dead, and is none that we see either. */
@@ -50,12 +39,12 @@ static bool dotlock_line(
 	if (!who.here)
 		return false;
 	for (size_t i = 0; i < inv->nprocs; i++)
-		if (inv->procs[i].pid == who.pid) {
-			struct inv_use *u = inv_use(inv, o, &inv->procs[i], INV_LOCKED);
+		if (inv->procs[i]->pid == who.pid) {
+			struct inv_use *u = inv_use(inv, o, inv->procs[i], INV_LOCKED);
 			char text[400];
 			proc_command(who.pid, text, sizeof text);
-			if (inv->procs[i].command == NULL)
-				inv->procs[i].command = inv_text(inv, text, strlen(text));
+			if (inv->procs[i]->command == NULL)
+				inv->procs[i]->command = inv_text(inv, text, strlen(text));
 			if (u != NULL) {
 				u->lock = 'D';
 				u->exclusive = true;
@@ -83,11 +72,13 @@ static void judge_dotlock(struct inv *inv, struct inv_object *o)
 
 /* ---- sockets */
 
-/* Asked by connecting, since sock_diag(7) knows nothing of other network name spaces. */
+/* Asked by connecting, since sock_diag(7) knows nothing of other network name spaces. A
+ * datagram socket asks: no server has to accept it, and one that is bound but does not listen
+ * yet answers EPROTOTYPE. */
 bool inv_refused(const char *path)
 {
 	struct addr_at at;
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0 || addr_enter(path, true, &at) < 0) {
 		fd_close(fd);
 		return false;
@@ -98,50 +89,29 @@ bool inv_refused(const char *path)
 	return no;
 }
 
-static const char *judge_socket(struct inv_object *o)
-{
-	if (o->make == INV_UNNAMED || o->make == INV_ABSTRACT || o->path == NULL)
-		return NULL;
-	if (o->bound)
-		return o->removed ? "its path was removed, nobody can connect" : NULL;
-	if (o->path[0] != '/' && !o->seeded)
-		return NULL; /* where it is, nobody tells */
-	o->state = "dead";
-	if (inv_refused(o->path))
-		return "connections are refused, no server";
-	o->bound = true;
-	o->state = "elsewhere";
-	return NULL;
-}
+/* ---- why nobody would miss what is free */
 
-/* ---- the others */
-
-static const char *judge_sysv(struct inv *inv, struct inv_object *o)
+static const char *judge_sysv(struct inv *inv, const struct inv_object *o)
 {
-	if (inv_live(o) || o->lasting)
-		return NULL;
 	if (o->kind == INV_SHM)
-		return gone(inv, o->creator, o->created)
+		return o->creator != 0 && inv_gone(inv, o->creator, o->created)
 			? inv_fmt(inv, "not attached, creator %ld gone", (long)o->creator)
 			: NULL;
-	pid_t last = 0;
-	for (unsigned i = 0; i < 2; i++) {
-		int64_t at = o->kind == INV_MQ ? o->user_at[i] : o->last;
-		if (o->user[i] != 0 && !gone(inv, o->user[i], at))
-			return NULL;
-		last = o->user[i] != 0 ? o->user[i] : last;
-	}
-	if (last == 0 || o->last == 0) /* never used: somebody may be about to */
+	if (o->lasting || o->last == 0) /* never used: somebody may be about to */
 		return NULL;
-	return inv_fmt(inv, o->kind == INV_MQ ? "empty, last user %ld gone" : "last user %ld gone",
-		(long)last);
+	if (o->kind == INV_SEM)
+		return "its last users are gone";
+	return inv_fmt(inv, "empty, last user %ld gone",
+		(long)(o->user[1] != 0 ? o->user[1] : o->user[0]));
 }
 
 static const char *judge_toolbox(const struct inv_object *o)
 {
+	bool carries = (o->kind == INV_RING && o->used != 0) ||
+		(o->kind == INV_EVENT && (o->state == NULL || strcmp(o->state, "set") == 0));
 	if (o->kind == INV_BARRIER && o->used > 0)
 		return "its parties are gone";
-	if (o->last_boot && (o->kind != INV_RING || o->used == 0))
+	if (o->last_boot && !carries)
 		return "not used since the last boot";
 	if (o->kind == INV_RING && !o->lasting)
 		return "closed and empty, no holder";
@@ -150,15 +120,6 @@ static const char *judge_toolbox(const struct inv_object *o)
 
 static const char *judge_file(struct inv *inv, struct inv_object *o)
 {
-	if (o->removed && o->kind == INV_FIFO) { /* what two have open needs no name any more */
-		o->state = "removed";
-		return NULL;
-	}
-	if (o->removed)
-		return o->kind == INV_LOCK ? "removed, but still locked"
-					   : "removed, but still in use";
-	if (inv_live(o) || o->hidden || o->nidle > 0)
-		return NULL;
 	switch (o->kind) {
 	case INV_MQ:
 		if (o->used > 0)
@@ -171,6 +132,9 @@ static const char *judge_file(struct inv *inv, struct inv_object *o)
 	case INV_SHM:
 	case INV_SEM: return o->make == INV_POSIX ? "no holder" : NULL;
 	case INV_FIFO: return "no holder";
+	case INV_SOCK:
+	case INV_DOOR:
+	case INV_FDSTORE: return "connections are refused, no server";
 	case INV_RING:
 	case INV_EVENT:
 	case INV_BARRIER: return judge_toolbox(o);
@@ -288,19 +252,16 @@ void inv_judge(struct inv *inv)
 	check_limits(inv);
 	for (size_t i = 0; i < inv->n; i++) {
 		struct inv_object *o = inv->objects[i];
-		o->hidden = (inv->nhidden > 0 || inv->blind) &&
-			!(o->has_mode && (o->mode & 077) == 0 && o->uid == geteuid());
 		if (o->kind == INV_LOCK && o->path != NULL && o->size > 0 && o->nlocks == 0)
 			judge_dotlock(inv, o);
 		if (o->kind == INV_SEM && o->make != INV_POSIX && o->make != INV_SYSV &&
 			o->used >= 0)
 			count_slots(inv, o);
-		if (o->kind == INV_SOCK || o->kind == INV_DOOR || o->kind == INV_FDSTORE)
-			o->stale = judge_socket(o);
-		else if (o->make == INV_SYSV && !o->removed)
-			o->stale = judge_sysv(inv, o);
-		else
-			o->stale = judge_file(inv, o);
+		inv_hold(inv, o);
+		if (o->removed && o->kind != INV_SOCK)
+			o->state = "removed"; /* and goes with its last holder */
+		if (o->hold == INV_FREE)
+			o->stale = o->make == INV_SYSV ? judge_sysv(inv, o) : judge_file(inv, o);
 		warn(inv, o);
 	}
 }

@@ -37,6 +37,11 @@ bool inv_live(const struct inv_object *o)
 		o->locks > 0 || o->bound || (o->kind != INV_LOCK && o->nholds > o->nidle);
 }
 
+bool inv_used(const struct inv_object *o)
+{
+	return inv_live(o) || (o->hold == INV_HELD && o->nidle == 0);
+}
+
 const char *inv_user(struct inv *inv, uid_t uid)
 {
 	struct inv_priv *p = inv_priv(inv);

@@ -35,9 +35,14 @@ static bool parse_file(const char *text, uint64_t *dev, uint64_t *ino)
 	return true;
 }
 
-static void one_line(struct inv *inv, const char *line)
+/* The lines of /proc/locks, as they are now. */
+struct lock_lines {
+	struct lock_line *v;
+	size_t n, cap;
+};
+
+static void one_line(struct inv *inv, struct lock_lines *to, const char *line)
 {
-	struct inv_priv *p = inv_priv(inv);
 	struct lock_line l = {0};
 	char file[48];
 	const char *s = strchr(line, ':');
@@ -47,23 +52,51 @@ static void one_line(struct inv *inv, const char *line)
 	l.blocked = strncmp(s, "->", 2) == 0;
 	if (proc_parse_lock(l.blocked ? s + 2 : s, &l.lock, file) == NULL ||
 		!parse_file(file, &l.dev, &l.ino) ||
-		!inv_grow(inv, &p->lines, p->nlines, &p->lines_cap, sizeof *p->lines))
+		!inv_grow(inv, &to->v, to->n, &to->cap, sizeof *to->v))
 		return;
-	p->lines[p->nlines++] = l;
-	inv_key(inv, SPACE_LOCKED, l.ino, 0, NULL);
+	to->v[to->n++] = l;
+}
+
+static int read_lines(struct inv *inv, struct lock_lines *to)
+{
+	char *text, *save = NULL;
+	size_t len;
+	if (fd_slurp(AT_FDCWD, "/proc/locks", (size_t)1 << 28, &text, &len) < 0)
+		return -1;
+	for (char *l = strtok_r(text, "\n", &save); l != NULL; l = strtok_r(NULL, "\n", &save))
+		one_line(inv, to, l);
+	fd_slurp_free(text);
+	return 0;
 }
 
 void inv_read_locks(struct inv *inv)
 {
-	char *text, *save = NULL;
-	size_t len;
-	if (fd_slurp(AT_FDCWD, "/proc/locks", (size_t)1 << 28, &text, &len) < 0) {
+	struct inv_priv *p = inv_priv(inv);
+	struct lock_lines all = {0};
+	if (read_lines(inv, &all) < 0)
 		inv_unseen(inv, inv_fmt(inv, "locks: /proc/locks: %s", strerror(errno)));
-		return;
+	p->lines = all.v;
+	p->nlines = all.n;
+	for (size_t i = 0; i < all.n; i++)
+		inv_key(inv, SPACE_LOCKED, all.v[i].ino, 0, NULL);
+}
+
+/* Does the lock that no process was seen to hold exist all the same? Not when it has been
+ * given back since it was listed. OFD locks are all alike: of these, one that nobody holds is
+ * gone where all processes are seen. */
+static bool still(const struct inv *inv, const struct lock_lines *now, const struct lock_line *l)
+{
+	bool sees_all = inv->nhidden == 0 && !inv->blind && !inv->unsettled;
+	if (l->lock.pid <= 0 && sees_all)
+		return false;
+	for (size_t i = 0; i < now->n; i++) {
+		const struct lock_line *m = &now->v[i];
+		if (m->dev == l->dev && m->ino == l->ino && m->blocked == l->blocked &&
+			m->lock.pid == l->lock.pid && m->lock.lock == l->lock.lock &&
+			m->lock.write == l->lock.write && m->lock.start == l->lock.start)
+			return true;
 	}
-	for (char *l = strtok_r(text, "\n", &save); l != NULL; l = strtok_r(NULL, "\n", &save))
-		one_line(inv, l);
-	fd_slurp_free(text);
+	return false;
 }
 
 static struct inv_object *locked_file(
@@ -148,9 +181,9 @@ static struct inv_proc *proc_of(struct inv *inv, pid_t pid)
 	size_t from = 0, to = inv->nprocs;
 	while (from < to) {
 		size_t mid = (from + to) / 2;
-		if (inv->procs[mid].pid == pid)
-			return &inv->procs[mid];
-		if (inv->procs[mid].pid < pid)
+		if (inv->procs[mid]->pid == pid)
+			return inv->procs[mid];
+		if (inv->procs[mid]->pid < pid)
 			from = mid + 1;
 		else
 			to = mid;
@@ -159,12 +192,13 @@ static struct inv_proc *proc_of(struct inv *inv, pid_t pid)
 }
 
 /* The object of a line that no descriptor led to. */
-static struct inv_object *unseen_file(struct inv *inv, const struct lock_line *l)
+static struct inv_object *unseen_file(
+	struct inv *inv, const struct lock_lines *now, const struct lock_line *l)
 {
 	struct inv_object *o = inv_find(inv, SPACE_LOCK, l->dev, l->ino);
 	if (o == NULL)
 		o = inv_find(inv, SPACE_FILE, l->dev, l->ino);
-	if (o == NULL && inv_wants(inv, INV_LOCK)) {
+	if (o == NULL && inv_wants(inv, INV_LOCK) && still(inv, now, l)) {
 		o = inv_add(inv, INV_LOCK, INV_UNNAMED,
 			inv_fmt(inv, "%x:%x:%llu", major(l->dev), minor(l->dev),
 				(unsigned long long)l->ino));
@@ -198,11 +232,13 @@ static void waits_too(
 void inv_match_locks(struct inv *inv)
 {
 	struct inv_priv *p = inv_priv(inv);
+	struct lock_lines now = {0};
+	(void)read_lines(inv, &now);
 	for (const struct inv_late *w = p->late; w != NULL; w = w->next)
 		waits_too(inv, inv_find(inv, SPACE_FILE, w->dev, w->ino), w->proc, w->what);
 	for (size_t i = 0; i < p->nlines; i++) {
 		const struct lock_line *l = &p->lines[i];
-		struct inv_object *o = unseen_file(inv, l);
+		struct inv_object *o = unseen_file(inv, &now, l);
 		if (o == NULL)
 			continue;
 		if (!l->blocked) {
@@ -214,4 +250,5 @@ void inv_match_locks(struct inv *inv)
 		if (proc != NULL && proc->hidden)
 			waits_too(inv, o, proc, l->lock.lock == 'F' ? "flock" : "fcntl");
 	}
+	free(now.v);
 }

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -23,24 +24,36 @@ static bool begins(const char *s, const char *with)
 }
 
 /* What no descriptor leads to any more, and only the mapping tells of. */
-static struct inv_object *only_mapped(struct inv *inv, const struct inv_range *r, char *path)
+static struct inv_object *only_mapped(
+	struct inv *inv, const struct inv_looks *l, const struct inv_range *r, char *path)
 {
 	struct stat st = {.st_dev = r->dev, .st_ino = r->ino, .st_size = (off_t)(r->to - r->from)};
+	struct stat now;
 	struct inv_object *o = NULL;
+	char link[64];
 	size_t len = strlen(path), n = strlen(DELETED);
 	if (len <= n || strcmp(path + len - n, DELETED) != 0)
 		return NULL;
 	path[len - n] = '\0';
+	/* Only root may follow these links; the mapping alone tells no owner, and not how
+	 * large it is. */
+	snprintf(link, sizeof link, "map_files/%llx-%llx", (unsigned long long)r->from,
+		(unsigned long long)r->to);
+	bool known = fstatat(l->procfd, link, &now, 0) == 0 && now.st_ino == r->ino;
+	if (known)
+		st = now;
 	if (begins(path, PSEM_DIR "/")) {
 		const char *name = path + strlen(PSEM_DIR "/");
-		if (st.st_size <= 4096 && psem_file(name) != NULL)
+		if (!known && st.st_size <= 4096 && psem_file(name) != NULL)
 			st.st_size = 32; /* a semaphore's */
 		o = inv_add_shm(inv, name, -1, &st, true);
 	} else if (begins(path, "/memfd:")) {
 		o = inv_add_memfd(inv, path, &st);
 	}
-	if (o != NULL)
+	if (o != NULL && !known) {
 		o->has_owner = o->has_mode = false;
+		o->size = o->used = -1;
+	}
 	return o;
 }
 
@@ -48,10 +61,13 @@ static void add_range(struct inv *inv, struct inv_looks *l, struct inv_range r, 
 {
 	if (r.ino == 0 || !inv_grow(inv, &l->maps, l->nmaps, &l->maps_cap, sizeof *l->maps))
 		return;
-	r.o = begins(path, "/SYSV") ? inv_find(inv, SPACE_SHM, (uint32_t)r.ino, 0)
-				    : inv_find(inv, SPACE_FILE, r.dev, r.ino);
+	bool sysv = begins(path, "/SYSV");
+	if (sysv && !inv_same_ipc(inv, l))
+		return;
+	r.o = sysv ? inv_find(inv, SPACE_SHM, (uint32_t)r.ino, 0)
+		   : inv_find(inv, SPACE_FILE, r.dev, r.ino);
 	if (r.o == NULL)
-		r.o = only_mapped(inv, &r, path);
+		r.o = only_mapped(inv, l, &r, path);
 	if (r.o == NULL)
 		inv_key(inv, SPACE_SHARED, r.dev, r.ino, NULL);
 	l->maps[l->nmaps++] = r;

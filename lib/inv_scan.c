@@ -1,5 +1,4 @@
-/* lib/inv_scan.c: the one pass over /proc: descriptors, shared mappings and sleeping threads of each
- * process. What vanishes on the way is skipped. */
+/* lib/inv_scan.c: the descriptors of a process, and which objects they are. */
 #define _GNU_SOURCE
 #include "inv.h"
 
@@ -104,13 +103,22 @@ struct inv_object *inv_add_memfd(struct inv *inv, const char *path, const struct
 	return o;
 }
 
+bool inv_same_ipc(const struct inv *inv, struct inv_looks *l)
+{
+	struct stat st;
+	if (l->ns_ipc == 0)
+		l->ns_ipc = fstatat(l->procfd, "ns/ipc", &st, 0) == 0 ? st.st_ino : inv->ns_ipc;
+	return l->ns_ipc == inv->ns_ipc;
+}
+
 /* Is it a queue? Asked of its file system, once for each inode. */
 static struct inv_object *mq_of(
-	struct inv *inv, const struct inv_looks *l, int fd, const char *path, const struct stat *st)
+	struct inv *inv, struct inv_looks *l, int fd, const char *path, const struct stat *st)
 {
 	char at[48];
 	struct statfs fs;
-	if (!inv_wants(inv, INV_MQ) || major(st->st_dev) != 0 || st->st_size != 80)
+	if (!inv_wants(inv, INV_MQ) || !inv_same_ipc(inv, l) || major(st->st_dev) != 0 ||
+		st->st_size != 80)
 		return NULL;
 	snprintf(at, sizeof at, "/proc/%d/fd/%d", (int)l->proc->pid, fd);
 	if (statfs(at, &fs) < 0 || fs.f_type != MQDIR_MAGIC)
@@ -160,7 +168,7 @@ static struct inv_object *sniffed(
 }
 
 static struct inv_object *new_file(
-	struct inv *inv, const struct inv_looks *l, int fd, char *path, const struct stat *st)
+	struct inv *inv, struct inv_looks *l, int fd, char *path, const struct stat *st)
 {
 	bool removed = cut_deleted(path, st);
 	if (S_ISREG(st->st_mode) && begins(path, "/memfd:"))
@@ -178,7 +186,7 @@ static struct inv_object *new_file(
 }
 
 static struct inv_object *file_of(
-	struct inv *inv, const struct inv_looks *l, int fddir, int fd, char *path)
+	struct inv *inv, struct inv_looks *l, int fddir, int fd, char *path)
 {
 	char name[16];
 	struct stat st;
@@ -263,7 +271,7 @@ static void one_fd(struct inv *inv, struct inv_looks *l, int fddir, const char *
 		return;
 	l->fds[l->nfds++] = (struct inv_fdmap){fd, o};
 	struct inv_use *u = inv_use(inv, o, l->proc, INV_FD);
-	if (u == NULL)
+	if (u == NULL || inv_priv(inv)->second)
 		return;
 	bool idle = (u->fd < 0 || u->idle) && kept_idle(l, o, fd);
 	o->nidle += (unsigned)idle - (unsigned)u->idle;
@@ -275,7 +283,7 @@ static void one_fd(struct inv *inv, struct inv_looks *l, int fddir, const char *
 		fill(o, l, fd);
 }
 
-static bool scan_fds(struct inv *inv, struct inv_looks *l)
+bool inv_scan_fds(struct inv *inv, struct inv_looks *l)
 {
 	int fd = fd_open(l->procfd, "fd", O_RDONLY | O_DIRECTORY, 0);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -290,91 +298,4 @@ static bool scan_fds(struct inv *inv, struct inv_looks *l)
 			one_fd(inv, l, fd, e->d_name);
 	closedir(dir);
 	return true;
-}
-
-/* ---- processes */
-
-static void one_process(struct inv *inv, struct inv_looks *l, int root)
-{
-	char name[16], command[400];
-	struct inv_proc *proc = l->proc;
-	snprintf(name, sizeof name, "%d", (int)proc->pid);
-	l->procfd = fd_open(root, name, O_RDONLY | O_DIRECTORY, 0);
-	if (l->procfd < 0) {
-		inv_ran_out(inv);
-		return;
-	}
-	l->nfds = l->nmaps = 0;
-	bool maps = (inv->kinds &
-			    ~(1u << INV_SOCK | 1u << INV_FIFO | 1u << INV_PIPE | 1u << INV_EVENTFD |
-				    1u << INV_LOCK)) != 0;
-	if (maps)
-		inv_scan_maps(inv, l);
-	proc->hidden = !scan_fds(inv, l);
-	inv->nhidden += proc->hidden;
-	if (!proc->hidden) {
-		inv_use_maps(inv, l);
-		inv_waits(inv, l);
-	}
-	if (proc->used) {
-		proc_command(proc->pid, command, sizeof command);
-		proc->command = inv_text(inv, command, strlen(command));
-	}
-	fd_close(l->procfd);
-}
-
-static int by_pid(const void *a, const void *b)
-{
-	pid_t x = ((const struct inv_proc *)a)->pid, y = ((const struct inv_proc *)b)->pid;
-	return (x > y) - (x < y);
-}
-
-/* All pids first: uses point into the array, which must not move any more. */
-static int list_processes(struct inv *inv, int root)
-{
-	int fd = fd_dup(root, 3);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	if (dir == NULL) {
-		fd_close(fd);
-		return -1;
-	}
-	for (struct dirent *e; (e = readdir(dir)) != NULL;) {
-		pid_t pid = e->d_name[0] >= '1' && e->d_name[0] <= '9' ? (pid_t)atoi(e->d_name) : 0;
-		if (pid == 0 || pid == getpid() ||
-			!inv_grow(
-				inv, &inv->procs, inv->nprocs, &inv->procs_cap, sizeof *inv->procs))
-			continue;
-		inv->procs[inv->nprocs++] = (struct inv_proc){.pid = pid};
-	}
-	closedir(dir);
-	if (inv->nprocs > 1)
-		qsort(inv->procs, inv->nprocs, sizeof *inv->procs, by_pid);
-	return 0;
-}
-
-int inv_scan(struct inv *inv)
-{
-	struct inv_looks l = {.buf = malloc(INV_BUF)};
-	int root = fd_open(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY, 0);
-	int r = l.buf == NULL || root < 0 ? -1 : list_processes(inv, root);
-	for (size_t i = 0; r == 0 && i < inv->nprocs; i++) {
-		l.proc = &inv->procs[i];
-		one_process(inv, &l, root);
-	}
-	int saved = errno;
-	fd_close(root);
-	free(l.buf);
-	free(l.fds);
-	free(l.maps);
-	errno = saved;
-	inv->blind = !proc_shows_all();
-	if (inv->blind)
-		inv_unseen(inv,
-			"what processes hold that /proc does not show (hidepid, or outside of this "
-			"pid namespace)");
-	if (inv->nhidden > 0)
-		inv_unseen(inv,
-			inv_fmt(inv, "what %u of %zu processes hold (of other users; root sees it)",
-				inv->nhidden, inv->nprocs));
-	return r;
 }

@@ -27,7 +27,8 @@ static bool own_file(const struct sockdiag *d, const char *path, struct stat *st
 		*removed = errno == ENOENT || errno == ENOTDIR;
 		return false;
 	}
-	*removed = !S_ISSOCK(st->st_mode) || st->st_ino != d->vfs_ino;
+	/* sock_diag(7) has 32 bits for it. */
+	*removed = !S_ISSOCK(st->st_mode) || (uint32_t)st->st_ino != (uint32_t)d->vfs_ino;
 	return !*removed;
 }
 
@@ -60,8 +61,10 @@ static struct inv_object *with_path(struct inv *inv, const struct sockdiag *d, c
 	o = inv_add(inv, INV_SOCK, INV_FILE, inv_text(inv, name, strlen(name)));
 	if (o == NULL)
 		return NULL;
-	o->path = o->name;
-	o->removed = removed;
+	o->path = removed ? NULL : o->name;
+	if (removed)
+		inv_warn(inv, o,
+			"its name does not lead to it: renamed, removed, or elsewhere mounted");
 	o->file = d->vfs_ino;
 	if (found)
 		take_file(inv, o, &st);
@@ -137,7 +140,7 @@ void inv_resolve_sockets(struct inv *inv)
 			continue;
 		snprintf(path + n, sizeof path - (size_t)n, "/%s", rel);
 		if (fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-			!S_ISSOCK(st.st_mode) || st.st_ino != o->file)
+			!S_ISSOCK(st.st_mode) || (uint32_t)st.st_ino != (uint32_t)o->file)
 			continue;
 		o->name = o->path = inv_text(inv, path, strlen(path));
 		take_file(inv, o, &st);

@@ -101,12 +101,10 @@ static void one_sem(struct inv *inv, const int64_t *f)
 		o->used = n;
 		o->unit = "semaphores";
 	}
+	o->members = (unsigned)n;
 	for (int i = 0; i < n; i++) {
 		int up = semctl(o->id, i, GETNCNT), zero = semctl(o->id, i, GETZCNT);
-		int pid = semctl(o->id, i, GETPID);
 		o->blocked += (unsigned)(up > 0 ? up : 0) + (unsigned)(zero > 0 ? zero : 0);
-		if (pid > 0)
-			o->user[i % 2] = pid;
 	}
 }
 

@@ -68,6 +68,11 @@ struct inv_use {
 	const char *what;    /* INV_WAIT: the system call */
 };
 
+/* Free only with proof: the kernel's (a lease on the file, a segment's count), or two looks at
+ * all processes. */
+enum inv_hold { INV_UNKNOWN, INV_FREE, INV_HELD };
+extern const char *const inv_hold_names[];
+
 struct inv_object {
 	enum inv_kind kind;
 	enum inv_make make;
@@ -105,8 +110,12 @@ struct inv_object {
 	unsigned nlocks;           /* of the uses, by how */
 	unsigned nwaiters, nholds; /* processes that wait; that have it open or mapped */
 	unsigned nidle;            /* those of the latter that keep it idle */
+	unsigned members;          /* System V sets: how many semaphores */
+	bool again;                /* the second look at the processes found a user */
+	enum inv_hold hold;        /* does anybody have it? */
+	const char *why;           /* what that rests on: what was seen, or could not be */
 	bool hidden;               /* it may have holders that we are not allowed to see */
-	const char *stale;         /* why nobody needs it any more, or NULL */
+	const char *stale;         /* free, and why nobody needs it any more; else NULL */
 	const char *warn;          /* what its owner should know, or NULL */
 };
 
@@ -115,10 +124,12 @@ struct inv {
 	unsigned kinds; /* bits by enum inv_kind: what is wanted */
 	struct inv_object **objects;
 	size_t n, cap;
-	struct inv_proc *procs; /* sorted by pid */
+	struct inv_proc **procs; /* sorted by pid */
 	size_t nprocs, procs_cap;
 	unsigned nhidden;       /* processes that we may not look into */
+	unsigned nsilent;       /* processes whose system calls we may not look at */
 	bool blind;             /* there may be processes that /proc does not show */
+	bool unsettled;         /* processes came and went faster than we could look */
 	const char *unseen[16]; /* what else could not be seen, a phrase each */
 	unsigned nunseen;
 	const char *warnings[8]; /* about the machine, a phrase each */
@@ -153,8 +164,13 @@ const char *inv_user(struct inv *inv, uid_t uid);
 struct inv_object *inv_peer(struct inv *inv, const struct inv_object *o);
 /* Does somebody hold or wait for O, seen or only counted by the kernel? */
 bool inv_live(const struct inv_object *o);
+/* Does somebody have O, for all that we know? Not who keeps an idle handle only. */
+bool inv_used(const struct inv_object *o);
 /* Does use U make its process a holder? Who merely has a lock file open is none, nor who keeps an idle handle. */
 bool inv_holds(const struct inv_object *o, const struct inv_use *u);
+/* Open the regular file DIRFD/NAME for reading; a link, a FIFO, a device or a directory is not
+ * opened. -1 with errno. */
+int inv_open_at(int dirfd, const char *name, struct stat *st);
 /* Is there nobody behind the socket file PATH, not even in another network name space? */
 bool inv_refused(const char *path);
 /* Bit mask of kinds from "mq,shm,posix,..."; NULL, or what is wrong, with the word in BAD. */

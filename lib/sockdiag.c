@@ -222,12 +222,14 @@ struct search {
 static bool matches(const struct search *s, const struct sockdiag *d)
 {
 	if (s->st != NULL) {
-		if (d->vfs_ino != s->st->st_ino)
+		/* sock_diag(7) has 32 bits for the inode: of a longer one, the name must say the rest. */
+		bool whole = s->st->st_ino <= UINT32_MAX;
+		if ((uint32_t)d->vfs_ino != (uint32_t)s->st->st_ino)
 			return false;
 		/* Some file systems tell another device than their sockets have (overlayfs). */
 		const struct sockaddr_un *sun = (const struct sockaddr_un *)&d->sa.ss;
 		size_t len = strlen(s->a->path);
-		return d->vfs_dev == s->st->st_dev ||
+		return (whole && d->vfs_dev == s->st->st_dev) ||
 			(d->sa.len >= offsetof(struct sockaddr_un, sun_path) + len &&
 				memcmp(sun->sun_path, s->a->path, len) == 0);
 	}

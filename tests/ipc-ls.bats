@@ -71,7 +71,7 @@ for_nobody() {
 	mkdir -m 700 ipc && chown 65534:65534 ipc
 	IPC_DIR=$OPEN/ipc
 	cp "$(readlink -f "$BIN/ipc-ls")" ipcbox
-	ln -s ipcbox ipc-ls && ln -s ipcbox ipc-lock
+	ln -s ipcbox ipc-ls && ln -s ipcbox ipc-lock && ln -s ipcbox ipc-fifo
 	as_nobody ./ipc-ls --help >/dev/null || skip "nobody does not get here"
 }
 
@@ -415,14 +415,14 @@ signal.pause()"
 	query 'len(named("posix:/"+U)) == 2 and all(o["stale"] == "no holder" for o in named("posix:/"+U))'
 }
 
-@test "stale: a removed segment that is still mapped, a removed file that is still locked" {
+@test "not stale: a removed segment that is still mapped, a removed file that is still locked" {
 	need python3
 	zoo gone fgone
-	query '"removed" in one("posix:/"+U, "shm")["stale"] and pids(one("posix:/"+U, "shm")["holders"]) == [P] and one("posix:/"+U, "shm")["removed"]'
-	query '"locked" in one(T+"/l.gone", "lock")["stale"]'
+	query 'one("posix:/"+U, "shm")["stale"] is None and one("posix:/"+U, "shm")["state"] == "removed" and pids(one("posix:/"+U, "shm")["holders"]) == [P] and one("posix:/"+U, "shm")["removed"]'
+	query 'one(T+"/l.gone", "lock")["verdict"] == "held" and one(T+"/l.gone", "lock")["removed"]'
 }
 
-@test "stale: a socket that refuses, one whose path was removed; not one that is served" {
+@test "stale: a socket that refuses; not one that is served, nor one whose path was removed" {
 	need python3
 	mkdir -m 700 ipc
 	python3 -c "
@@ -432,7 +432,7 @@ s = socket.socket(socket.AF_UNIX); s.bind('ipc/dead.sock')"
 	query '"refused" in one("dead", "sock")["stale"]'
 	query '[o["stale"] for o in named(T+"/srv")] == [None, None]'
 	rm srv
-	query 'any("removed" in (o["stale"] or "") for o in named(T+"/srv"))'
+	query 'any("does not lead to it" in (o["warning"] or "") for o in named(T+"/srv")) and all(o["stale"] is None and o["verdict"] == "held" for o in named(T+"/srv"))'
 }
 
 @test "stale: a FIFO and a lock file in \$IPC_DIR that nobody uses; a dotlock whose holder is gone" {
@@ -467,15 +467,16 @@ s = socket.socket(socket.AF_UNIX); s.bind('ipc/dead.sock')"
 @test "a user without privilege gets no verdict where another's process may hold the object" {
 	need python3
 	for_nobody
-	as_nobody ./ipc-lock run -m 600 mine -- true
 	as_nobody ./ipc-lock run -m 666 open -- true
-	as_nobody timeout 60 ./ipc-ls -J -t lock >list.json 2>err </dev/null
+	as_nobody ./ipc-fifo create -m 600 mine
+	as_nobody timeout 60 ./ipc-ls -J -t lock,fifo >list.json 2>err </dev/null
 	grep -q 'not seen: what .* processes hold' err
 	python3 -c "
 import json
 l = {o['name']: o for o in json.load(open('list.json'))}
-assert l['mine']['stale'] == 'no holder' and not l['mine']['holders_hidden'], l['mine']
-assert l['open']['stale'] is None and l['open']['holders_hidden'], l['open']"
+assert l['mine']['verdict'] == 'unknown' and l['mine']['stale'] is None and l['mine']['users_hidden'], l['mine']
+# The kernel proves that nobody has a regular file.
+assert l['open']['verdict'] == 'free' and l['open']['stale'] and not l['open']['holders_hidden'], l['open']"
 	as_nobody timeout 60 ./ipc-ls -q -t lock >/dev/null 2>err </dev/null
 	[[ ! -s err ]]
 }
@@ -859,4 +860,117 @@ for n in ('posix:/$U', 'sysv:id=$ID_m'):
 	is_raw=$(LC_ALL=C grep -c "$(printf '\302\233')" all) || :
 	[[ $is_raw == 0 ]]
 	LC_ALL=C grep -qF 'n\x9b1mred' all || LC_ALL=C grep -qF 'n\xc2\x9b1mred' all
+}
+
+@test "verdicts: held, free and unknown, each with its reason" {
+	need root python3
+	zoo shm fifo
+	ipc-lock run b -- true
+	ipc-fifo create f
+	query '[one("posix:/"+U, "shm")["verdict"], one("b")["verdict"], one("f")["verdict"]] == ["held", "free", "free"]'
+	query '"lease" in one("b")["verdict_reason"] and "two looks" in one("f")["verdict_reason"]'
+	status 0 unshare -pf --mount-proc ipc-ls -q -t shm,fifo,lock -o name,verdict,why
+	[[ $output =~ "posix:/$U"\ +held\ +"the kernel says" ]]
+	[[ $output =~ (^|$'\n')b\ +free && $output =~ (^|$'\n')f\ +unknown\ +"/proc does not show all" ]]
+}
+
+@test "a segment and a queue of another IPC namespace are not taken for ours of the same id or name" {
+	need root python3
+	SHMS=$(ipcmk -M 4096 | grep -o '[0-9]*$')
+	cat >other.py <<-'E'
+	import ctypes, os, signal, sys
+	libc = ctypes.CDLL(None, use_errno=True); libc.shmat.restype = ctypes.c_void_p
+	want, name = int(sys.argv[1]), sys.argv[2]
+	def give_up(): open("up", "w").write("no"); sys.exit()
+	# Its first segment has the number that we make ours have, too.
+	open("/proc/sys/kernel/shm_next_id", "w").write(str(want))
+	if libc.shmget(0, 4096, 0o1600) != want or libc.shmat(want, None, 0) is None: give_up()
+	q = libc.mq_open(("/" + name).encode(), os.O_RDWR | os.O_CREAT, 0o600, None)
+	if q < 0: give_up()
+	open("up.new", "w").write("yes"); os.rename("up.new", "up"); signal.pause()
+	E
+	bg unshare -i python3 other.py "$SHMS" "$U"
+	local p=$!
+	until_true test -s up
+	[[ $(<up) == yes ]] || skip "the same id cannot be had here"
+	query '[o["holders"] for o in L if o.get("id") == int(A) and o["kind"] == "shm"] == [[]]' "$SHMS"
+	query 'named("posix:/"+U) == []'
+	kill $p
+}
+
+@test "a removed segment and a memfd that are only mapped: their size, owner and holder" {
+	need root python3
+	bg python3 -c "
+import mmap, os, signal
+f = os.open('/dev/shm/$U', os.O_RDWR | os.O_CREAT, 0o640); os.truncate(f, 65536); os.fchown(f, 12, 34)
+m = mmap.mmap(f, 4096); os.unlink('/dev/shm/$U'); os.close(f)
+g = os.memfd_create('$U'); os.truncate(g, 12288); n = mmap.mmap(g, 4096); os.close(g)
+open('up', 'w'); signal.pause()"
+	until_true test -e up
+	query '[(o["size"], o["uid"], o["mode"], o["verdict"], len(o["holders"])) for o in named("posix:/"+U)] == [(65536, 12, "0640", "held", 1)]'
+	query '[(o["size"], o["uid"], o["verdict"]) for o in named("memfd:"+U)] == [(12288, 0, "held")]'
+}
+
+@test "a POSIX semaphore without a name, as of python's multiprocessing, is not stale" {
+	need python3
+	bg python3 -c "
+import multiprocessing as m, signal
+l = m.get_context('fork').Lock()
+open('up', 'w'); signal.pause()"
+	local p=$!
+	until_true test -e up
+	query 'any(o["removed"] and pids(o["holders"]) == [int(A)] for o in L if o["kind"] in ("sem", "shm"))' $p
+	query '[o for o in L if o["removed"] and o["stale"]] == []'
+}
+
+@test "an event that is set is not stale, though the machine was started since; one that is clear is" {
+	need python3
+	program "a shell keeps the event open"
+	ipc-event set e
+	ipc-event set c
+	ipc-event clear c
+	python3 - ipc/e.event ipc/c.event <<-'E'
+	import sys, uuid
+	now = uuid.UUID(open("/proc/sys/kernel/random/boot_id").read().strip()).bytes
+	for n in sys.argv[1:]:
+	    b = open(n, "rb").read()
+	    assert now in b
+	    open(n, "wb").write(b.replace(now, b"\1" * 16))
+	E
+	query 'one("e")["stale"] is None and "last boot" in one("c")["stale"]'
+}
+
+@test "locks that come and go while it looks leave no rows without a name" {
+	bg sh -c 'while [ ! -e stop ]; do flock l true; done'
+	local i
+	for i in {1..20}; do
+		status 0 ipc-ls -q -t lock -o name --noheadings
+		[[ ! $output =~ (^|$'\n')[0-9a-f]+:[0-9a-f]+:[0-9]+ ]] || { echo "$output"; : >stop; false; }
+	done
+	: >stop
+}
+
+@test "a socket that was renamed after it was bound, or is bound in another mount namespace, is held" {
+	need root python3
+	mkdir -m 700 ipc
+	bg python3 -c "
+import os, signal, socket
+s = socket.socket(socket.AF_UNIX); s.bind('$T/ipc/s.tmp'); os.rename('ipc/s.tmp', 'ipc/s.sock'); s.listen(1)
+open('up', 'w'); signal.pause()"
+	until_true test -e up
+	mkdir m
+	bg unshare -m sh -c "mount -t tmpfs none m && exec python3 -c \"
+import signal, socket
+s = socket.socket(socket.AF_UNIX); s.bind('$T/m/s'); s.listen(1)
+open('up2', 'w'); signal.pause()\""
+	until_true test -e up2
+	query '[o["stale"] for o in L if o["kind"] == "sock" and o["stale"] and T in (o["path"] or o["name"])] == []'
+	query 'one("s", "sock")["verdict"] == "held" and [o["verdict"] for o in named(T+"/m/s")] == ["held"]'
+	# A server that does not listen yet is one.
+	bg unshare -n python3 -c "
+import signal, socket
+s = socket.socket(socket.AF_UNIX); s.bind('ipc/early.sock')
+open('up3', 'w'); signal.pause()"
+	until_true test -e up3
+	query 'one("early", "sock")["verdict"] == "held"'
 }

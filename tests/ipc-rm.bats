@@ -377,3 +377,140 @@ EOF
 	status 0 ipc-rm --force ./q
 	[[ ! -e q ]]
 }
+
+# inside CMD...: in a pid namespace of its own, which shows none of the processes outside.
+inside() {
+	unshare -pf --mount-proc "$@"
+}
+
+@test "--stale keeps a segment that a process outside of the pid namespace maps; it takes it when that has ended" {
+	need root python3
+	head -c 4096 /dev/zero >"/dev/shm/$U"
+	holding "/dev/shm/$U"
+	status 75 inside ipc-rm --stale "posix:/$U"
+	[[ -e /dev/shm/$U ]]
+	# An empty /proc, none at all, and processes that are hidden.
+	unshare -m sh -c 'mount -t tmpfs none /proc && exec ipc-rm --stale --dry-run -t shm' >out 2>err 3>&- || :
+	[[ $(<out) != *"$U"* ]]
+	kill "$H"
+	wait "$H" || :
+	status 0 inside ipc-rm --stale -t shm "posix:/$U"
+	[[ ! -e /dev/shm/$U ]]
+}
+
+@test "--stale keeps what is mapped privately, or only a descriptor in flight leads to" {
+	need python3
+	head -c 4096 /dev/zero >"/dev/shm/$U"
+	bg python3 -c "
+import mmap, os, signal
+f = os.open('/dev/shm/$U', os.O_RDONLY); m = mmap.mmap(f, 4096, mmap.MAP_PRIVATE, mmap.PROT_READ); os.close(f)
+open('up', 'w'); signal.pause()"
+	local p=$!
+	until_true test -e up
+	rm_ 75 --stale "posix:/$U"
+	rm_ 75 "posix:/$U"
+	kill $p
+	wait $p || :
+	rm up
+	bg python3 -c "
+import os, signal, socket
+a, b = socket.socketpair(socket.AF_UNIX)
+f = os.open('/dev/shm/$U', os.O_RDWR); socket.send_fds(a, [b'x'], [f]); os.close(f)
+open('up', 'w'); signal.pause()"
+	p=$!
+	until_true test -e up
+	rm_ 75 --stale "posix:/$U"
+	[[ -e /dev/shm/$U ]]
+	kill $p
+	wait $p || :
+	rm_ 0 --stale "posix:/$U"
+}
+
+@test "--stale keeps a segment that a chain of short processes passes on" {
+	need python3
+	head -c 4096 /dev/zero >"/dev/shm/$U"
+	bg python3 -c "
+import mmap, os, time
+f = os.open('/dev/shm/$U', os.O_RDWR); m = mmap.mmap(f, 4096); os.close(f)
+open('up', 'w')
+end = time.time() + 60
+while time.time() < end and not os.path.exists('stop'):
+    if os.fork(): os._exit(0)"
+	until_true test -e up
+	local i
+	for i in {1..25}; do
+		rm_ 75 --stale "posix:/$U"
+	done
+	: >stop
+}
+
+@test "--stale keeps a FIFO where not all processes can be seen, and says why" {
+	need root
+	ipc-fifo create f
+	sleep 60 <>ipc/f.fifo 3>&- &
+	status 0 inside ipc-rm --stale -t fifo
+	[[ -e ipc/f.fifo && $stderr == *"cannot be told"*"/proc does not show all"* ]]
+	status 75 inside ipc-rm --stale f
+	[[ $stderr == *"/proc does not show all"* ]]
+	kill $!
+	rm_ 0 --stale -t fifo
+	[[ ! -e ipc/f.fifo ]]
+}
+
+@test "--stale keeps a dotlock and a lock file whose holder is outside of the pid namespace" {
+	need root
+	bg ipc-lock run --family dotlock d -- sh -c 'echo >up; exec sleep 300'
+	until_true test -e up
+	bg sh -c 'exec 9>"$IPC_DIR/c.lock"; echo >up2; exec sleep 300'
+	local p=$!
+	until_true test -e up2
+	status 0 inside ipc-rm --stale -t lock
+	[[ -e ipc/d.lock && -e ipc/c.lock ]]
+	# Open is in use, also when it is not locked yet.
+	rm_ 0 --stale -t lock
+	rm_ 75 c
+	[[ -e ipc/d.lock && -e ipc/c.lock ]]
+	kill $p
+	wait $p || :
+	rm_ 0 --stale -t lock
+	[[ -e ipc/d.lock && ! -e ipc/c.lock ]]
+}
+
+@test "--stale keeps a semaphore set that a process is to undo, whoever used it after that" {
+	need python3
+	SEMS=$(ipcmk -S 3 | grep -o '[0-9]*$')
+	cat >op.py <<-'E'
+	import ctypes, struct, sys
+	op = ctypes.create_string_buffer(struct.pack("Hhh", int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4], 8)))
+	assert ctypes.CDLL(None).semop(int(sys.argv[1]), op, 1) == 0
+	if sys.argv[5:]:
+	    import signal
+	    open("up", "w")
+	    signal.pause()
+	E
+	bg python3 op.py "$SEMS" 0 1 010000 stay
+	until_true test -e up
+	python3 op.py "$SEMS" 1 1 0
+	python3 op.py "$SEMS" 2 1 0
+	rm_ 75 --stale "sysv:id=$SEMS"
+	# Now the last user of all three has ended, and the first has not.
+	python3 op.py "$SEMS" 0 1 0
+	rm_ 75 --stale "sysv:id=$SEMS"
+	[[ -n $(ipcs -s | awk -v i="$SEMS" '$2 == i') ]]
+}
+
+@test "--stale --older: the word verbs of ipc-shm count as use" {
+	ipc-shm create -S 4096 "posix:/$U"
+	# Once the time of access is later than the others, a mapping does not move it for a day.
+	local verb now
+	for verb in "get posix:/$U 0" "add posix:/$U 0 1" "set posix:/$U 0 1" "cas posix:/$U 0 1 2"; do
+		touch -m -d '1 hour ago' "/dev/shm/$U"
+		touch -a -d '+1 hour' "/dev/shm/$U"
+		# shellcheck disable=SC2086
+		ipc-shm $verb
+		now=$(date +%s)
+		[[ $(stat -c %X "/dev/shm/$U") -lt $((now + 60)) || $(stat -c %Y "/dev/shm/$U") -gt $((now - 60)) ]]
+	done
+	rm_ 0 --stale --dry-run --older 10m -t shm
+	[[ $output != *"$U"* ]]
+}

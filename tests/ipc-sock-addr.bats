@@ -94,7 +94,7 @@ while True:
 	[[ -z $(grep -E '^(LISTEN_PIDFDID|WATCHDOG_|NOTIFY_)' env) ]]
 }
 
-@test "addresses: HOST:PORT asks for tcp:, a bad port is 64, a file is no socket (73), stat follows links" {
+@test "addresses: HOST:PORT asks for tcp:, a bad port is 64, a file is no socket (65), stat follows links" {
 	local a
 	for a in 127.0.0.1:8080 localhost:8080 '[::1]:8080'; do
 		status 64 ipc-sock serve --echo "$a"
@@ -103,7 +103,7 @@ while True:
 	status 64 ipc-sock connect tcp:127.0.0.1:99999
 	status 64 ipc-sock serve --echo udp:127.0.0.1:65536
 	: >file
-	status 73 ipc-sock connect ./file
+	status 65 ipc-sock connect ./file
 	serve --echo ./s
 	ln -s s link
 	status 0 ipc-sock stat -J ./link

@@ -26,6 +26,8 @@ const struct column_kind ls_columns[COL_N] = {
 	[COL_USERS] = {"users", "USERS", false, true},
 	[COL_HOLDERS] = {"holders", "HOLDERS", false, true},
 	[COL_WAITERS] = {"waiters", "WAITERS", false, true},
+	[COL_VERDICT] = {"verdict", "VERDICT", false, false},
+	[COL_WHY] = {"why", "WHY", false, true},
 	[COL_STATE] = {"state", "STATE", false, false},
 	[COL_PEER] = {"peer", "PEER", false, true},
 	[COL_STALE] = {"stale", "STALE", false, true},
@@ -36,8 +38,8 @@ const struct column_kind ls_columns[COL_N] = {
 	[COL_INODE] = {"inode", "INODE", true, false},
 };
 
-static const enum column usual[] = {
-	COL_KIND, COL_NAME, COL_OWNER, COL_MODE, COL_SIZE, COL_USE, COL_USERS, COL_NOTE};
+static const enum column usual[] = {COL_KIND, COL_NAME, COL_OWNER, COL_MODE, COL_SIZE, COL_USE,
+	COL_VERDICT, COL_USERS, COL_NOTE};
 
 const char *ls_parse_columns(struct ls *ls, const char *list, char bad[32])
 {
@@ -58,8 +60,8 @@ const char *ls_parse_columns(struct ls *ls, const char *list, char bad[32])
 		if (c == COL_N) {
 			snprintf(bad, 32, "%.*s", len < 31 ? (int)len : 31, list);
 			return "no such column (kind name path owner uid gid mode size use created "
-			       "used users holders waiters state peer stale warning note id key "
-			       "inode)";
+			       "used users holders waiters verdict why state peer stale warning note id "
+			       "key inode)";
 		}
 		while (i < ls->ncols && ls->cols[i] != (enum column)c)
 			i++;
@@ -143,7 +145,7 @@ static void put_note(struct text *t, const struct inv_object *o)
 	if (o->warn != NULL)
 		put(t, "%s%s", t->len > 0 ? "; " : "", o->warn);
 	if (o->state != NULL && t->len == 0 && strcmp(o->state, "listening") != 0 &&
-		(o->kind == INV_SOCK || o->kind == INV_FIFO))
+		(o->kind == INV_SOCK || o->kind == INV_FIFO || o->removed))
 		put(t, "%s", o->state);
 }
 
@@ -213,6 +215,8 @@ const char *ls_cell(
 	case COL_KIND: return inv_kind_names[o->kind];
 	case COL_NAME: return o->name;
 	case COL_PATH: return o->path != NULL ? o->path : "";
+	case COL_VERDICT: return inv_hold_names[o->hold];
+	case COL_WHY: return o->why;
 	case COL_STATE: return o->state != NULL ? o->state : "";
 	case COL_STALE: return o->stale != NULL ? o->stale : "";
 	case COL_WARNING: return o->warn != NULL ? o->warn : "";

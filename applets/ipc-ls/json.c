@@ -178,7 +178,10 @@ void ls_json_object(struct ls *ls, struct json *j, struct inv *inv, const struct
 	waiters(j, o);
 	if (o->nlocks > 0 || o->kind == INV_LOCK)
 		locks(j, o);
+	json_str(j, "verdict", inv_hold_names[o->hold]);
+	json_str(j, "verdict_reason", o->why);
 	json_bool(j, "holders_hidden", o->hidden);
+	json_bool(j, "users_hidden", o->hidden);
 	json_uint(j, "waiters_counted", o->blocked > o->nwaiters ? o->blocked : o->nwaiters);
 	json_bool(j, "removed", o->removed);
 	json_str(j, "stale", o->stale);

@@ -116,6 +116,12 @@ static void put_users_cut(struct out *out, const char *s, size_t w, bool waits)
 		out_str(out, word);
 }
 
+/* Nobody holds it, as is usual between two holders. */
+static bool idle_lock(const struct inv_object *o)
+{
+	return o->kind == INV_LOCK && o->creator == 0;
+}
+
 static const char *color_of(const struct ls *ls, enum column col, const struct inv_object *o)
 {
 	if (!ls->color)
@@ -123,7 +129,7 @@ static const char *color_of(const struct ls *ls, enum column col, const struct i
 	if (o == NULL)
 		return BOLD;
 	if (col == COL_NOTE || col == COL_STALE || col == COL_WARNING)
-		return o->stale != NULL ? RED : o->warn != NULL ? YELLOW : DIM;
+		return o->stale != NULL && !idle_lock(o) ? RED : o->warn != NULL ? YELLOW : DIM;
 	if (col == COL_WAITERS || (col == COL_USERS && o->nwaiters > 0))
 		return YELLOW;
 	if (col == COL_USERS || col == COL_HOLDERS)

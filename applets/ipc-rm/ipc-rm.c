@@ -145,8 +145,10 @@ static int may_remove(struct rm *rm, const struct inv_object *o)
 			user);
 	}
 	if (rm->stale && o->stale == NULL)
-		return call_fail(call, ST_BUSY, 0, "%s %s is not stale", kind, o->name);
-	if (!inv_live(o) || rm->force)
+		return call_fail(call, ST_BUSY, 0, "%s %s is not stale: %s%s", kind, o->name,
+			o->hold == INV_UNKNOWN ? "who has it cannot be told: " : "",
+			o->hold == INV_FREE ? "free, but it may be missed" : o->why);
+	if (!inv_used(o) || rm->force)
 		return 0;
 	if (!rm->dry && agreed(rm, o))
 		return 0;
@@ -274,6 +276,22 @@ static int remove_named(struct rm *rm)
 
 /* ---- --stale */
 
+/* What is kept for want of proof, once for each reason; -v names each object. */
+static void say_unknown(struct rm *rm, const struct inv_object *o)
+{
+	bool said = false;
+	for (unsigned i = 0; i < rm->nwhys; i++)
+		said = said || strcmp(rm->whys[i], o->why) == 0;
+	if (said || rm->nwhys == sizeof rm->whys / sizeof *rm->whys) {
+		call_note(rm->call, 1, "kept: %s %s: %s", inv_kind_names[o->kind],
+			plain(rm, o->name), o->why);
+		return;
+	}
+	rm->whys[rm->nwhys++] = o->why;
+	call_warn(rm->call, 0, "%s %s is kept: who has it cannot be told: %s",
+		inv_kind_names[o->kind], plain(rm, o->name), o->why);
+}
+
 static int remove_stale(struct rm *rm)
 {
 	const struct val *older = &rm->call->opt[RM_OLDER];
@@ -281,9 +299,13 @@ static int remove_stale(struct rm *rm)
 	for (size_t i = 0; i < rm->inv->n; i++) {
 		const struct inv_object *o = rm->inv->objects[i];
 		int64_t at = o->last > o->created ? o->last : o->created;
-		if (o->stale == NULL || o->removed || nameless(o) || inv_live(o) ||
-			!of_kind(rm, o) || !o->has_owner || o->uid != rm->owner ||
+		if (o->removed || nameless(o) || !of_kind(rm, o) || !o->has_owner ||
+			o->uid != rm->owner ||
 			(older->count > 0 && rm->inv->now - at < older->num / NS_PER_S))
+			continue;
+		if (o->hold == INV_UNKNOWN)
+			say_unknown(rm, o);
+		if (o->stale == NULL)
 			continue;
 		int r = remove_one(rm, o);
 		worst = r > worst ? r : worst;

@@ -13,6 +13,8 @@ struct rm {
 	unsigned kinds;
 	bool by_kind; /* -t was given */
 	bool force, dry, stale;
+	const char *whys[8]; /* reasons of keeping that were told */
+	unsigned nwhys;
 	uid_t owner; /* whose objects may be removed */
 };
 
