@@ -17,7 +17,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define SEM_SIZE 32
+/* sizeof(sem_t) for programs of 32 and of 64 bits. */
+static bool sem_sized(off_t size)
+{
+	return size == 16 || size == 32;
+}
 
 /* "QSIZE:129 NOTIFY:0 SIGNO:0 NOTIFY_PID:8260", mq_overview(7). */
 static void mq_bytes(struct inv_object *o, int fd)
@@ -92,7 +96,7 @@ static void show_sem(struct inv_object *o, int fd)
 struct inv_object *inv_add_shm(
 	struct inv *inv, const char *name, int fd, const struct stat *st, bool removed)
 {
-	const char *sem = st->st_size == SEM_SIZE ? psem_file(name) : NULL;
+	const char *sem = sem_sized(st->st_size) ? psem_file(name) : NULL;
 	enum inv_kind kind = sem != NULL ? INV_SEM : INV_SHM;
 	if (!inv_wants(inv, kind) && !inv_wants(inv, INV_LOCK))
 		return NULL;
@@ -145,7 +149,7 @@ static void read_shms(struct inv *inv)
 			continue;
 		struct stat now;
 		int file =
-			st.st_size == SEM_SIZE ? inv_open(fd, e->d_name, S_IFREG, false, &now) : -1;
+			sem_sized(st.st_size) ? inv_open(fd, e->d_name, S_IFREG, false, &now) : -1;
 		struct inv_object *o = inv_add_shm(inv, e->d_name, file, &st, false);
 		if (o != NULL)
 			inv_birth(o, fd, e->d_name);

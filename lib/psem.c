@@ -319,11 +319,11 @@ int psem_peek(int fd, unsigned *value, unsigned *waiters)
 {
 	union {
 		struct psem_map map;
-		unsigned char bytes[SEM_SIZE];
+		unsigned char bytes[SEM_SIZE + 1]; /* a larger one is of another word size */
 	} copy;
 	struct psem s = {.fd = fd, .map = &copy.map};
-	ssize_t n = fd_pread(fd, copy.bytes, sizeof copy, 0);
-	if (n != (ssize_t)sizeof copy) {
+	ssize_t n = fd_pread(fd, copy.bytes, sizeof copy.bytes, 0);
+	if (n != (ssize_t)SEM_SIZE) {
 		errno = n < 0 ? errno : EBADMSG;
 		return -1;
 	}
