@@ -39,12 +39,11 @@ static uint64_t from_kernel(const struct kernel_set *k)
 
 int sig_change(int how, uint64_t set, uint64_t *old)
 {
-	struct kernel_set k = to_kernel(set), was;
-	if (syscall(SYS_rt_sigprocmask, how, &k, &was, sizeof k) < 0)
-		return -1;
+	struct kernel_set k = to_kernel(set), was = {{0}};
+	long r = syscall(SYS_rt_sigprocmask, how, &k, &was, sizeof k);
 	if (old != NULL)
 		*old = from_kernel(&was);
-	return 0;
+	return (int)r;
 }
 
 static int timedwait(const struct kernel_set *k, siginfo_t *info, const struct timespec *left)

@@ -15,7 +15,7 @@
 #define SIG_ALL UINT64_MAX
 
 /* rt_sigprocmask(2): HOW is SIG_BLOCK, SIG_UNBLOCK or SIG_SETMASK. *OLD, when not NULL, gets what
- * was blocked before. 0, or -1 with errno. */
+ * was blocked before (nothing, when this fails). 0, or -1 with errno. */
 int sig_change(int how, uint64_t set, uint64_t *old);
 /* rt_sigtimedwait(2): take one pending signal of SET, which must be blocked, or wait for one until
  * DEADLINE (lib/wait.h). Returns its number, or -1 with ETIMEDOUT, EAGAIN (DEADLINE_NOW) or another

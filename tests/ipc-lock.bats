@@ -1187,7 +1187,9 @@ END
 	need strace
 	[[ -z ${IPCBOX_SANITIZE:-} ]] || skip "not under a sanitizer"
 	: >f
-	strace -o trace -e trace=/^fcntl,flock,fstatfs -e inject=fstatfs:poke_exit=@arg2=6969000000000000 \
+	local poke=fstatfs:poke_exit=@arg2=6969000000000000
+	[[ $(word_bits) == 64 ]] || poke=fstatfs64:poke_exit=@arg3=69690000
+	strace -o trace -e trace=/^fcntl,flock,/^fstatfs -e "inject=$poke" \
 		ipc-lock run -v ./f -- true 2>err || skip "this strace cannot poke"
 	grep -q F_OFD_SETLK trace
 	[[ $(grep -c '^flock' trace) == 0 ]]

@@ -42,7 +42,7 @@ static int guard_all(struct sem *s, const int *fds, unsigned k, int pidfd, pid_t
 int guard_take(struct sem *s, unsigned k, pid_t owner, int64_t deadline)
 {
 	struct call *call = s->call;
-	int fds[GUARDED_MAX];
+	int fds[GUARDED_MAX] = {-1};
 	if (k > GUARDED_MAX)
 		return call_fail(
 			call, ST_USAGE, 0, "--take %u: at most %d for an owner", k, GUARDED_MAX);
