@@ -277,7 +277,7 @@ fcntl.fcntl(open('l.ofd', 'w'), 38, struct.pack('hhqqi4x', fcntl.F_WRLCK, 0, 0, 
 }
 
 @test "a waiter for a lock that is older than the holder" {
-	need python3
+	need python3 word
 	mkfifo go
 	bg bash -c 'read -r _ <go; exec flock l.old true'
 	a=$!
@@ -296,7 +296,7 @@ time.sleep(120)"
 }
 
 @test "FIFOs that are open, and one that somebody waits for alone to be opened" {
-	need python3
+	need python3 word
 	zoo fifo
 	query 'one(T+"/ff")["used"] == 5 and pids(one(T+"/ff")["holders"]) == [P] and one(T+"/ff")["holders"][0]["writes"]'
 	mkfifo lonely
@@ -783,7 +783,7 @@ sys.exit("RemoveIPC" not in w)' "$U"; }
 	long=$T/$(printf 'd%.0s' {1..250})
 	mkdir -p "$long"
 	mkfifo "$long/f"
-	gcc -O -x c -o opener - <<-'E'
+	peer_gcc -O -x c -o opener - <<-'E'
 		#include <fcntl.h>
 		#include <sys/syscall.h>
 		#include <unistd.h>
