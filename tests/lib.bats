@@ -35,6 +35,10 @@ group() {
 	group task
 }
 
+@test "blocked: what a thread sleeps in, also by ipc(2) and socketcall(2); another word size" {
+	group blocked
+}
+
 @test "object: a user's default directory made by somebody else is refused" {
 	need root
 	unset IPC_DIR

@@ -46,7 +46,7 @@ int main(int argc, char **argv)
 	} groups[] = {{"num", test_num}, {"frame", test_frame}, {"object", test_object},
 		{"out", test_out}, {"call", test_call}, {"args", test_args}, {"fd", test_fd},
 		{"wait", test_wait}, {"addr", test_addr}, {"shared", test_shared},
-		{"task", test_task}};
+		{"task", test_task}, {"blocked", test_blocked}};
 	for (size_t i = 0; argc == 2 && i < sizeof groups / sizeof *groups; i++) {
 		if (strcmp(argv[1], groups[i].name) != 0)
 			continue;
@@ -55,6 +55,7 @@ int main(int argc, char **argv)
 		printf("%d checks, %d failed\n", checks, failures);
 		return failures > 0;
 	}
-	fputs("usage: unit num|frame|object|out|call|args|fd|wait|addr|shared|task\n", stderr);
+	fputs("usage: unit num|frame|object|out|call|args|fd|wait|addr|shared|task|blocked\n",
+		stderr);
 	return 64;
 }

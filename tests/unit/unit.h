@@ -24,5 +24,6 @@ void test_wait(void);
 void test_addr(void);
 void test_shared(void);
 void test_task(void);
+void test_blocked(void);
 
 #endif
