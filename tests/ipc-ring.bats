@@ -487,14 +487,9 @@ while True:
 
 @test "killed after each instruction of a put and a get, the ring is as before or as after" {
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "single steps through a sanitizer take too long"
-	gcc -O2 -o step "$ROOT/tests/faults/step.c"
-	ipc-ring create -S 160 ./r
-	ipc-ring put ./r first
-	cp r before
-	status 0 timeout 100 ./step 401 ./r before -- "$BIN/ipc-ring" put ./r second
-	[[ $output == *"bad 0"* ]] || { echo "$output"; false; }
-	status 0 timeout 100 ./step 401 ./r before -- "$BIN/ipc-ring" get ./r
-	[[ $output == *"bad 0"* ]] || { echo "$output"; false; }
+	need gcc python3
+	status 0 timeout 300 "$ROOT/tests/torture/step.py" 12 "ring put" "ring get" || { echo "$output"; false; }
+	[[ $output == *"ring put: "*" bad 0"*"ring get: "*" bad 0"* ]]
 }
 
 @test "wrong words" {

@@ -26,3 +26,10 @@ load helper
 	status 0 timeout 100 "$ROOT/tests/torture/mutate.py" 8
 	[[ $output == *" bad 0"* ]]
 }
+
+@test "verbs killed at single instructions leave events, words, locks, slots and spools that work" {
+	need gcc python3
+	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "single steps through a sanitizer take too long"
+	status 0 timeout 300 "$ROOT/tests/torture/step.py" 6 || { echo "$output"; false; }
+	[[ $(grep -c ' kills, .* bad 0$' <<<"$output") == 11 ]]
+}
