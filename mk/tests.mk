@@ -19,6 +19,10 @@ BUILTIN_TESTS = $(filter-out tests/ipc-bench.bats tests/ipc-door.bats,$(sort $(w
 check-builtins: all builtins
 	@if [ -e $(BUILD)/ipcbox.so ]; then IPCBOX_BUILTINS=1 tests/run $(if $(V),-v) $(BUILD) $(BUILTIN_TESTS); fi
 
+# The same while the kernel refuses system calls: CALLS="CALL,..." for others than those of old container profiles.
+check-refused: check-build
+	@CALLS="$(CALLS)" tests/security/refused $(BUILD) $(T)
+
 # Everything that the tests can use, installed on this machine: see tests/packages.
 setup:
 	@tests/setup
@@ -60,4 +64,4 @@ faults: all
 demo: all
 	@PATH="$(abspath $(BUILD))/bin:$$PATH" tests/demo
 
-.PHONY: check check-build check-builtins setup everything check-all sanitize coverage fuzz lint bench torture model faults demo
+.PHONY: check check-build check-builtins check-refused setup everything check-all sanitize coverage fuzz lint bench torture model faults demo

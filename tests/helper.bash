@@ -188,6 +188,16 @@ need_refuse() {
 	refuse splice ENOSYS -- true || skip "no filter of system calls can be set here"
 }
 
+# refusable WHY CALL...: skip the test when one of these system calls is refused (make check-refused): it is about it,
+# WHY says how.
+refusable() {
+	local why=$1 c
+	shift
+	for c in "$@"; do
+		[[ ,${IPCBOX_REFUSED-}, != *,$c,* ]] || skip "$c is refused: $why"
+	done
+}
+
 # word_bits: 32 or 64: the word size of the programs under test, which is the class in their ELF header.
 word_bits() {
 	echo $((32 * $(od -An -tu1 -j4 -N1 "$BIN/ipcbox")))

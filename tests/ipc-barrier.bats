@@ -165,6 +165,15 @@ came() {
 	until_true came b 1
 	status 0 ipc-barrier wait -n -c 2 b
 	wait $pid
+	bg ipc-barrier wait -w 60 -c 3 c
+	pid=$!
+	until_true came c 1
+	status 75 ipc-barrier wait -n -c 3 c
+	status 124 ipc-barrier wait -w 0 -c 3 c
+	bg ipc-barrier wait -w 60 -c 3 c
+	until_true came c 2
+	status 0 ipc-barrier wait -n -c 3 c
+	wait $pid
 }
 
 @test "break and rm end those that wait with 76" {

@@ -65,6 +65,7 @@ field() { # field RING NAME: a number of stat -J
 	status 75 ipc-ring put --full fail r x
 	[[ $(ipc-ring get -c 9 -w 20 r | tr '\n' ' ') == "1 2 3 4 5 6 7 8 9 " ]]
 	wait $pid
+	[[ $(ipc-ring stat r) == *"records 0"*"puts 10"*"gets 10"* ]]
 	status 75 ipc-ring get -n r
 	status 124 ipc-ring get -w 0.1 r
 }

@@ -615,6 +615,9 @@ assert l[sys.argv[1]]["size"] == 100 and l[sys.argv[2]]["attached"] == 0 and l["
 	done
 	status 0 ipc-shm wait -n -t f64 a 8 ne 1
 	status 75 ipc-shm wait -n -t u32 a 0 eq 4294967295
+	ipc-shm set -t u64 a 8 18446744073709551615
+	status 0 ipc-shm wait -n -t u64 a 8 gt 1
+	status 75 ipc-shm wait -n -t u64 a 8 lt 1
 }
 
 @test "set, add, cas and swap wake waiters of every width" {

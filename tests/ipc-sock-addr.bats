@@ -71,7 +71,7 @@ while True:
 	local w=$!
 	(plain "$BIN/ipc-sock" connect --retry 20 "$PWD/s" </dev/null >out) 3>&- 7>&- &
 	local c=$!
-	until_true asleep "$w"
+	until_true blocked "$w"
 	echo >&7
 	wait "$w"
 	wait "$c"

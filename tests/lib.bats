@@ -32,6 +32,7 @@ group() {
 }
 
 @test "task: who is who in /proc, who is let in, and how a command is found and started" {
+	refusable "descriptors of processes are what it looks at" pidfd_open
 	group task
 }
 
@@ -76,4 +77,10 @@ group() {
 	status 0 unshare -rm sh -c 'mount -t tmpfs none /proc && mount -t tmpfs none d && ipc-ring create -S 4K ./d/r &&
 		ipc-event set ./d/e && ipc-sem create ./d/s && ipc-ring put ./d/r x && ls -A d && ipc-ring get ./d/r'
 	[[ $output == $'e\nr\ns\nx' ]]
+}
+
+@test "each mutant's text is in the sources once, and its tests are there" {
+	need python3
+	status 0 "$ROOT/tests/mutants/run" "$IPCBOX_BUILD" -c
+	[[ $output == "mutants: "*", 0 stale" ]]
 }
