@@ -48,7 +48,8 @@ struct loop_child {
 	pid_t pid;
 	void (*ended)(struct loop *loop, struct loop_child *c, int wstatus);
 	struct loop_watch watch; /* its descriptor of wait_pidfd() */
-	struct loop_child *next; /* by the loop: those that SIGCHLD tells of, where pidfd_open(2) is refused */
+	struct loop_child *
+		next; /* by the loop: those that SIGCHLD tells of, where pidfd_open(2) is refused */
 };
 
 /* A signal as data: blocked while the loop lives. */

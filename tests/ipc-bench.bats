@@ -300,7 +300,7 @@ two_cpus() {
 @test "whatever call a mechanism is refused is named; nothing hangs, nothing is left" {
 	need strace python3
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "no strace under the sanitizer"
-	local mech call error text s linker= bits
+	local mech call error text s linker="" bits
 	bits=$(word_bits)
 	! head -c 4096 "$BIN/ipcbox" | grep -qa ld-linux || linker=1
 	while read -r mech call error text; do
