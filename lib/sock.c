@@ -282,6 +282,10 @@ static int listen_sa(struct call *call, const struct addr *a, unsigned i, struct
 		return live(call, a->text, &peer);
 	}
 	b->name = call_strdup(call, sock_name(b->fd, false, name));
+	bool any = sa->sa.sa_family == AF_INET6 &&
+		IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)&sa->ss)->sin6_addr);
+	if (a->n > i + 1 && !any)
+		call_warn(call, 0, "%s has several addresses; only %s is served", a->text, name);
 	return start(call, b, how, a->text);
 }
 

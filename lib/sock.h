@@ -69,6 +69,13 @@ int sock_remove(struct call *call, const struct addr *a);
 /* Take descriptor FD, a listening or datagram socket handed to us, as if bound here. */
 int sock_take(struct call *call, int fd, struct sock_bound **bound);
 
+/* For servers that may not wait in accept(2): sock_unblock() before the first, 0 or -1. A socket that was handed
+ * to us keeps its O_NONBLOCK, which belongs to all who share it; it is asked by poll(2) first, so only a
+ * process that accepts from the same socket at the same moment can make us wait for the next client. */
+int sock_unblock(const struct sock_bound *b);
+/* A connection, O_CLOEXEC, FLAGS as accept4(2); -1 with errno, EAGAIN when there is none. */
+int sock_accept(const struct sock_bound *b, int flags);
+
 /* Begin to connect to A->list[I] (I 0 for paths). A descriptor, O_CLOEXEC | O_NONBLOCK; *PENDING is set
  * while the connection is on its way: writable then, and SO_ERROR tells. -1 with errno; EAGAIN: the
  * backlog of a unix socket is full and nothing was begun. */

@@ -6,6 +6,7 @@
 #include "fd.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -49,6 +50,20 @@ int sock_fd_failed(struct call *call, int fd)
 	if (errno == ENOTSOCK)
 		return call_fail(call, ST_USAGE, 0, "descriptor %d is not a socket", fd);
 	return call_error(call, errno, "descriptor %d", fd);
+}
+
+int sock_unblock(const struct sock_bound *b)
+{
+	return b->inherited ? 0 : fd_nonblock(b->fd, true);
+}
+
+int sock_accept(const struct sock_bound *b, int flags)
+{
+	if (b->inherited && wait_fd(b->fd, POLLIN, DEADLINE_NOW, NULL) <= 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return accept4(b->fd, NULL, NULL, flags | SOCK_CLOEXEC);
 }
 
 void sock_abort(int fd)

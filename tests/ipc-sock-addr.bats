@@ -168,3 +168,54 @@ while True:
 	END
 	[[ $(timeout 40 unshare -Urmn sh in.sh 3>&-) == far ]]
 }
+
+@test "fd:N and LISTEN_FDS: whether a descriptor waits is left as it was" {
+	need python3
+	cat >keep.py <<-'PY'
+		import os, socket, subprocess, sys, threading
+		def is_kept(s): assert os.get_blocking(s.fileno()), "left non-blocking"
+		a, b = socket.socketpair()
+		p = subprocess.Popen(["ipc-sock", "connect", "fd:%d" % b.fileno()], pass_fds=[b.fileno()],
+		    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+		data = os.urandom(1000000); got = []
+		def echo():
+		    while True:
+		        x = a.recv(65536)
+		        if not x: break
+		        is_kept(b); a.sendall(x)
+		    a.shutdown(socket.SHUT_WR)
+		t = threading.Thread(target=echo); t.start()
+		out, _ = p.communicate(data, timeout=30); t.join()
+		assert out == data and p.returncode == 0
+		is_kept(b)
+		l = socket.socket(socket.AF_UNIX); l.bind("./l"); l.listen(5)
+		for how in ["--echo"], ["-t", "stream", "--", "cat"], ["--listen-fds", "--", "true"]:
+		    at = how.index("--") if "--" in how else len(how)
+		    r, w = os.pipe()
+		    p = subprocess.Popen(["ipc-sock", "serve", "--ready-fd", str(w)] + how[:at] + ["fd:%d" % l.fileno()] + how[at:],
+		        pass_fds=[l.fileno(), w])
+		    os.read(r, 1); is_kept(l)
+		    if how[0] != "--listen-fds":
+		        c = socket.socket(socket.AF_UNIX); c.connect("./l"); c.sendall(b"x"); assert c.recv(9) == b"x"; c.close()
+		    p.terminate(); p.wait(30); is_kept(l)
+	PY
+	timeout 90 python3 keep.py 3>&-
+}
+
+@test "--collect: what a client has begun when the server stops is lost with a warning; at its own end it is a record" {
+	need python3
+	mkfifo hold
+	exec 7<>hold
+	serve --collect --grace 0 ./s >out 2>err
+	printf 'whole\nlast' | ipc-sock connect ./s
+	python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_UNIX); s.connect("./s"); s.sendall(b"more\npart"); print(flush=True); sys.stdin.read()' \
+		<hold >up 3>&- &
+	local c=$!
+	until_true lines_in out 3
+	stop
+	[[ $(<out) == $'whole\nlast\nmore' ]]
+	grep -q 'connection 2 ended inside a record; 4 bytes are lost' err
+	kill "$c" || :
+}

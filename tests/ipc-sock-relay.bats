@@ -250,7 +250,7 @@ s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.connect("./d"); s.send(b
 }
 
 @test "relay: a lack of descriptors is nobody's end of file; surplus clients wait" {
-	head -c 1000000 /dev/zero >big
+	head -c 8000000 /dev/zero >big # more than pipes and sockets hold
 	serve ./up -- cat big
 	local server=$PID i
 	ready bash -c 'ulimit -n 60; exec ipc-sock relay --ready-fd 8 ./r ./up'
@@ -263,7 +263,7 @@ s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.connect("./d"); s.send(b
 	waiting() { [[ $(ipc-sock stat -J ./r | sed 's/.*"queued":\([0-9]*\).*/\1/') -gt 0 ]]; }
 	until_true waiting
 	printf '%020d' 0 >&7
-	for ((i = 0; i < 20; i++)); do until_true grep -qx 1000000 "o.$i" && until_true grep -qx 0 "s.$i"; done
+	for ((i = 0; i < 20; i++)); do until_true grep -qx 8000000 "o.$i" && until_true grep -qx 0 "s.$i"; done
 	exec 7>&-
 	stop
 	stop "$server"

@@ -840,7 +840,7 @@ for s in cs:
 	[[ $(<out) == retried ]]
 	stop
 	echo x >f
-	status 73 ipc-sock connect ./f
+	status 65 ipc-sock connect ./f
 }
 
 @test "connect -w, -n: a server that does not accept" {

@@ -106,7 +106,8 @@ linked() { # LINK CC
 	(cd root && find . ! -type d | sed 's|^\./||') | sort >got
 	{
 		echo usr/bin/ipcbox usr/share/bash-completion/completions/ipcbox usr/share/fish/vendor_completions.d/ipcbox.fish \
-			usr/share/zsh/vendor-completions/_ipcbox usr/lib/bash/ipcbox.so
+			usr/share/zsh/vendor-completions/_ipcbox usr/lib/bash/ipcbox.so \
+			usr/lib/tmpfiles.d/ipcbox.conf
 		for a in $(ipcbox --list); do
 			echo "usr/bin/$a usr/share/bash-completion/completions/$a usr/share/fish/vendor_completions.d/$a.fish"
 		done

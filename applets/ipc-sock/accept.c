@@ -228,10 +228,11 @@ void server_greet(struct server *s, int fd)
 void server_accept(struct loop *loop, struct loop_watch *w, uint32_t events)
 {
 	struct server *s = loop->arg;
-	int flags = SOCK_CLOEXEC | (s->role == ROLE_CMD ? 0 : SOCK_NONBLOCK);
+	int flags = s->role == ROLE_CMD ? 0 : SOCK_NONBLOCK;
+	(void)w;
 	(void)events;
 	for (int i = 0; i < ACCEPT_BATCH && s->accepting && !loop->quit; i++) {
-		int fd = accept4(w->fd, NULL, NULL, flags);
+		int fd = sock_accept(s->bound, flags);
 		if (fd < 0) {
 			accept_failed(s, errno);
 			return;

@@ -46,6 +46,8 @@ void client_close(struct client *c, int wstatus)
 	struct server *s = c->srv;
 	bool was_full = s->n >= s->max;
 	client_fed(c);
+	if (s->role == ROLE_COLLECT)
+		collect_lost(c);
 	if (wstatus != -2)
 		server_report_close(c, wstatus);
 	if (c->link != NULL)

@@ -195,6 +195,7 @@ too_long:
 	call_warn(s->call, 0,
 		"connection %llu: a record is longer than %zu bytes (-S); it is closed",
 		(unsigned long long)c->id, s->record_max);
+	buf_free(&c->buf);
 	client_close(c, -1);
 	return false;
 }
@@ -208,7 +209,19 @@ static void last(struct client *c)
 			(unsigned long long)c->id);
 	else if (c->buf.len > 0)
 		collect_record(s, c, NULL, buf_at(&c->buf), c->buf.len);
+	buf_free(&c->buf);
 	client_close(c, -1);
+}
+
+void collect_lost(struct client *c)
+{
+	struct server *s = c->srv;
+	/* recv -c has got all that it wants. */
+	if (c->buf.len == 0 || (s->records_max > 0 && s->records >= s->records_max))
+		return;
+	c->dropped++;
+	call_warn(s->call, 0, "connection %llu ended inside a record; %zu bytes are lost",
+		(unsigned long long)c->id, c->buf.len);
 }
 
 void collect_ready(struct loop *loop, struct loop_watch *w, uint32_t events)

@@ -243,7 +243,9 @@ static int give_listener(void *arg)
 	while (n > 0)
 		a->pid_env[o++] = digits[--n];
 	a->pid_env[o] = '\0';
-	/* Blocking, as a server expects it. */
+	/* Blocking, as a server expects it; one that we were given is as its owner left it. */
+	if (a->s->bound->inherited)
+		return 0;
 	int flags = fcntl(a->fd, F_GETFL);
 	(void)fcntl(a->fd, F_SETFL, flags & ~O_NONBLOCK);
 	return 0;

@@ -211,6 +211,8 @@ void echo_finish(struct client *c);
 void echo_ready(struct loop *loop, struct loop_watch *w, uint32_t events);
 void collect_ready(struct loop *loop, struct loop_watch *w, uint32_t events);
 void collect_resume(struct server *s);
+/* C goes without the end of its stream: what it has begun is lost, and that is said. */
+void collect_lost(struct client *c);
 /* One record of C (NULL: a datagram, PEER says whose) to stdout. */
 void collect_record(
 	struct server *s, struct client *c, const char *from, const char *rec, size_t len);

@@ -302,6 +302,9 @@ static void choose(struct pump *p)
 	p->up.how = p->up.always ? BY_SENDFILE : S_ISFIFO(in) ? BY_SPLICE : BY_COPY;
 	/* Not into a pipe opened to append: splice(2) refuses, and neither do small answers gain. */
 	p->down.how = S_ISFIFO(out) && (flags & O_APPEND) == 0 ? BY_SPLICE : BY_COPY;
+	/* A socket that is not ours stays as it is: only send(2) and recv(2) do not wait then. */
+	if (p->a->fd >= 0)
+		p->up.how = p->down.how = BY_COPY;
 }
 
 int pump_stream(struct call *call, const struct addr *a, int sock, int64_t idle)
@@ -314,7 +317,7 @@ int pump_stream(struct call *call, const struct addr *a, int sock, int64_t idle)
 	struct pump *p = &pump;
 	struct pollfd fds[3];
 	int status = -1;
-	if (fd_nonblock(sock, true) < 0)
+	if (a->fd < 0 && fd_nonblock(sock, true) < 0)
 		return call_error(call, errno, "connect %s", a->text);
 	choose(p);
 	while (status < 0 && !over(p, &status)) {

@@ -287,7 +287,7 @@ int server_run(struct server *s)
 		.ready = s->type != SOCK_DGRAM  ? server_accept
 			: s->role == ROLE_RELAY ? session_ready
 						: server_dgram_ready};
-	if (fd_nonblock(s->bound->fd, true) < 0)
+	if (sock_unblock(s->bound) < 0)
 		return call_error(call, errno, "serve %s", s->addr.text);
 	server_accepting(s, true);
 	s->too_late.due = too_late;
