@@ -217,6 +217,10 @@ let_go() {
 	(($(grep -c mmap trace) < 300 && $(grep -cE 'MAP_SHARED, (1[2-9]|[2-9])[0-9]' trace) < 16))
 }
 
+# Where not even root may look into all processes the kernel's word is not enough: the shell has it mapped.
+export FORCE=""
+head -c 1 /proc/1/maps >/dev/null 2>&1 || FORCE=--force
+
 @test "a segment that was replaced, resized, cut short or removed is noticed" {
 	local q=/ipcbox-kept-$$-$BATS_TEST_NUMBER
 	status 0 shell "ipc-shm create -S 4K posix:$q; ipc-shm set posix:$q 0 7; ipc-shm get posix:$q 0; '$BIN/ipc-shm' rm posix:$q
@@ -224,7 +228,7 @@ let_go() {
 	[[ $output == $'7\n66\n66\n0' ]] || { echo "$output"; false; }
 	status 0 shell 'ipc-shm create -S 4K ./f; ipc-shm set ./f 4088 5; ipc-shm get ./f 4088
 		"$B"/ipc-shm resize -S 8K ./f; ipc-shm set ./f 8184 6; ipc-shm get ./f 8184; ipc-shm get ./f 4088
-		"$B"/ipc-shm resize -S 4K ./f; echo $?; ipc-shm get ./f 8184 2>/dev/null; echo $?; ipc-shm get ./f 4088
+		"$B"/ipc-shm resize $FORCE -S 4K ./f; echo $?; ipc-shm get ./f 8184 2>/dev/null; echo $?; ipc-shm get ./f 4088
 		: >f; ipc-shm add ./f 0 1 2>/dev/null; echo $?; ipc-shm read ./f; echo $?
 		rm f; ipc-shm create -S 64 ./f; ipc-shm add ./f 0 3; mv f g; ipc-shm get ./f 0 2>/dev/null; echo $?; mv g f; ipc-shm get ./f 0
 		mkdir d; cd d; ipc-shm get ./f 0 2>/dev/null; echo $?; cd ..; ipc-shm get ./f 0
@@ -293,6 +297,7 @@ let_go() {
 		soon() { end=$((SECONDS + 60)); while ((SECONDS < end)); do "$@" 2>/dev/null || return 0; done; echo "never: $*"; }
 		ipc-event set e; ipc-lock acquire l; ipc-lock release l; ipc-shm create -S 64 m; ipc-shm set m 0 1; ipc-event set "$PWD/d/f"; ipc-event wait -n e && mv d away && mkdir -m 700 d
 		soon ipc-event stat -o seq e >/dev/null; soon ipc-shm get m 0 >/dev/null; soon ipc-event stat -o seq "$PWD/d/f" >/dev/null
+		soon eval "ipc-lock acquire l; ipc-lock release l; [[ ! -e d/l.lock ]]"
 		ipc-lock acquire l; "$B"/ipc-lock test l; echo $?; ipc-lock release l; ls d
 		for i in {1..50}; do ipc-event set x; mv d/x.event d/y.event; ipc-event stat x 2>/dev/null && echo "missed $i"; ipc-event set y; rm d/y.event; done'
 	[[ $output == $'1\nl.lock' ]] || { echo "$output $stderr"; false; }
@@ -368,7 +373,8 @@ let_go() {
 	[[ $output != *"\"pid\":$PID,"* ]] || { grep -w "$PID" <<<"$output"; false; }
 	# It keeps nothing from being shrunk or removed; but is reason enough to call nothing stale.
 	[[ $(ipc-ls --stale -o name -t ring,barrier,mq) != *"$q"* ]]
-	status 0 ipc-shm resize -S 4K ./m
+	# shellcheck disable=SC2086 # one word, or none
+	status 0 ipc-shm resize $FORCE -S 4K ./m
 	status 0 ipc-rm -t mq "posix:$q" </dev/null
 	ipc-shm rm "posix:$q"
 	ipc-sem rm "posix:$q"

@@ -1277,10 +1277,10 @@ unmount_m() { # and end the test with status $1
 @test "too few descriptors for -j: the message says how many" {
 	seq 20 | ipc-spool put --sync none ./q >/dev/null
 	status 71 bash -c 'ulimit -n 16; exec ipc-spool run -j 8 ./q -- true'
-	[[ $stderr == *"-j 8 needs 46 descriptors, the limit is 16 (ulimit -n)"* ]]
+	[[ $stderr == *"-j 8 needs 48 descriptors, the limit is 16 (ulimit -n)"* ]]
 	status 71 bash -c 'ulimit -n 30; exec ipc-spool run -j 8 ./q -- true'
-	[[ $stderr == *"it is enough for -j 4" ]]
-	status 0 bash -c 'ulimit -n 30; exec ipc-spool run -j 4 ./q -- true'
+	[[ $stderr == *"it is enough for -j 3" ]]
+	status 0 bash -c 'ulimit -n 30; exec ipc-spool run -j 3 ./q -- true'
 }
 
 @test "a bare word on tmpfs: --sync full warns that it is not kept" {

@@ -194,6 +194,8 @@ int shm_resize(struct call *call)
 	uint64_t size = (uint64_t)call->opt[MAKE_SIZE].num;
 	if (call->opt[MAKE_SIZE].count == 0)
 		return call_fail(call, ST_USAGE, 0, "%s: to what? -S BYTES is missing", word);
+	/* A shell's own kept mapping is in the way of the kernel's proof. */
+	segment_forget(call, word);
 	int status = segment_open(call, &seg, word, SEGMENT_WRITE);
 	if (status == 0 && seg->sysv)
 		return call_fail(call, ST_LIMIT, 0,

@@ -68,7 +68,7 @@ static int alloc_slots(struct runner *r)
 /* A job has its file, a pidfd, two ends of a pipe and perhaps its output; poll(2) is given two
  * for each slot. */
 #define FOR_SLOT 4
-#define FOR_US 14
+#define FOR_US 16 /* the pipe of a start among them */
 static int enough_descriptors(struct runner *r)
 {
 	struct rlimit files;

@@ -28,9 +28,9 @@ def sh(line, where):
 RING = "ipc-ring put -w 10 ./r end && ipc-ring close ./r && ipc-ring get -f -w 10 ./r"
 EVENT = "ipc-event stat -o seq ./e && ipc-event stat -o state ./e && ipc-event set ./e && ipc-event wait -w 10 -n ./e"
 # A spool's jobs are done, those of a dead owner when its guard has gone: where each job stands then.
-SPOOL = """stand() { find q -type f -name '0*' | sed 's|q/||; s|/.*||'; }
+SPOOL = r"""stand() { find q -type f -name '0*' | sed 's|q/||; s|/.*||'; }
 i=0; ipc-spool run ./q -- cat >/dev/null || exit 1
-while [ "$(stand)" = cur ] && [ $i -lt 200 ]; do i=$((i + 1)); sleep 0.05; ipc-spool run ./q -- cat >/dev/null; done
+while stand | grep -q 'cur\|new' && [ $i -lt 200 ]; do i=$((i + 1)); sleep 0.05; ipc-spool run ./q -- cat >/dev/null; done
 stand"""
 
 # verb: set-up, the file that it opens, the command, the check, what the check may say: before, after.
