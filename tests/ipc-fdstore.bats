@@ -45,6 +45,17 @@ stop() {
 }
 
 nfds() { find "/proc/$PID/fd" -mindepth 1 -maxdepth 1 | wc -l; }
+# steady: how many it has when nothing is going on: --ready-fd and the last client's connection are closed.
+steady() {
+	local was now
+	now=$(nfds)
+	while [[ $now != "${was-}" ]]; do
+		was=$now
+		read -r -t 0.1 <> <(:) || :
+		now=$(nfds)
+	done
+	echo "$now"
+}
 nfds_is() { [[ $(nfds) == "$1" ]]; }
 names() { ipc-fdstore ls -J "$1" | python3 -c 'import json, sys; print(*[e["name"] for e in json.load(sys.stdin)])'; }
 names_are() { [[ $(names "$1") == "$2" ]]; }
@@ -209,7 +220,7 @@ print(c.communicate()[0].decode(), end="")' >got
 	ipc-fdstore store ./s c 6
 	exec 6>&-
 	local n
-	n=$(nfds)
+	n=$(steady)
 	status 66 ipc-fdstore rm ./s a none b
 	[[ $stderr == *none* ]]
 	names_are ./s c
@@ -833,7 +844,7 @@ h, _, _ = ask(s, DONE, count=0); assert h["reason"] == 0
 	serve ./s 2>err
 	ipc-fdstore store ./s x 0
 	local n
-	n=$(nfds)
+	n=$(steady)
 	raw '
 for steps in range(4):
     s = connect(); h, fds, body = ask(s, TAKEOVER); assert h["reason"] == 0 and len(fds) == 1 and len(body) == 56, (h, fds, body)
@@ -894,7 +905,7 @@ s = connect(); ask(s, TAKEOVER); open("ready", "w").close(); open("go").read()' 
 	serve ./s
 	ipc-fdstore store ./s x 0
 	local n
-	n=$(nfds)
+	n=$(steady)
 	raw '
 good = head(STORE, b"n\0\0")
 for what in (good[:10], good[:31], good[:-1], head(STORE, b"n"), head(STORE, b"n\0"), head(STORE, b"\0\0"), head(STORE, b"a:b\0\0"),
@@ -921,7 +932,7 @@ assert answer(s)[0] is None
 	serve ./s
 	ipc-fdstore store ./s x 0
 	local n
-	n=$(nfds)
+	n=$(steady)
 	raw '
 for i in range(200):
     s = connect()
@@ -954,7 +965,7 @@ for i in range(40):
 	need python3
 	ready bash -c 'ulimit -n 100; exec ipc-fdstore serve --ready-fd 8 ./s 2>err'
 	local n
-	n=$(nfds)
+	n=$(steady)
 	raw '
 for i in range(40):
     s = connect(); socket.send_fds(s, [head(STORE, b"q\0\0")], [0] * 253); assert answer(s)[0]["reason"] == 10; s.close()
@@ -984,7 +995,7 @@ c = [connect() for i in range(200)]; open("ready", "w").close(); open("go").read
 	serve ./s
 	ipc-fdstore store ./s x 0
 	local n
-	n=$(nfds)
+	n=$(steady)
 	raw '
 random.seed(int(sys.argv[1])); print("seed", sys.argv[1])
 ops = [head(STORE, b"nn\0\0", flags=4), head(RETRIEVE, b"x\0"), head(LIST, b"\0"), head(ENTRIES, b"\0"), head(CLIENTS)]
@@ -1016,7 +1027,7 @@ for i in range(3000):
 	need python3
 	serve ./s
 	local n i
-	n=$(nfds)
+	n=$(steady)
 	for ((i = 0; i < 200; i++)); do
 		bg sh -c "echo $i >f.$i; ipc-fdstore store ./s $i 5 5<f.$i && ipc-fdstore retrieve --remove ./s $i >g.$i"
 	done
@@ -1045,7 +1056,7 @@ for i in range(3000):
 	need python3
 	serve --notify-socket ./n ./s
 	local n
-	n=$(nfds)
+	n=$(steady)
 	python3 - <<-'PY'
 		import json, os, socket, subprocess
 		null = os.open("/dev/null", os.O_RDWR)

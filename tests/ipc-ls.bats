@@ -404,7 +404,7 @@ signal.pause()"
 }
 
 @test "stale: a queue that is empty and whose users are gone; not with a message, not when never used" {
-	need python3
+	need python3 sight
 	program "its last user would be the shell, which lives on"
 	MSGS=$(ipcmk -Q | grep -o '[0-9]*$')
 	query '[o["stale"] for o in L if o.get("id") == int(A) and o["kind"] == "mq"] == [None]' "$MSGS"
