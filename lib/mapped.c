@@ -238,7 +238,7 @@ int mapped_lock(struct call *call, struct mapped *m, int64_t deadline, int *stat
 			0)
 			return 0;
 		if (errno == EOWNERDEAD) {
-			m->shared.head->repairs++;
+			__atomic_add_fetch(&m->shared.head->repairs, 1, __ATOMIC_RELAXED);
 			return 1;
 		}
 		if (errno == EAGAIN) {

@@ -99,14 +99,26 @@ int ring_lock(struct call *call, struct ring *r, int64_t deadline)
 
 /* Copy the state without the lock: a writer uses the other copy next, so what did not change while it
  * was read is whole. */
+static void load_state(struct ring_state *to, const struct ring_state *from)
+{
+	to->tail = __atomic_load_n(&from->tail, __ATOMIC_RELAXED);
+	to->head = __atomic_load_n(&from->head, __ATOMIC_RELAXED);
+	to->puts = __atomic_load_n(&from->puts, __ATOMIC_RELAXED);
+	to->gets = __atomic_load_n(&from->gets, __ATOMIC_RELAXED);
+	to->drops = __atomic_load_n(&from->drops, __ATOMIC_RELAXED);
+}
+
 static bool snapshot(struct ring *r)
 {
+	struct ring_state again = {0};
 	for (unsigned tries = 0; tries < 10000; tries++) {
 		r->turn = __atomic_load_n(&r->f->active, __ATOMIC_ACQUIRE) & 1;
-		r->s = r->f->state[r->turn];
+		r->s = (struct ring_state){0};
+		load_state(&r->s, &r->f->state[r->turn]);
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		load_state(&again, &r->f->state[r->turn]);
 		if ((__atomic_load_n(&r->f->active, __ATOMIC_RELAXED) & 1) == r->turn &&
-			memcmp(&r->s, &r->f->state[r->turn], sizeof r->s) == 0 && sane(r))
+			memcmp(&r->s, &again, sizeof again) == 0 && sane(r))
 			return true;
 	}
 	return false;
@@ -119,7 +131,7 @@ int ring_look(struct call *call, struct ring *r, const char *word)
 		return status;
 	if (!snapshot(r))
 		return call_fail(call, ST_DATA, 0, "%s: damaged", r->m->obj.text);
-	if (r->f->gone != 0)
+	if (__atomic_load_n(&r->f->gone, __ATOMIC_RELAXED) != 0)
 		return call_fail(call, ST_NOOBJ, 0, "%s: was removed", r->m->obj.text);
 	return 0;
 }
@@ -133,7 +145,13 @@ void ring_unlock(struct ring *r)
 void ring_publish(struct ring *r)
 {
 	r->turn ^= 1;
-	r->f->state[r->turn] = r->s;
+	struct ring_state *to = &r->f->state[r->turn];
+	/* Who looks without the lock may read it in this moment. */
+	__atomic_store_n(&to->tail, r->s.tail, __ATOMIC_RELAXED);
+	__atomic_store_n(&to->head, r->s.head, __ATOMIC_RELAXED);
+	__atomic_store_n(&to->puts, r->s.puts, __ATOMIC_RELAXED);
+	__atomic_store_n(&to->gets, r->s.gets, __ATOMIC_RELAXED);
+	__atomic_store_n(&to->drops, r->s.drops, __ATOMIC_RELAXED);
 	__atomic_store_n(&r->f->active, r->turn, __ATOMIC_RELEASE);
 }
 

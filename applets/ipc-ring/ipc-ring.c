@@ -169,7 +169,7 @@ static int remove_one(struct call *call, const char *word)
 		return status;
 	status = mapped_unlink(call, r.m);
 	if (status == 0)
-		r.f->gone = 1;
+		__atomic_store_n(&r.f->gone, 1, __ATOMIC_RELAXED);
 	ring_unlock(&r);
 	wake_all(&r);
 	mapped_close(call, r.m);

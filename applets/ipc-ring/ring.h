@@ -12,9 +12,9 @@
 /* Everything that must change together. Two of them stand in the file; .active tells which is valid, so
  * that one store publishes any change and a process that is killed before it has changed nothing. */
 struct ring_state {
-	uint64_t tail; /* bytes ever put: records lie from head to tail, modulo the capacity */
-	uint64_t head; /* bytes ever taken or dropped */
-	uint64_t puts, gets, drops; /* records */
+	atomic_u64 tail; /* bytes ever put: records lie from head to tail, modulo the capacity */
+	atomic_u64 head; /* bytes ever taken or dropped */
+	atomic_u64 puts, gets, drops; /* records */
 	uint64_t spare[3];
 };
 

@@ -90,8 +90,8 @@ int ring_stat(struct call *call)
 	int status = ring_look(call, &r, call->args[0].str);
 	if (status != 0)
 		return status;
-	bool closed = r.f->closed != 0;
-	uint32_t repairs = r.f->head.repairs;
+	bool closed = __atomic_load_n(&r.f->closed, __ATOMIC_RELAXED) != 0;
+	uint32_t repairs = __atomic_load_n(&r.f->head.repairs, __ATOMIC_RELAXED);
 	if (call->std[STD_JSON].count > 0)
 		print_json(call, &r, closed, repairs);
 	else
