@@ -24,6 +24,9 @@ int futex_wake(const uint32_t *word, int n);
 
 /* A number that is loaded or stored as a whole. Some 32-bit machines align an ordinary one to 4 bytes only. */
 typedef uint64_t __attribute__((aligned(8))) atomic_u64;
+/* A function that reads what others change under a lock that it does not take, and afterwards makes
+ * sure that nothing has changed meanwhile: the thread sanitizer cannot know that. */
+#define FUTEX_UNLOCKED_LOOK __attribute__((no_sanitize("thread")))
 
 /* For loops that look again and again: let the processor know, and its other thread work. */
 static inline void futex_pause(void)

@@ -531,6 +531,7 @@ other_boot() {
 }
 
 @test "a ring of an earlier boot is 65 from every verb, each time; get --old prints it; rm and create start anew" {
+	program "a shell that has it open has seen no other boot"
 	need python3
 	ipc-ring create -S 4K ./r
 	status 64 ipc-ring get --old ./r

@@ -220,14 +220,16 @@ static void stat_table(struct call *call, const struct view *b)
 }
 
 /* Copy what stat shows, without the lock, until it has not changed meanwhile. */
-static bool copy_view(struct barrier *b, struct view *v)
+FUTEX_UNLOCKED_LOOK static bool copy_view(struct barrier *b, struct view *v)
 {
 	for (unsigned tries = 0; tries < 10000; tries++) {
 		v->arrived = barrier_arrived(b);
 		v->gen = __atomic_load_n(&b->f->gen, __ATOMIC_ACQUIRE);
 		v->leading = b->f->leading;
 		v->broken = b->f->broken;
-		memcpy(v->party, barrier_party(b, v->gen, 0), v->arrived * sizeof *v->party);
+		const volatile struct party *from = barrier_party(b, v->gen, 0);
+		for (uint32_t i = 0; i < v->arrived; i++)
+			v->party[i] = from[i];
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		if (__atomic_load_n(&b->f->gen, __ATOMIC_RELAXED) == v->gen &&
 			barrier_arrived(b) == v->arrived && barrier_intact(b))

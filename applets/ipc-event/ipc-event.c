@@ -125,7 +125,8 @@ static uint32_t checksum(const struct event *ev)
 
 void event_sign(struct event *ev)
 {
-	ev->head.version = VERSION;
+	if (ev->head.version != VERSION) /* others look at it without the lock */
+		__atomic_store_n(&ev->head.version, VERSION, __ATOMIC_RELAXED);
 	ev->head.check = checksum(ev);
 }
 
@@ -203,11 +204,12 @@ int event_open(struct call *call, struct mapped **opened, const char *word, int 
 }
 
 /* What changes together is read until it has not changed meanwhile: every set moves the bell. */
-static void copy_event(const struct event *ev, struct event *copy)
+FUTEX_UNLOCKED_LOOK static void copy_event(const struct event *ev, struct event *copy)
 {
 	for (unsigned tries = 0; tries < 10000; tries++) {
 		uint32_t bell = __atomic_load_n(&ev->bell, __ATOMIC_ACQUIRE);
-		*copy = (struct event){.head.repairs = ev->head.repairs,
+		*copy = (struct event){
+			.head.repairs = __atomic_load_n(&ev->head.repairs, __ATOMIC_RELAXED),
 			.kind = __atomic_load_n(&ev->kind, __ATOMIC_RELAXED),
 			.set = __atomic_load_n(&ev->set, __ATOMIC_RELAXED),
 			.gone = __atomic_load_n(&ev->gone, __ATOMIC_RELAXED),

@@ -62,7 +62,7 @@ static struct file *find(const struct stat *st)
 	return free_one;
 }
 
-/* The first to map a file must be one that may write to it. */
+/* Who only looks at a file that nobody has mapped gets a mapping of its own: there is nobody to race with. */
 void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 {
 	struct stat st;
@@ -70,6 +70,10 @@ void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off
 		return __real_mmap(addr, len, prot, flags, fd, off);
 	lock();
 	struct file *f = find(&st);
+	if (f->users == 0 && (prot & PROT_WRITE) == 0) {
+		unlock();
+		return __real_mmap(addr, len, prot, flags, fd, off);
+	}
 	if (f->users == 0) {
 		f->size = (size_t)st.st_size;
 		f->base = __real_mmap(NULL, f->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
