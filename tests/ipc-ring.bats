@@ -486,6 +486,25 @@ while True:
 	[[ $output == *"lost 0, torn 0, twice 0"* ]]
 }
 
+@test "a put and a get write the state that is not in use, and then make it the one in use" {
+	need python3
+	ipc-ring create -S 256 ./r
+	ipc-ring put ./r first
+	python3 - <<-'EOF'
+		import struct, subprocess
+		def look():
+		    b = open("r", "rb").read(512)
+		    return struct.unpack_from("I", b, 64)[0], b[256:320], b[320:384]
+		for command in ["ipc-ring put ./r second", "ipc-ring get ./r"]:
+		    before = look()
+		    subprocess.run(command.split(), check=True, stdout=subprocess.DEVNULL)
+		    after = look()
+		    used = before[0] & 1
+		    assert after[0] & 1 == 1 - used, (command, before, after)
+		    assert before[1 + used] == after[1 + used] != after[2 - used], (command, before, after)
+	EOF
+}
+
 @test "killed after each instruction of a put and a get, the ring is as before or as after" {
 	[[ -z ${IPCBOX_SANITIZE-} ]] || skip "single steps through a sanitizer take too long"
 	need gcc python3
