@@ -49,6 +49,7 @@ local_setup() {
 	status 0 shell 'trap "echo usr1" USR1; trap "" USR2; mask; before=$mask
 		check() { mask; [[ $mask == "$before" ]] || echo "$1: $before, then $mask"; }
 		at_ready "kill -USR1 $$"; ipc-signal wait -v X -w 20 --ready-fd 7 USR1 RTMIN TERM; check taken
+		wait # or the jobs end comes as CHLD below
 		ipc-signal wait -n USR1 RTMAX; check none; ipc-signal wait -q -w 5ms CHLD WINCH INT ALRM; check timeout
 		ipc-signal wait KILL; check usage; ipc-signal wait --format %z USR1; check format; ipc-signal wait -n 0; check zero
 		ipc-signal send 0 $$; check send; ipc-signal send -v WINCH $$; check winch; ipc-signal ls $$ >ls; check ls
